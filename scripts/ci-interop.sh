@@ -3,6 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-uv=$(scripts/uv.sh)
-[ -x .venv-interop/bin/python ] || "$uv" venv --quiet --python .venv/bin/python .venv-interop
-VIRTUAL_ENV="$PWD/.venv-interop" "$uv" pip sync --quiet --require-hashes requirements/interop.txt
+[ -x .venv-interop/bin/python ] || scripts/uv.sh venv --quiet --python .venv/bin/python .venv-interop
+VIRTUAL_ENV="$PWD/.venv-interop" scripts/uv.sh pip sync --quiet --require-hashes requirements/interop.txt

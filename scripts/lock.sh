@@ -3,12 +3,10 @@
 #   scripts/lock.sh [--upgrade]
 set -eu
 cd "$(dirname "$0")/.."
-
-uv=$(scripts/uv.sh)
+export UV_CUSTOM_COMPILE_COMMAND="make lock"
 
 compile() {
-  UV_CUSTOM_COMPILE_COMMAND="make lock" "$uv" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-    --python-version 3.11 "$@"
+  scripts/uv.sh pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 "$@"
 }
 
 compile "$@" requirements/uv.in -o requirements/uv.txt
