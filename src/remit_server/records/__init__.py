@@ -1,0 +1,19 @@
+"""Frozen nouns. A record says what is; rules say what follows from it; storage keeps it.
+
+Times are integer seconds since the epoch, UTC. Ids sort by time. Nothing here does I/O.
+"""
+
+from remit_server.records.agreement import Code, Grant, PushedRequest, Token
+from remit_server.records.approval import Approval, ApprovalState
+from remit_server.records.client import Client, ClientKind, ClientState, SecretHash
+from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Connection
+from remit_server.records.event import Actor, Event
+from remit_server.records.key import SigningKey
+from remit_server.records.organisation import Api, DetailType, Organisation, Policy
+from remit_server.records.person import Interaction, Session, User
+
+__all__ = [
+    "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
+    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Organisation", "Policy",
+    "PushedRequest", "SecretHash", "Session", "SigningKey", "Token", "User",
+]  # fmt: skip

@@ -1,0 +1,44 @@
+"""One pending decision. CIBA, the device flow and a policy that demands approval are three ways into it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+ApprovalState = Literal["pending", "info_requested", "approved", "denied", "expired", "taken"]
+
+
+class Approval(Struct, frozen=True, kw_only=True):
+    """What somebody is asked, and what came of it. What is asked never changes: another question is another record."""
+
+    id: str
+    kind: Literal["ciba", "device", "policy"]
+    client_id: str
+    handle: str
+    """SHA-256 of the auth_req_id or device_code that the client polls with."""
+    user_id: str | None = None
+    """Who is asked; for the device flow nobody yet, until somebody signs in and enters the code."""
+    user_code: str | None = None
+    """SHA-256 of the normalised device user code (RFC 8628 section 6.1)."""
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    details: tuple[dict[str, Any], ...] = ()
+    digest: str = ""
+    """SHA-256, base64url, of the canonical JSON (RFC 8785) of `details`."""
+    binding_message: str | None = None
+    jkt: str | None = None
+    interval: int = 5
+    origin: str = ""
+    """Where the request came from, for the person to compare."""
+    created_at: int = 0
+    expires_at: int = 0
+    state: ApprovalState = "pending"
+    version: int = 0
+    polled_at: int = 0
+    slow_downs: int = 0
+    decided_at: int | None = None
+    decided_by: str | None = None
+    reason: str | None = None
+    grant_id: str | None = None
+    taken_at: int | None = None

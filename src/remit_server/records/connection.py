@@ -1,0 +1,83 @@
+"""Where the vault can go, and what people have connected."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """An upstream provider as configured here: the endpoints, our client there, and the scopes that may be asked for."""
+
+    name: str
+    provider: str
+    use: tuple[str, ...] = ("connected_accounts",)
+    issuer: str | None = None
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    revocation_endpoint: str | None = None
+    userinfo_endpoint: str | None = None
+    jwks_uri: str | None = None
+    api_base: str | None = None
+    client_id: str = ""
+    client_secret: str | None = None
+    """Sealed with the row."""
+    auth_method: str = "client_secret_basic"
+    scopes: tuple[str, ...] = ()
+    scope_separator: str = " "
+    authorization_params: dict[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+
+
+class ConnectedAccount(Struct, frozen=True, kw_only=True):
+    """A person's account at a provider. The row is sealed; only what a statement filters on is a column."""
+
+    id: str
+    user_id: str
+    connection: str
+    label: str | None = None
+    """What the provider calls the account: an e-mail address or a name."""
+    upstream_id: str | None = None
+    scopes: tuple[str, ...] = ()
+    access_token: str | None = None
+    access_expires_at: int | None = None
+    refresh_token: str | None = None
+    state: Literal["ok", "reconnect", "disconnected"] = "ok"
+    cause: str | None = None
+    """Why the state is not ok, in words for the person."""
+    version: int = 0
+    lease_until: int = 0
+    """Seconds; whoever holds the lease is the one refresher."""
+    lease_holder: str = ""
+    created_at: int = 0
+    refreshed_at: int | None = None
+    used_at: int | None = None
+    used_by: str | None = None
+
+
+class ConnectAttempt(Struct, frozen=True, kw_only=True):
+    """A connect flow under way, from `connect` to `complete` (My Account API). Sealed: it holds the upstream PKCE verifier."""
+
+    ticket: str
+    """SHA-256 of the ticket in the connect link."""
+    user_id: str
+    client_id: str
+    connection: str
+    redirect_uri: str
+    state: str | None = None
+    challenge: str = ""
+    auth_session: str = ""
+    """SHA-256 of the auth_session that `complete` must present."""
+    upstream_state: str | None = None
+    """SHA-256 of the `state` sent upstream."""
+    upstream_verifier: str | None = None
+    connect_code: str | None = None
+    """SHA-256 of the code handed back to the client's redirect URI."""
+    account: dict[str, Any] | None = None
+    """What upstream answered, kept sealed until `complete` proves that the same client and person came back."""
+    scopes: tuple[str, ...] = ()
+    authorization_params: dict[str, str] = field(default_factory=dict)
+    created_at: int = 0
+    expires_at: int = 0
+    step: int = 0

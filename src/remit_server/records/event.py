@@ -1,0 +1,79 @@
+"""What happened: one line of the trail. The vocabulary is closed; an event never carries a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+KINDS: dict[str, str] = {
+    "server.started": "The server started for the first time and made its keys",
+    "configuration.applied": "A configuration was applied",
+    "client.created": "A client was registered",
+    "client.changed": "A client was changed",
+    "client.suspended": "A client was suspended: every token of it is refused from now on",
+    "client.resumed": "A suspended client was resumed",
+    "client.removed": "A client was removed",
+    "user.created": "A person was added",
+    "user.changed": "A person's record was changed",
+    "user.signed_in": "A person signed in",
+    "user.sign_in_failed": "A sign-in was refused",
+    "user.signed_out": "A person signed out",
+    "consent.given": "A person allowed a client to act for them",
+    "consent.refused": "A person refused a client",
+    "grant.revoked": "An agreement was revoked, with every token under it",
+    "code.issued": "An authorization code was issued",
+    "code.reused": "A spent authorization code was presented again: its agreement was revoked",
+    "token.issued": "A token was issued",
+    "token.refreshed": "A refresh token was rotated",
+    "token.reused": "A spent refresh token was presented again: its family was revoked",
+    "token.revoked": "A token was revoked",
+    "token.refused": "A token was refused",
+    "request.pushed": "An authorization request was pushed",
+    "approval.asked": "A person was asked",
+    "approval.viewed": "The person looked at the request",
+    "approval.approved": "The person approved",
+    "approval.denied": "The person denied",
+    "approval.expired": "Nobody answered in time",
+    "approval.taken": "The approved authority was handed to the client, once",
+    "approval.used": "The approved action was carried out",
+    "vault.connect_started": "A person was sent to a provider to connect an account",
+    "vault.connected": "A person connected an account",
+    "vault.disconnected": "A connected account was removed",
+    "vault.exchanged": "A client borrowed access to a connected account",
+    "vault.refreshed": "A connected account's token was refreshed upstream",
+    "vault.refresh_failed": "A connected account could not be refreshed",
+    "vault.proxied": "A call was made upstream through the vault",
+    "access.written": "Relations were written",
+    "access.denied": "A relation check said no",
+    "policy.denied": "The organisation's policy refused",
+    "key.created": "A key was made",
+    "key.rotated": "A key was rotated",
+    "administrator.created": "The first administrator was created through the one-time link",
+}
+
+
+class Actor(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who acted: a person, a client, or the server itself; `act` names the one behind, outermost first."""
+
+    user: str | None = None
+    client: str | None = None
+    chain: tuple[str, ...] = ()
+    """Further actors, newest first: agent, sub-agent, tool."""
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line. `subject` is what it is about (an id); `about` holds plain facts, never a secret."""
+
+    id: str
+    at: int
+    kind: str
+    actor: Actor = Actor()
+    subject: str | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    trace: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind} is not in the vocabulary of events")

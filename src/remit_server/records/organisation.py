@@ -1,0 +1,43 @@
+"""What the organisation declares: its name, its APIs, its detail types and its policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class Organisation(Struct, frozen=True, kw_only=True):
+    id: str = "organisation"
+    name: str = "Remit"
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Api(Struct, frozen=True, kw_only=True):
+    """An OAuth resource server: one audience."""
+
+    identifier: str
+    name: str
+    scopes: dict[str, str] = field(default_factory=dict)
+    """Scope -> what it lets somebody do, in the words shown on the consent page."""
+    authorization_details: tuple[str, ...] = ()
+    lifetime: int = 300
+    """Of its access tokens, in seconds."""
+    alg: str = "RS256"
+    sender_constrained: bool = False
+    skip_consent: bool = False
+    """First-party clients get tokens for it without a consent page."""
+
+
+class DetailType(Struct, frozen=True, kw_only=True):
+    """A kind of rich authorization request (RFC 9396 section 2): data, never code. The document's form is catalog/schema/details.json."""
+
+    type: str
+    document: dict[str, Any]
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """A set of Cedar policies, as text, under the name of the file it came from."""
+
+    name: str
+    text: str

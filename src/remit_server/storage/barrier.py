@@ -1,0 +1,99 @@
+"""The barrier: what is secret is sealed before it reaches a database, and opens only in its own place.
+
+A keyring of data keys seals rows with AES-256-GCM; each data key is itself sealed ("wrapped") by a master key, which never
+enters the database. Sealed bytes are
+
+    version (1) | data key id (16) | nonce (12) | ciphertext and tag
+
+and the row's place, `table|owner|key`, is the associated data: a row copied to another user's place does not open.
+Rotating the master wraps the data keys anew; rotating the data key seals new rows with a new one, and old rows open with
+the old until they are sealed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from remit_server.errors import ConfigurationError, IntegrityError
+
+VERSION: Final = b"\x01"
+_ID, _NONCE = 16, 12
+
+
+def place(table: str, owner: str, key: str) -> bytes:
+    """The associated data of a row."""
+    return "|".join((table, owner, key)).encode()
+
+
+@dataclass(frozen=True)
+class Master:
+    """A master key: 32 bytes from a file, the environment or a key service. `id` is a public fingerprint of it."""
+
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.key) != 32:
+            raise ConfigurationError("the master key must be 32 bytes (base64url, 43 characters)")
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256(b"remit master key id" + self.key).hexdigest()[:16]
+
+    def wrap(self, data_key: bytes, key_id: str) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return VERSION + nonce + AESGCM(self.key).encrypt(nonce, data_key, f"data_keys|{key_id}".encode())
+
+    def unwrap(self, wrapped: bytes, key_id: str) -> bytes:
+        """Raises `IntegrityError` when this master did not wrap it."""
+        if wrapped[:1] != VERSION:
+            raise IntegrityError("a wrapped data key has an unknown version")
+        try:
+            return AESGCM(self.key).decrypt(wrapped[1 : 1 + _NONCE], wrapped[1 + _NONCE :], f"data_keys|{key_id}".encode())
+        except InvalidTag as error:
+            raise IntegrityError("the master key does not open this database's data keys") from error
+
+
+class Barrier:
+    """Seals and opens with a keyring; `current` seals."""
+
+    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+        if current not in keys:
+            raise IntegrityError("the keyring has no current key")
+        self._keys = {bytes.fromhex(key_id): AESGCM(key) for key_id, key in keys.items()}
+        self._current = bytes.fromhex(current)
+
+    def __repr__(self) -> str:
+        return f"Barrier({len(self._keys)} keys)"
+
+    @staticmethod
+    def new_key() -> tuple[str, bytes]:
+        """A fresh data key with its id (hex, 16 bytes)."""
+        return os.urandom(_ID).hex(), AESGCM.generate_key(256)
+
+    def seal(self, plain: bytes, where: bytes) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return VERSION + self._current + nonce + self._keys[self._current].encrypt(nonce, plain, where)
+
+    def open(self, sealed: bytes, where: bytes) -> bytes:
+        """Raises `IntegrityError` for bytes that were changed, moved, or sealed by an unknown key."""
+        if sealed[:1] != VERSION:
+            raise IntegrityError("sealed bytes have an unknown version")
+        cipher = self._keys.get(sealed[1 : 1 + _ID])
+        if cipher is None:
+            raise IntegrityError("sealed bytes name a data key that is not in the keyring")
+        start = 1 + _ID
+        try:
+            return cipher.decrypt(sealed[start : start + _NONCE], sealed[start + _NONCE :], where)
+        except InvalidTag as error:
+            raise IntegrityError("sealed bytes were changed or moved to another place") from error
+
+    def stale(self, sealed: bytes) -> bool:
+        """Whether another than the current key sealed this."""
+        return sealed[1 : 1 + _ID] != self._current

@@ -1,0 +1,1 @@
+"""Typed access to the tables, a file per group. Reading returns records; writing returns steps for a unit."""

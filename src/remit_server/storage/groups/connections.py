@@ -1,0 +1,113 @@
+"""Connected accounts and connect flows under way: sealed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from remit_server.records import ConnectAttempt, ConnectedAccount
+from remit_server.storage.barrier import Barrier
+from remit_server.storage.contract import Engine, Step
+from remit_server.storage.groups.rows import Rows
+from remit_server.storage.sql import tables as t
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
+
+CHANGING = ("state", "version", "lease_until", "lease_holder", "used_at", "used_by")
+
+
+class ConnectedAccounts:
+    _GET = Select(t.CONNECTED_ACCOUNTS, where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id")
+    _OF_USER = Select(t.CONNECTED_ACCOUNTS, where="user_id = :user_id", tail="ORDER BY id")
+    _FOR = Select(
+        t.CONNECTED_ACCOUNTS, where="user_id = :user_id AND connection = :connection", tail="ORDER BY id"
+    )  # fmt: skip
+    _ADD = Insert(t.CONNECTED_ACCOUNTS)
+    _LEASE = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="lease_until = :until, lease_holder = :lease_holder",
+        where="connected_accounts.id = :id AND connected_accounts.version = :version AND "
+        "connected_accounts.lease_until <= :now",
+    )
+    _SAVE = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="body = :body, state = :state, upstream_id = :upstream_id, version = version + 1, lease_until = 0, "
+        "lease_holder = ''",
+        where="connected_accounts.id = :id AND connected_accounts.version = :version",
+    )
+    _TOUCH = Update(
+        t.CONNECTED_ACCOUNTS, set="used_at = :used_at, used_by = :used_by", where="connected_accounts.id = :id"
+    )
+    _REMOVE = Delete(
+        t.CONNECTED_ACCOUNTS, where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id"
+    )
+
+    def __init__(self, engine: Engine, barrier: Barrier) -> None:
+        self._engine = engine
+        self._rows = Rows(t.CONNECTED_ACCOUNTS, ConnectedAccount, changing=CHANGING, barrier=barrier)
+
+    async def get(self, account_id: str, user_id: str) -> ConnectedAccount | None:
+        """A person's account; somebody else's is not there."""
+        return self._rows.maybe(await self._engine.one(self._GET, {"id": account_id, "user_id": user_id}))
+
+    async def of_user(self, user_id: str) -> Sequence[ConnectedAccount]:
+        return [self._rows.record(row) for row in await self._engine.many(self._OF_USER, {"user_id": user_id})]
+
+    async def connected(self, user_id: str, connection: str) -> Sequence[ConnectedAccount]:
+        rows = await self._engine.many(self._FOR, {"user_id": user_id, "connection": connection})
+        return [self._rows.record(row) for row in rows]
+
+    def add(self, account: ConnectedAccount) -> Step:
+        return Step(self._ADD, self._rows.params(account))
+
+    def lease(self, account: ConnectedAccount, holder: str, now: int, seconds: int) -> Step:
+        """Become the one refresher of this version; loses when somebody else is, or has refreshed meanwhile."""
+        params = {
+            "id": account.id, "version": account.version, "lease_holder": holder, "now": now, "until": now + seconds
+        }  # fmt: skip
+        return Step(self._LEASE, params)
+
+    def save(self, account: ConnectedAccount) -> Step:
+        """Replace the sealed body and end the lease; loses when the version has moved on."""
+        return Step(self._SAVE, {key: value for key, value in self._rows.params(account).items() if key in self._SAVE.names})
+
+    def touch(self, account_id: str, now: int, client_id: str) -> Step:
+        return Step(self._TOUCH, {"id": account_id, "used_at": now, "used_by": client_id}, may_miss=True)
+
+    def remove(self, account_id: str, user_id: str) -> Step:
+        return Step(self._REMOVE, {"id": account_id, "user_id": user_id})
+
+
+class ConnectAttempts:
+    """`step` counts a flow's stages: 0 asked, 1 sent upstream, 2 came back, 3 complete. Each stage happens once."""
+
+    _GET = Select(t.CONNECT_ATTEMPTS, where="connect_attempts.ticket = :ticket")
+    _BY_STATE = Select(t.CONNECT_ATTEMPTS, where="connect_attempts.upstream_state = :upstream_state")
+    _BY_SESSION = Select(t.CONNECT_ATTEMPTS, where="connect_attempts.auth_session = :auth_session")
+    _ADD = Insert(t.CONNECT_ATTEMPTS)
+    _ADVANCE = Update(
+        t.CONNECT_ATTEMPTS,
+        set="upstream_state = :upstream_state, connect_code = :connect_code, step = :step, body = :body",
+        where="connect_attempts.ticket = :ticket AND connect_attempts.step = :was AND expires_at > :now",
+        types={"was": "int"},
+    )
+
+    def __init__(self, engine: Engine, barrier: Barrier) -> None:
+        self._engine = engine
+        self._rows = Rows(t.CONNECT_ATTEMPTS, ConnectAttempt, changing=("step",), barrier=barrier)
+
+    async def get(self, ticket: str) -> ConnectAttempt | None:
+        return self._rows.maybe(await self._engine.one(self._GET, {"ticket": ticket}))
+
+    async def by_state(self, hash_: str) -> ConnectAttempt | None:
+        return self._rows.maybe(await self._engine.one(self._BY_STATE, {"upstream_state": hash_}))
+
+    async def by_session(self, hash_: str) -> ConnectAttempt | None:
+        return self._rows.maybe(await self._engine.one(self._BY_SESSION, {"auth_session": hash_}))
+
+    def add(self, attempt: ConnectAttempt) -> Step:
+        return Step(self._ADD, self._rows.params(attempt))
+
+    def advance(self, attempt: ConnectAttempt, now: int) -> Step:
+        """Move to `attempt.step` from the stage before it; loses when that stage is over or the time is up."""
+        params = self._rows.params(attempt)
+        names = set(self._ADVANCE.names)
+        return Step(self._ADVANCE, {**{k: v for k, v in params.items() if k in names}, "was": attempt.step - 1, "now": now})

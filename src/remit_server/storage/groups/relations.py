@@ -1,0 +1,79 @@
+"""Relation tuples: object # relation @ subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+
+from remit_server.storage.contract import Engine, Step
+from remit_server.storage.groups.rows import Rows
+from remit_server.storage.sql import tables as t
+from remit_server.storage.sql.statements import Delete, Insert, Select
+
+
+class RelationStore(Struct, frozen=True, kw_only=True):
+    """A named set of tuples under one model (the OpenFGA JSON form)."""
+
+    id: str
+    name: str
+    model: dict[str, Any] = field(default_factory=dict)
+    created_at: int = 0
+
+
+class RelationTuple(NamedTuple):
+    object: str
+    relation: str
+    subject: str
+    """`user:ada`, `user:*` or a userset `group:traders#member`."""
+
+
+class Relations:
+    _STORE = Select(t.RELATION_STORES, where="relation_stores.id = :id")
+    _STORE_NAMED = Select(t.RELATION_STORES, where="relation_stores.name = :name")
+    _STORES = Select(t.RELATION_STORES, tail="ORDER BY id")
+    _PUT_STORE = Insert(t.RELATION_STORES, conflict="replace")
+    _ON = Select(
+        t.RELATION_TUPLES, where="store_id = :store_id AND object = :object AND relation = :relation", tail="ORDER BY subject"
+    )
+    _ALL = Select(t.RELATION_TUPLES, where="store_id = :store_id", tail="ORDER BY object, relation, subject")
+    _ADD = Insert(t.RELATION_TUPLES)
+    _REMOVE = Delete(
+        t.RELATION_TUPLES,
+        where="relation_tuples.store_id = :store_id AND relation_tuples.object = :object "
+        "AND relation_tuples.relation = :relation AND relation_tuples.subject = :subject",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rows = Rows(t.RELATION_STORES, RelationStore)
+
+    async def store(self, store_id: str) -> RelationStore | None:
+        return self._rows.maybe(await self._engine.one(self._STORE, {"id": store_id}))
+
+    async def store_named(self, name: str) -> RelationStore | None:
+        return self._rows.maybe(await self._engine.one(self._STORE_NAMED, {"name": name}))
+
+    async def stores(self) -> list[RelationStore]:
+        return [self._rows.record(row) for row in await self._engine.many(self._STORES, {})]
+
+    def put_store(self, store: RelationStore) -> Step:
+        return Step(self._PUT_STORE, self._rows.params(store))
+
+    async def subjects(self, store_id: str, object_: str, relation: str) -> Sequence[str]:
+        """Who stands directly in this relation to the object."""
+        rows = await self._engine.many(self._ON, {"store_id": store_id, "object": object_, "relation": relation})
+        return [row["subject"] for row in rows]
+
+    async def all(self, store_id: str) -> list[RelationTuple]:
+        rows = await self._engine.many(self._ALL, {"store_id": store_id})
+        return [RelationTuple(row["object"], row["relation"], row["subject"]) for row in rows]
+
+    def add(self, store_id: str, tuple_: RelationTuple, now: int) -> Step:
+        """Loses when the tuple is there already."""
+        return Step(self._ADD, {"store_id": store_id, **tuple_._asdict(), "created_at": now})
+
+    def remove(self, store_id: str, tuple_: RelationTuple) -> Step:
+        """Loses when there is no such tuple."""
+        return Step(self._REMOVE, {"store_id": store_id, **tuple_._asdict()})

@@ -1,0 +1,75 @@
+"""The event trail: reading it, and following its chain. Writing happens in `sql/batch`, never here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from remit_server.errors import IntegrityError
+from remit_server.records import Event
+from remit_server.storage.contract import Engine
+from remit_server.storage.sql import chain
+from remit_server.storage.sql import tables as t
+from remit_server.storage.sql.statements import Select
+
+
+class Verified(NamedTuple):
+    """A chain that links: how many events, and the hash of the last (hex)."""
+
+    count: int
+    head: str
+
+
+class Trail:
+    _OF_USER = Select(
+        t.EVENTS, where="user_id = :user_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit", types={"before": "int"}
+    )
+    _OF_CLIENT = Select(t.EVENTS, where="client_id = :client_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
+    _ABOUT = Select(t.EVENTS, where="subject = :subject", tail="ORDER BY seq LIMIT 500")
+    _LATEST = Select(t.EVENTS, where="seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._decode = msgspec.json.Decoder(Event).decode
+
+    async def of_user(self, user_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
+        """(seq, event), newest first."""
+        return await self._page(self._OF_USER, {"user_id": user_id, "before": before, "limit": limit})
+
+    async def of_client(self, client_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
+        return await self._page(self._OF_CLIENT, {"client_id": client_id, "before": before, "limit": limit})
+
+    async def about(self, subject: str) -> Sequence[tuple[int, Event]]:
+        """(seq, event) about one id, oldest first."""
+        return await self._page(self._ABOUT, {"subject": subject})
+
+    async def latest(self, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
+        return await self._page(self._LATEST, {"before": before, "limit": limit})
+
+    async def _page(self, select: Select, params: dict[str, object]) -> Sequence[tuple[int, Event]]:
+        return [(row["seq"], self._decode(row["body"])) for row in await self._engine.many(select, params)]
+
+    async def everything(self) -> AsyncIterator[tuple[int, Event, bytes]]:
+        """(seq, event, hash) from the first, following the chain; raises `IntegrityError` at the first bad link."""
+        head = await self._engine.one(chain.HEAD, {})
+        if head is None:
+            raise IntegrityError("the chain has no head")
+        before, seq = b"", 0
+        while seq < head["seq"]:
+            rows = await self._engine.many(chain.PAGE, {"after": seq})
+            if not rows:
+                raise IntegrityError(f"the trail ends at event {seq}, but {head['seq']} were written")
+            for row in rows:
+                before, seq = chain.check(before, seq, [row])
+                yield seq, self._decode(row["body"]), row["hash"]
+                if seq == head["seq"] and before != head["hash"]:
+                    raise IntegrityError("the last event is not the one that was written last")
+
+    async def verify(self) -> Verified:
+        """Follow the whole chain; raises `IntegrityError` naming the first event that was changed, moved or removed."""
+        count, last = 0, b""
+        async for seq, _, hash_ in self.everything():
+            count, last = seq, hash_
+        return Verified(count, last.hex())

@@ -1,0 +1,1 @@
+"""One SQL, written once, rendered for SQLite and PostgreSQL."""

@@ -1,0 +1,59 @@
+"""Group commit without I/O: what a batch of units asks of a transaction, in which order, and what each unit learns.
+
+`play` is a generator: it yields (statement, rows of values), is sent the rows that came back (None where a row changed
+nothing), and ends when the transaction may commit. Each engine drives it with its own driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+from remit_server.storage.contract import Lost, Params, Row, Unit
+from remit_server.storage.sql import chain
+from remit_server.storage.sql.statements import Statement
+
+Ask = tuple[Statement, list[Params]]
+Play = Generator[Ask, Sequence[Row | None], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """A unit on its way, and what became of it."""
+
+    unit: Unit
+    rows: list[Row | None] = field(default_factory=list)
+    lost: Lost | None = None
+    error: Exception | None = None
+
+    def reset(self) -> None:
+        self.rows, self.lost, self.error = [], None, None
+
+
+def play(batch: Sequence[Work]) -> Play:
+    """Run all units' first steps, statement by statement, then the second steps of those still alive, and so on."""
+    alive = list(batch)
+    for i in range(max((len(work.unit.steps) for work in batch), default=0)):
+        together: dict[Statement, list[Work]] = {}
+        for work in alive:
+            if i < len(work.unit.steps):
+                together.setdefault(work.unit.steps[i].statement, []).append(work)
+        for statement, works in together.items():
+            rows = yield statement, [work.unit.steps[i].params for work in works]
+            for work, row in zip(works, rows, strict=True):
+                work.rows.append(row)
+                if row is None and not work.unit.steps[i].may_miss:
+                    work.lost = Lost(i)
+        alive = [work for work in alive if work.lost is None]
+    events = [event for work in alive for event in work.unit.events]
+    if events:
+        (head,) = yield chain.TAKE_HEAD, [{"id": 1, "count": len(events)}]
+        assert head is not None, "the migration made the chain's head"
+        linked = chain.link(head["hash"], head["seq"] - len(events), events)
+        yield chain.ADD, linked
+        yield chain.SET_HEAD, [{"id": 1, "hash": linked[-1]["hash"]}]
+
+
+def wakes(batch: Sequence[Work]) -> list[str]:
+    """The topics to announce with this batch."""
+    return list(dict.fromkeys(topic for work in batch if work.lost is None for topic in work.unit.wakes))

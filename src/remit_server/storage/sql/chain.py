@@ -1,0 +1,70 @@
+"""The hash chain over events: hash = SHA-256(hash before | seq, 8 bytes big-endian | body). Seq counts from 1 without gaps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from remit_server.errors import IntegrityError
+from remit_server.records.event import Event
+from remit_server.storage.sql import tables
+from remit_server.storage.sql.statements import Insert, Select, Update
+
+# The update takes the row's lock and hands back the head before anything is linked to it; it is the last lock of a
+# transaction, so batches of several processes queue here and nowhere else.
+TAKE_HEAD = Update(
+    tables.CHAIN, set="seq = seq + :count", where="id = :id", returning=("seq", "hash"), types={"count": "int"}
+)
+SET_HEAD = Update(tables.CHAIN, set="hash = :hash", where="id = :id")
+ADD = Insert(tables.EVENTS)
+HEAD = Select(tables.CHAIN, where="id = 1")
+PAGE = Select(tables.EVENTS, where="seq > :after", tail="ORDER BY seq LIMIT 2000", types={"after": "int"})
+
+encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def digest(before: bytes, seq: int, body: bytes) -> bytes:
+    """The hash of one event."""
+    return hashlib.sha256(before + seq.to_bytes(8, "big") + body).digest()
+
+
+def link(before: bytes, seq: int, events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Rows for `events`, numbered from `seq` + 1 and linked to the hash `before`."""
+    rows = []
+    for event in events:
+        seq += 1
+        body = encode(event)
+        before = digest(before, seq, body)
+        rows.append(
+            {
+                "seq": seq,
+                "id": event.id,
+                "at": event.at,
+                "kind": event.kind,
+                "user_id": event.actor.user,
+                "client_id": event.actor.client,
+                "subject": event.subject,
+                "hash": before,
+                "body": body,
+            }
+        )
+    return rows
+
+
+def check(before: bytes, seq: int, rows: Sequence[Any]) -> tuple[bytes, int]:
+    """Follow the chain over rows in order; the last hash and seq. Raises `IntegrityError` naming the first bad event."""
+    for row in rows:
+        seq += 1
+        if row["seq"] != seq:
+            raise IntegrityError(f"event {seq} is missing: the next one there is {row['seq']}")
+        event = msgspec.json.decode(row["body"], type=Event)
+        shown = (event.id, event.at, event.kind, event.actor.user, event.actor.client, event.subject)
+        if shown != tuple(row[name] for name in ("id", "at", "kind", "user_id", "client_id", "subject")):
+            raise IntegrityError(f"event {seq}: its columns do not say what its body says")
+        before = digest(before, seq, row["body"])
+        if before != row["hash"]:
+            raise IntegrityError(f"event {seq} was changed, or follows another event than it did when it was written")
+    return before, seq

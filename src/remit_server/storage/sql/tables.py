@@ -1,0 +1,72 @@
+"""Every table on one screen. What changes or is searched for is a column; what never changes is in `body`.
+
+The columns here and those of `migrations/` are held against each other by a test.
+"""
+
+from __future__ import annotations
+
+from remit_server.storage.sql.statements import Kind, Table
+
+TEXT: Kind = "text"
+INT: Kind = "int"
+BLOB: Kind = "blob"
+
+
+def _table(name: str, key: str, /, **columns: Kind) -> Table:
+    return Table(name, columns, tuple(key.split()))
+
+
+ORGANISATION = _table("organisation", "id", id=TEXT, body=BLOB)
+USERS = _table("users", "id", id=TEXT, email=TEXT, state=TEXT, upstream=TEXT, body=BLOB)
+CLIENTS = _table("clients", "id", id=TEXT, state=TEXT, body=BLOB)
+APIS = _table("apis", "identifier", identifier=TEXT, body=BLOB)
+DETAIL_TYPES = _table("detail_types", "type", type=TEXT, body=BLOB)
+POLICIES = _table("policies", "name", name=TEXT, body=BLOB)
+CONNECTIONS = _table("connections", "name", name=TEXT, body=BLOB)
+SESSIONS = _table(
+    "sessions", "hash", hash=TEXT, sid=TEXT, user_id=TEXT, auth_time=INT, expires_at=INT, ended_at=INT, body=BLOB
+)
+INTERACTIONS = _table("interactions", "hash", hash=TEXT, expires_at=INT, done_at=INT, body=BLOB)
+GRANTS = _table(
+    "grants", "id",
+    id=TEXT, client_id=TEXT, user_id=TEXT, sid=TEXT, created_at=INT, revoked_at=INT, revoked_why=TEXT, body=BLOB,
+)  # fmt: skip
+CODES = _table("codes", "hash", hash=TEXT, expires_at=INT, used_at=INT, body=BLOB)
+TOKENS = _table(
+    "tokens", "hash",
+    hash=TEXT, kind=TEXT, grant_id=TEXT, client_id=TEXT, expires_at=INT, used_at=INT, retried_at=INT, successor=TEXT,
+    revoked_at=INT, body=BLOB,
+)  # fmt: skip
+PUSHED_REQUESTS = _table("pushed_requests", "hash", hash=TEXT, expires_at=INT, used_at=INT, body=BLOB)
+APPROVALS = _table(
+    "approvals", "id",
+    id=TEXT, kind=TEXT, client_id=TEXT, user_id=TEXT, handle=TEXT, user_code=TEXT, created_at=INT, expires_at=INT,
+    state=TEXT, version=INT, interval=INT, polled_at=INT, slow_downs=INT, decided_at=INT, decided_by=TEXT, reason=TEXT,
+    grant_id=TEXT, taken_at=INT, body=BLOB,
+)  # fmt: skip
+CONNECTED_ACCOUNTS = _table(
+    "connected_accounts", "id",
+    id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, lease_until=INT,
+    lease_holder=TEXT, used_at=INT, used_by=TEXT, body=BLOB,
+)  # fmt: skip
+CONNECT_ATTEMPTS = _table(
+    "connect_attempts", "ticket",
+    ticket=TEXT, auth_session=TEXT, upstream_state=TEXT, connect_code=TEXT, step=INT, expires_at=INT, body=BLOB,
+)  # fmt: skip
+BURNED = _table("burned", "hash", hash=TEXT, expires_at=INT)
+ATTEMPTS = _table("attempts", "key", key=TEXT, count=INT, expires_at=INT)
+SIGNING_KEYS = _table("signing_keys", "kid", kid=TEXT, alg=TEXT, state=TEXT, retired_at=INT, body=BLOB)
+SECRETS = _table("secrets", "name", name=TEXT, body=BLOB)
+DATA_KEYS = _table("data_keys", "id", id=TEXT, wrapped_by=TEXT, created_at=INT, body=BLOB)
+RELATION_STORES = _table("relation_stores", "id", id=TEXT, name=TEXT, body=BLOB)
+RELATION_TUPLES = _table(
+    "relation_tuples", "store_id object relation subject",
+    store_id=TEXT, object=TEXT, relation=TEXT, subject=TEXT, created_at=INT,
+)  # fmt: skip
+EVENTS = _table(
+    "events", "seq",
+    seq=INT, id=TEXT, at=INT, kind=TEXT, user_id=TEXT, client_id=TEXT, subject=TEXT, hash=BLOB, body=BLOB,
+)  # fmt: skip
+CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
+
+ALL = tuple(value for value in list(globals().values()) if isinstance(value, Table))

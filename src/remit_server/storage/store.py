@@ -1,0 +1,52 @@
+"""The store: an engine, the barrier over it, and typed groups on top. Rooms know only this."""
+
+from __future__ import annotations
+
+from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy
+from remit_server.records.event import Event
+from remit_server.storage.barrier import Barrier
+from remit_server.storage.contract import Engine, Row, Step, Unit
+from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRequests, Tokens
+from remit_server.storage.groups.approvals import Approvals
+from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
+from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
+from remit_server.storage.groups.people import Interactions, Sessions, Users
+from remit_server.storage.groups.relations import Relations
+from remit_server.storage.groups.rows import Directory, Rows
+from remit_server.storage.groups.trail import Trail
+from remit_server.storage.sql import tables as t
+
+
+class Store:
+    def __init__(self, engine: Engine, barrier: Barrier) -> None:
+        self.engine = engine
+        self.barrier = barrier
+        self.organisation = Directory(engine, Rows(t.ORGANISATION, Organisation))
+        self.clients = Directory(engine, Rows(t.CLIENTS, Client, changing=("state",)))
+        self.apis = Directory(engine, Rows(t.APIS, Api))
+        self.detail_types = Directory(engine, Rows(t.DETAIL_TYPES, DetailType))
+        self.policies = Directory(engine, Rows(t.POLICIES, Policy))
+        self.connections = Directory(engine, Rows(t.CONNECTIONS, Connection, barrier=barrier))
+        self.users = Users(engine)
+        self.sessions = Sessions(engine)
+        self.interactions = Interactions(engine)
+        self.grants = Grants(engine)
+        self.codes = Codes(engine)
+        self.tokens = Tokens(engine)
+        self.pushed_requests = PushedRequests(engine)
+        self.once = Once(engine)
+        self.approvals = Approvals(engine)
+        self.connected_accounts = ConnectedAccounts(engine, barrier)
+        self.connect_attempts = ConnectAttempts(engine, barrier)
+        self.signing_keys = SigningKeys(engine, barrier)
+        self.secrets = Secrets(engine, barrier)
+        self.data_keys = DataKeys(engine)
+        self.relations = Relations(engine)
+        self.trail = Trail(engine)
+
+    async def commit(self, *steps: Step, events: tuple[Event, ...] = (), wakes: tuple[str, ...] = ()) -> list[Row | None]:
+        """Write one unit. Raises `Lost` when a deciding step finds nothing to change, `Busy` when it cannot be written now."""
+        return await self.engine.commit(Unit(steps, events, wakes))
+
+    async def close(self) -> None:
+        await self.engine.close()

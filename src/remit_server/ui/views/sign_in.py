@@ -1,0 +1,84 @@
+"""Sign-in, second factor, first administrator, sign-out."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from remit_server.ui.views.parts import View, Viewer
+
+
+class Upstream(Struct, frozen=True, kw_only=True):
+    """A provider to sign in with instead."""
+
+    name: str
+    href: str
+    """A GET that starts the sign-in there; carries `resume` itself."""
+
+
+class SignInView(View, frozen=True, kw_only=True):
+    """`/login`. Posts `csrf`, `resume`, `identifier`, `password` to `/login`."""
+
+    template: ClassVar[str] = "sign-in.html"
+    csrf: str
+    resume: str
+    """Opaque reference to what the person was about to do; empty when they came by themselves."""
+    organisation: str
+    client_name: str | None = None
+    """Who asked for the sign-in."""
+    identifier: str = ""
+    """What was typed the last time."""
+    error: str | None = None
+    """Wrong identifier or password: one sentence that does not say which."""
+    notice: str | None = None
+    """Anything else to know before trying: "Too many tries. Wait 30 seconds."."""
+    upstreams: tuple[Upstream, ...] = ()
+    passkey_href: str | None = None
+    """Where "Sign in with a passkey" leads; no button when `None`."""
+
+
+class SecondFactorView(View, frozen=True, kw_only=True):
+    """The second step of a sign-in. Posts `csrf`, `resume`, `code` to `/login/second-factor`."""
+
+    template: ClassVar[str] = "second-factor.html"
+    csrf: str
+    resume: str
+    identifier: str
+    """Whose sign-in this is."""
+    error: str | None = None
+
+
+class SetUpView(View, frozen=True, kw_only=True):
+    """`/setup`, behind the one-time link of a first start. Posts `csrf`, `ticket`, `name`, `email`, `password`."""
+
+    template: ClassVar[str] = "set-up.html"
+    csrf: str
+    ticket: str
+    """The secret of the one-time link."""
+    issuer: str
+    name: str = ""
+    email: str = ""
+    name_error: str | None = None
+    email_error: str | None = None
+    password_error: str | None = None
+    password_length: int = 12
+    """The fewest characters that a password may have."""
+
+
+class SignOutView(View, frozen=True, kw_only=True):
+    """Asks before signing out. Posts `csrf`, `resume`, `answer` (`sign_out` or `stay`) to `/logout`."""
+
+    template: ClassVar[str] = "sign-out.html"
+    csrf: str
+    resume: str
+    viewer: Viewer
+    client_name: str | None = None
+    """The app that sent the person here."""
+
+
+class SignedOutView(View, frozen=True, kw_only=True):
+    """After signing out."""
+
+    template: ClassVar[str] = "signed-out.html"
+    return_href: str | None = None
+    return_name: str | None = None
+    """The app behind `return_href`."""
