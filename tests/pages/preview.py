@@ -1,0 +1,512 @@
+"""Every page with sample people in it: for the tests, for screenshots, and for looking while one works on the look.
+
+    python tests/pages/preview.py               serve on a free port of 127.0.0.1, under the real policy
+    python tests/pages/preview.py shots DIR     write screenshots at 390 and 1280 px, light and dark
+"""
+
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from msgspec.structs import replace
+from remit_server.ui.assets import Assets
+from remit_server.ui.policy import content_security_policy
+from remit_server.ui.render import Page, Renderer
+from remit_server.ui.views.accounts import Account, AccountsView, ConnectDoneView, ConnectStartView, Offer
+from remit_server.ui.views.activity import ActivityView, Chain, Happening
+from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, Request, Waiting
+from remit_server.ui.views.consent import ConsentView, Permission, ReturnView
+from remit_server.ui.views.console import AgentRow, ConnectionRow, ConsoleView, KeyRow, Step, UserRow
+from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
+from remit_server.ui.views.failure import ErrorView, NotFoundView
+from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
+from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
+
+NOW = 1_795_356_000  # 22 November 2026, 14:00 UTC
+MINUTE, HOUR, DAY = 60, 3600, 86400
+CSRF = "q3f0csrf"
+
+HOSTILE = 'Bob\u202e<img src=x onerror="alert(1)">\u200b{{ 7*7 }}\u2066 & "Co" e\u0301\u0301\u0301\u0301\u0301\x07'
+ENDLESS = "Donau" + "dampfschifffahrts" * 12 + "gesellschaft"
+ODD = f"{HOSTILE} {ENDLESS}"
+
+ada = Viewer(name="Ada Lovelace", email="ada@example.com", administrator=True, waiting=2)
+mallory = Viewer(name=ODD, email=f"{ENDLESS}@example.com")
+assistant = Agent(
+    name="Trading assistant", owner="Ada Lovelace", registered_at=NOW - 19 * DAY, last_asked_at=NOW - 30 * HOUR
+)
+stranger = Agent(name="Research helper", registered_at=NOW - 2 * DAY, self_registered=True)
+trickster = Agent(name=ODD, owner=ODD, registered_at=NOW - 400 * DAY, self_registered=True)
+
+order = (
+    Fact(label="Order", value="Buy, limit 41.20 USD"),
+    Fact(label="Shares", value="10 × ZEKO (Zeko Industries)"),
+    Fact(label="At most", value="412.00 USD", emphasis=True),
+    Fact(label="From account", value="Brokerage ··4821"),
+    Fact(label="Goes to", value="broker.example"),
+    Fact(label="Valid", value="one order, 5 minutes"),
+)
+odd_facts = (Fact(label=ODD, value=ODD), Fact(label="Amount", value="1,000.00 USD", emphasis=True))
+permissions = (
+    Permission(scope="portfolio:read", words="see your portfolio", audience="Broker"),
+    Permission(scope="trade:write", words="place orders in your name", audience="Broker", risk="high", optional=True),
+    Permission(scope="notes:write", words="write notes", audience="Notebook", risk="changes", optional=True, ticked=False),
+)
+odd_permissions = (Permission(scope=HOSTILE, words=ODD, audience=ODD, risk="high", optional=True),)
+agents = (Choice(value="trading-assistant", label="Trading assistant"), Choice(value="research", label="Research helper"))
+
+sign_in = SignInView(
+    csrf=CSRF,
+    resume="r1",
+    organisation="Acme",
+    client_name="Trading assistant",
+    upstreams=(Upstream(name="Acme Workforce", href="/login/upstream/acme?resume=r1"),),
+    passkey_href="/login/passkey?resume=r1",
+)
+second_factor = SecondFactorView(csrf=CSRF, resume="r1", identifier="ada@example.com")
+set_up = SetUpView(csrf=CSRF, ticket="t1", issuer="http://127.0.0.1:8080/")
+consent = ConsentView(
+    csrf=CSRF,
+    resume="r1",
+    viewer=ada,
+    now=NOW,
+    agent=stranger,
+    purpose="Reads the news about your shares and suggests orders.",
+    return_host="127.0.0.1:8765",
+    acting_as="Ada Lovelace at Acme",
+    permissions=permissions,
+    details=(Detail(sentence="place one order at Broker", facts=order[:3]),),
+    lasts="until you take it back, or 30 days without use",
+    away=True,
+    still_asks=("trades", "messages to others"),
+)
+device_confirm = DeviceConfirmView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    user_code="WDJB-MJHT",
+    agent=assistant,
+    asked_at=NOW - 40,
+    place="this machine (127.0.0.1)",
+    acting_as="Ada Lovelace at Acme",
+    permissions=permissions[:2],
+    lasts="until you take it back",
+    still_asks=("trades",),
+)
+inbox = ApprovalsView(
+    viewer=ada,
+    now=NOW,
+    waiting=(
+        Waiting(
+            id="apr_1",
+            agent_name="Trading assistant",
+            act="buy 10 shares of ZEKO",
+            asked_at=NOW - 48,
+            expires_at=NOW + 252,
+            unusual="3× your usual order size",
+        ),
+        Waiting(
+            id="apr_2",
+            agent_name="Research helper",
+            act="send a message to finance@example.com",
+            asked_at=NOW - 3 * HOUR,
+            expires_at=NOW + 5 * HOUR,
+        ),
+    ),
+    decided=(
+        Decided(id="apr_3", agent_name="Trading assistant", act="sell 4 shares of ORBI", state="approved", at=NOW - 600),
+        Decided(id="apr_4", agent_name="Trading assistant", act="buy 2 shares of ZEKO", state="used", at=NOW - 30 * HOUR),
+        Decided(
+            id="apr_5",
+            agent_name="Trading assistant",
+            act="buy 1,000 shares of ZEKO",
+            state="denied",
+            at=NOW - 3 * DAY,
+            reason="wrong amount",
+        ),
+        Decided(id="apr_6", agent_name="Research helper", act="share “Q3 plan” with Bob", state="expired", at=NOW - 9 * DAY),
+    ),
+    agents=agents,
+    older_href="/approvals?before=apr_6",
+)
+card = ApprovalView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    id="apr_1",
+    digest="sha-256:8f2c",
+    state="pending",
+    agent=assistant,
+    act="buy 10 shares of ZEKO",
+    facts=order,
+    agent_says="ZEKO fell below your limit a moment ago.",
+    request=Request(text="buy 10 zeko if it drops under 41.20", at=NOW - 25 * MINUTE),
+    origin=("price seen: 41.07", "from your terminal, 127.0.0.1"),
+    differences=("3× your usual order size", "first time you buy ZEKO"),
+    effect="Approving lets the assistant place this order once, within 5 minutes.",
+    match_code="47",
+    expires_at=NOW + 252,
+)
+odd_card = replace(
+    card,
+    viewer=mallory,
+    id=HOSTILE,
+    agent=trickster,
+    act=ODD,
+    known=False,
+    facts=odd_facts,
+    agent_says=f"{ODD}\nsecond line\r\n\u05d0\u05d1\u05d2 pay 1000",
+    request=None,
+    origin=(ODD,),
+    differences=(ODD,),
+    error=ODD,
+    reason_text=HOSTILE,
+)
+accounts = AccountsView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    accounts=(
+        Account(
+            id="con_1",
+            provider="Calendar",
+            label="ada@example.com",
+            scopes=("see your calendar", "add entries"),
+            connected_at=NOW - 3 * DAY,
+            last_used_at=NOW - 12 * MINUTE,
+            last_used_by="Trading assistant",
+        ),
+        Account(
+            id="con_2",
+            provider="Slack",
+            label="ada in Acme",
+            scopes=("post messages",),
+            connected_at=NOW - 90 * DAY,
+            last_used_at=NOW - 19 * DAY,
+            last_used_by="Research helper",
+            health="reconnect",
+            cause="Slack took the grant back on 3 Nov. Agents cannot use it until you reconnect.",
+        ),
+    ),
+    offers=(
+        Offer(connection="github", provider="GitHub", purpose="read repositories, open pull requests"),
+        Offer(connection="drive", provider="Google Drive", purpose="read the files that you choose"),
+    ),
+)
+connect_start = ConnectStartView(
+    csrf=CSRF,
+    viewer=ada,
+    ticket="ct_1",
+    provider="Calendar",
+    provider_host="calendar.example",
+    agent_name="Trading assistant",
+    scopes=("see your calendar", "add entries to it"),
+)
+activity = ActivityView(
+    viewer=ada,
+    now=NOW,
+    chain=Chain(events=1284, checked_at=NOW - 120),
+    happenings=(
+        Happening(
+            at=NOW - 10 * MINUTE,
+            sentence="Broker refused 1,000 shares of ZEKO: 10 were approved",
+            actors=("Ada Lovelace", "Trading assistant", "Broker"),
+            outcome="refused",
+        ),
+        Happening(
+            at=NOW - 12 * MINUTE,
+            sentence="Broker took the approval for 10 shares of ZEKO",
+            actors=("Ada Lovelace", "Trading assistant", "Broker"),
+            href="/approvals/apr_1",
+        ),
+        Happening(at=NOW - 13 * MINUTE, sentence="You approved: buy 10 shares of ZEKO", actors=("Ada Lovelace",)),
+        Happening(
+            at=NOW - 30 * HOUR,
+            sentence="Trading assistant read your calendar through the vault",
+            actors=("Ada Lovelace", "Trading assistant", "Calendar"),
+        ),
+        Happening(at=NOW - 31 * HOUR, sentence="You connected Calendar as ada@example.com", actors=("Ada Lovelace",)),
+    ),
+    agents=agents,
+    agent="research",
+    export_href="/activity/export",
+    older_href="/activity?before=1200",
+)
+console = ConsoleView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    organisation="Acme",
+    issuer="https://id.acme.example/",
+    checklist=(
+        Step(words="An administrator", done=True),
+        Step(words="A first agent", done=True),
+        Step(words="A second administrator", done=False, how="remit apply remit.yaml, with one more user"),
+        Step(words="Backups", done=False, how="Run remit backup every night"),
+    ),
+    agents=(
+        AgentRow(
+            id="trading-assistant",
+            name="Trading assistant",
+            kind="agent",
+            state="active",
+            owner="Ada Lovelace",
+            purpose="Watches prices and places the orders that its user approves",
+            last_seen_at=NOW - 40,
+        ),
+        AgentRow(
+            id="dcr/1",
+            name="Research helper",
+            kind="agent",
+            state="suspended",
+            owner=None,
+            purpose="Reads the news",
+            last_seen_at=None,
+            self_registered=True,
+        ),
+    ),
+    users=(
+        UserRow(
+            id="auth0|ada",
+            name="Ada Lovelace",
+            email="ada@example.com",
+            groups=("traders",),
+            administrator=True,
+            last_seen_at=NOW - 40,
+        ),
+        UserRow(id="auth0|bob", name="Bob", email="bob@example.com", groups=("traders", "trading-supervisors")),
+    ),
+    connections=(
+        ConnectionRow(
+            name="calendar",
+            provider="oauth2",
+            redirect_uri="https://id.acme.example/accounts/callback/calendar",
+            uses=("connected_accounts",),
+            accounts=1,
+        ),
+    ),
+    keys=(
+        KeyRow(kid="k-2026-11-RS256", alg="RS256", state="signing", since=NOW - 20 * DAY),
+        KeyRow(kid="k-2026-10-RS256", alg="RS256", state="verifying", since=NOW - 50 * DAY),
+    ),
+)
+error = ErrorView(
+    happened="This app asked to go to an address it has not registered",
+    remedy="Go back to the app and start again. If it happens again, tell whoever made the app.",
+    reference="01J9Z6M2K7",
+    code="invalid_redirect_uri",
+)
+
+SAMPLES: dict[str, View] = {
+    "sign-in": sign_in,
+    "sign-in-plain": replace(sign_in, client_name=None, upstreams=(), passkey_href=None),
+    "sign-in-error": replace(
+        sign_in,
+        identifier="ada@exmaple.com",
+        error="That e-mail and password do not go together.",
+        notice="Many tries from here. The next one counts in 30 seconds.",
+    ),
+    "sign-in-hostile": replace(
+        sign_in,
+        organisation=ODD,
+        client_name=ODD,
+        identifier=HOSTILE,
+        error=ODD,
+        notice=ODD,
+        upstreams=(Upstream(name=ODD, href="/login/upstream/x?resume=%22%3E"),),
+    ),
+    "second-factor": second_factor,
+    "second-factor-error": replace(second_factor, identifier=ODD, error="This code is over. Enter the one shown now."),
+    "set-up": set_up,
+    "set-up-error": replace(
+        set_up,
+        name=HOSTILE,
+        email="ada@",
+        name_error="Say how people call you.",
+        email_error="This is not a whole address.",
+        password_error="This password is on lists of stolen ones.",
+        issuer=f"https://{ENDLESS}.example/",
+    ),
+    "sign-out": SignOutView(csrf=CSRF, resume="", viewer=ada, client_name="Trading platform"),
+    "sign-out-hostile": SignOutView(csrf=CSRF, resume="", viewer=mallory, client_name=ODD),
+    "signed-out": SignedOutView(return_href="https://app.example/", return_name="Trading platform"),
+    "signed-out-plain": SignedOutView(),
+    "consent": consent,
+    "consent-plain": replace(
+        consent, agent=assistant, purpose=None, permissions=(), details=(), still_asks=(), away=False
+    ),
+    "consent-hostile": replace(
+        consent,
+        viewer=mallory,
+        agent=trickster,
+        purpose=ODD,
+        return_host=f"{ENDLESS}.example",
+        acting_as=ODD,
+        permissions=odd_permissions,
+        details=(Detail(sentence=ODD, facts=odd_facts, known=False),),
+        lasts=ODD,
+        still_asks=(ODD,),
+    ),
+    "return": ReturnView(href="#code=abc&state=xyz", client_name="Trading platform"),
+    "return-hostile": ReturnView(href="#/cb?state=%22%3E<script>&x='y'", client_name=ODD),
+    "device-code": DeviceCodeView(csrf=CSRF, viewer=ada),
+    "device-code-error": DeviceCodeView(csrf=CSRF, user_code=HOSTILE[:20], error="No device waits with this code."),
+    "device-confirm": device_confirm,
+    "device-confirm-hostile": replace(
+        device_confirm,
+        viewer=mallory,
+        agent=trickster,
+        place=ODD,
+        acting_as=ODD,
+        permissions=odd_permissions,
+        details=(Detail(sentence=ODD, facts=odd_facts),),
+        still_asks=(ODD,),
+    ),
+    "device-allowed": DeviceDoneView(viewer=ada, agent_name="Trading assistant", allowed=True),
+    "device-refused": DeviceDoneView(viewer=mallory, agent_name=ODD, allowed=False),
+    "approvals": inbox,
+    "approvals-empty": ApprovalsView(viewer=Viewer(name="Bob", email="bob@example.com"), now=NOW),
+    "approvals-hostile": replace(
+        inbox,
+        viewer=mallory,
+        waiting=(replace(inbox.waiting[0], id=HOSTILE, agent_name=ODD, act=ODD, unusual=ODD),),
+        decided=(replace(inbox.decided[2], id=HOSTILE, agent_name=ODD, act=ODD, reason=ODD),),
+        agents=(Choice(value=HOSTILE, label=ODD), Choice(value="", label="")),
+    ),
+    "approval": card,
+    "approval-hostile": odd_card,
+    "approval-unknown": replace(card, known=False, act="do “wire_transfer” at broker.example", request=None, origin=()),
+    "approval-bare": replace(card, agent_says=None, request=None, origin=(), differences=(), match_code=None),
+    "approval-approved": replace(card, state="approved", decided_at=NOW - 90),
+    "approval-used": replace(
+        card, state="used", decided_at=NOW - 90, used_at=NOW - 70, result="order 81 filled, 10 at 41.07"
+    ),
+    "approval-denied": replace(card, state="denied", decided_at=NOW - 90, reason="Wrong amount."),
+    "approval-expired": replace(card, state="expired", expires_at=NOW - 5),
+    "accounts": accounts,
+    "accounts-empty": replace(accounts, accounts=(), offers=(), done="Calendar is disconnected. The provider confirmed it."),
+    "accounts-hostile": replace(
+        accounts,
+        viewer=mallory,
+        accounts=(
+            replace(
+                accounts.accounts[1], id=HOSTILE, provider=ODD, label=ODD, scopes=(ODD,), last_used_by=ODD, cause=ODD
+            ),
+        ),
+        offers=(Offer(connection=HOSTILE, provider=ODD, purpose=ODD),),
+        done=ODD,
+    ),
+    "connect-start": connect_start,
+    "connect-start-hostile": replace(
+        connect_start, viewer=mallory, provider=ODD, provider_host=ENDLESS, agent_name=ODD, scopes=(ODD,)
+    ),
+    "connect-done": ConnectDoneView(
+        viewer=ada,
+        provider="Calendar",
+        label="ada@example.com",
+        return_href="https://app.example/",
+        return_name="Trading platform",
+    ),
+    "connect-failed": ConnectDoneView(viewer=ada, provider=ODD, problem="You said no at the provider. Nothing was kept."),
+    "activity": activity,
+    "activity-empty": replace(activity, happenings=(), chain=Chain(events=0, checked_at=NOW), older_href=None),
+    "activity-broken": replace(activity, chain=Chain(events=1284, checked_at=NOW, broken_at=1007)),
+    "activity-hostile": replace(
+        activity,
+        viewer=mallory,
+        happenings=(Happening(at=NOW, sentence=ODD, actors=(ODD, ODD), outcome="refused", href="/approvals/1"),),
+    ),
+    "console": console,
+    "console-empty": replace(console, checklist=(), agents=(), connections=(), keys=(), done="Saved."),
+    "console-hostile": replace(
+        console,
+        viewer=replace(mallory, administrator=True, waiting=3),
+        organisation=ODD,
+        agents=(
+            AgentRow(
+                id=HOSTILE, name=ODD, kind="agent", state="active", owner=ODD, purpose=ODD, last_seen_at=NOW - 90 * DAY
+            ),
+        ),
+        users=(UserRow(id="1", name=ODD, email=f"{ENDLESS}@x", groups=(ODD,), last_seen_at=NOW - 400 * DAY),),
+        connections=(
+            ConnectionRow(name=ODD, provider=ODD, redirect_uri=f"https://x/{ENDLESS}", uses=("authentication",)),
+        ),
+        keys=(KeyRow(kid=ENDLESS, alg="ES256", state="next", since=NOW),),
+        done=ODD,
+    ),
+    "error": error,
+    "error-hostile": replace(error, happened=ODD, remedy=ODD, code=HOSTILE, back_href="/login", back_name=ODD),
+    "not-found": NotFoundView(),
+}
+
+
+class PreviewServer(ThreadingHTTPServer):
+    """The samples at `/{name}`, the static files beside them, all under the real policy."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.assets = Assets()
+        self.renderer = Renderer(self.assets)
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        name = path.partition("?")[0].strip("/")
+        if name.startswith("static/"):
+            asset = self.assets.find(name.removeprefix("static/"))
+            return (200, asset.media_type, asset.body) if asset else (404, "text/plain", b"")
+        if view := SAMPLES.get(name):
+            return 200, "text/html; charset=utf-8", self.renderer.render(Page(view))
+        index = "".join(f'<li><a href="/{name}">{name}</a></li>' for name in SAMPLES)
+        return 200, "text/html; charset=utf-8", f"<title>Preview</title><ul>{index}</ul>".encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: PreviewServer
+
+    def do_GET(self) -> None:
+        status, media_type, body = self.server.answer(self.path)
+        self.send_response(status)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", content_security_policy())
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
+        """Quiet."""
+
+
+def shots(folder: Path, names: list[str]) -> None:
+    from shutil import which
+
+    from playwright.sync_api import sync_playwright
+
+    folder.mkdir(parents=True, exist_ok=True)
+    server = PreviewServer()
+    Thread(target=server.serve_forever, daemon=True).start()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=which("chromium"), args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            for width, height in ((390, 844), (1280, 900)):
+                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+                for name in names or SAMPLES:
+                    page.goto(f"{server.url}/{name}")
+                    page.wait_for_timeout(700 if name.startswith("approval") else 0)  # until the button is armed
+                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+        browser.close()
+    server.shutdown()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["shots"]:
+        shots(Path(sys.argv[2]), sys.argv[3:])
+    else:
+        preview = PreviewServer()
+        print(preview.url)
+        preview.serve_forever()
