@@ -53,7 +53,7 @@ class Trail:
 
     async def everything(self) -> AsyncIterator[tuple[int, Event, bytes]]:
         """(seq, event, hash) from the first, following the chain; raises `IntegrityError` at the first bad link."""
-        head = await self._engine.one(chain.HEAD, {})
+        head = await self._engine.one(chain.HEAD, {"id": 1})
         if head is None:
             raise IntegrityError("the chain has no head")
         before, seq = b"", 0

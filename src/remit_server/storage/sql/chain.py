@@ -20,7 +20,7 @@ TAKE_HEAD = Update(
 )
 SET_HEAD = Update(tables.CHAIN, set="hash = :hash", where="id = :id")
 ADD = Insert(tables.EVENTS)
-HEAD = Select(tables.CHAIN, where="id = 1")
+HEAD = Select(tables.CHAIN, where="chain.id = :id")
 PAGE = Select(tables.EVENTS, where="seq > :after", tail="ORDER BY seq LIMIT 2000", types={"after": "int"})
 
 encode = msgspec.json.Encoder(order="deterministic").encode

@@ -22,7 +22,7 @@ class Permission(Struct, frozen=True, kw_only=True):
 
 
 class ConsentView(View, frozen=True, kw_only=True):
-    """`/consent`. Posts `csrf`, `resume`, `scope` (repeated: the ticked optional ones), `answer` (`allow`, `cancel`)."""
+    """`/consent`. Posts `csrf`, `resume`, `scope` (the ticked ones, repeated), `answer` (`allow`, `cancel`)."""
 
     template: ClassVar[str] = "consent.html"
     csrf: str
