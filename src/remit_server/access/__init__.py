@@ -1,0 +1,1 @@
+"""Pillar 4: what an agent may see: relations and checks."""

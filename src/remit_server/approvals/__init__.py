@@ -1,0 +1,1 @@
+"""Pillar 3: ask the person, answer later."""

@@ -1,0 +1,1 @@
+"""Providers and detail types as data, each held against a schema."""

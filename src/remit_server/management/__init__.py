@@ -1,0 +1,1 @@
+"""The Management API, and what `remit apply` and the console stand on."""
