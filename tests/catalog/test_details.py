@@ -1,0 +1,92 @@
+"""Every kind of rich authorization request in the catalog keeps the rules of its format."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+import remit_server
+
+CATALOG = Path(remit_server.__file__).parent / "catalog"
+FORMAT = json.loads((CATALOG / "schema" / "details.json").read_text())
+ENTRIES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CATALOG / "details").glob("*.yaml"))}
+
+_PLACE = re.compile(r"\{([a-z0-9_.]+)")
+
+
+@pytest.fixture(params=ENTRIES, ids=str)
+def entry(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return ENTRIES[request.param]
+
+
+def judge(entry: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(entry["schema"])
+
+
+def test_the_first_two_are_there() -> None:
+    assert {"trade_order", "payment"} <= ENTRIES.keys()
+
+
+def test_an_entry_has_the_format(entry: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(FORMAT)
+    jsonschema.Draft202012Validator(FORMAT).validate(entry)
+
+
+def test_an_entry_is_filed_under_its_type(entry: dict[str, Any]) -> None:
+    assert ENTRIES[entry["type"]] is entry
+    assert entry["schema"]["properties"]["type"] == {"const": entry["type"]}
+
+
+def test_its_schema_is_one(entry: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(entry["schema"])
+
+
+def test_each_member_is_enforced_in_one_way(entry: dict[str, Any]) -> None:
+    listed = [member for members in entry["enforce"].values() for member in members]
+    assert sorted([*listed, "type"]) == sorted(entry["schema"]["properties"])
+
+
+def test_texts_name_members_that_exist(entry: dict[str, Any]) -> None:
+    texts = [entry["sentence"], *(fact["value"] for fact in entry["facts"])]
+    texts += [line["say"] for line in entry.get("unusual", [])]
+    paths = [path for text in texts for path in _PLACE.findall(text)]
+    paths += [path for fact in entry["facts"] for path in fact.get("when", {})]
+    paths += [path for value in entry.get("derived", {}).values() for path in value["product"]]
+    paths += [line.get("first", line.get("above")) for line in entry.get("unusual", [])]
+    for path in paths:
+        assert path == "times" or exists(entry, path.split(".")), path
+
+
+def test_what_carries_no_authority_is_not_a_fact(entry: dict[str, Any]) -> None:
+    texts = entry["sentence"] + " ".join(fact["value"] for fact in entry["facts"])
+    assert not set(_PLACE.findall(texts)) & set(entry["enforce"].get("ignored", ()))
+
+
+def test_examples_are_accepted(entry: dict[str, Any]) -> None:
+    for example in entry["examples"]:
+        judge(entry).validate(example["details"])
+        assert set(example["facts"]) <= {fact["label"] for fact in entry["facts"]}
+
+
+def test_refusals_are_refused(entry: dict[str, Any]) -> None:
+    for case in entry.get("refused", []):
+        assert not judge(entry).is_valid(case["details"]), case["why"]
+
+
+def exists(entry: dict[str, Any], path: list[str]) -> bool:
+    if path[0] in entry.get("derived", {}):
+        return len(path) == 1
+    schema = entry["schema"]
+    for member in path:
+        if "$ref" in schema:
+            schema = entry["schema"]["$defs"][schema["$ref"].rpartition("/")[2]]
+        schema = schema.get("properties", {}).get(member)
+        if schema is None:
+            return False
+    return True
