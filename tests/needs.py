@@ -1,4 +1,7 @@
-"""What a test takes from the machine. Where it is missing the test says what to install and is skipped; under CI=true it fails."""
+"""What a test takes from the machine.
+
+Where it is missing, the test says what to install and is skipped; under CI=true it fails.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ NEEDS = {
 
 
 def need(name: str) -> str:
-    """Where `name` is on this machine (a path; for postgresql the DATABASE_URL, or "wheel"); ends the test when it is nowhere."""
+    """Where `name` is: a path, or for postgresql the DATABASE_URL or "wheel". Ends the test when it is nowhere."""
     if found := NEEDS[name].find():
         return found
     reason = f"needs {name}: to run this test, {NEEDS[name].install}"

@@ -1,0 +1,34 @@
+"""There is one way out of the server, and one place that talks to a terminal."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from tests.architecture.house import SERVER, SRC, dotted, imports, modules, shown
+from tests.ledger import proves
+
+CLIENTS = ("aiohttp", "http.client", "httpcore", "httpx", "httpx2", "requests", "smtplib", "urllib.request", "urllib3")
+OUTBOUND = SERVER / "runtime" / "outbound.py"
+
+
+@pytest.mark.parametrize("path", [path for path in modules(SERVER) if path != OUTBOUND], ids=shown)
+@proves("house.one-way-out")
+def test_only_outbound_makes_requests(path: Path) -> None:
+    reached = {name for _, name, _ in imports(ast.parse(path.read_text()), dotted(path).rpartition(".")[0])}
+    assert {name for name in reached if name.startswith(CLIENTS)} == set()
+
+
+@pytest.mark.parametrize(
+    "path", [p for package in ("remit", "remit_server") for p in modules(SRC / package)], ids=shown
+)
+def test_only_the_command_line_prints(path: Path) -> None:
+    if path.stem == "cli" or "cli" in path.parts:
+        return
+    calls = [n.lineno for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and _prints(n)]
+    assert calls == []
+
+
+def _prints(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "print"

@@ -1,0 +1,55 @@
+"""What the documents tell a reader to type can be typed."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from tests.architecture.house import ROOT, shown, tracked
+from tests.ledger import proves
+
+DOCUMENTS = [path for path in tracked() if path.suffix == ".md" and "node_modules" not in path.parts]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: Path, *languages: str) -> list[str]:
+    return [body for language, body in FENCE.findall(path.read_text()) if language in languages]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=shown)
+@proves("house.readme-is-true")
+def test_make_targets_exist(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = "\n".join(blocks(path, "sh", "bash", "console", "")) + "\n".join(
+        re.findall(r"`([^`\n]+)`", path.read_text())
+    )
+    assert set(re.findall(r"\bmake ([a-z]+)", text)) <= targets
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=shown)
+@proves("house.readme-is-true")
+def test_links_to_files_lead_somewhere(path: Path) -> None:
+    prose = FENCE.sub("", path.read_text())
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose) + re.findall(r'(?:src|href)="([^"#]+)"', prose)
+    broken = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in broken if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=shown)
+@proves("house.readme-is-true")
+def test_python_compiles_and_imports_what_there_is(path: Path) -> None:
+    for snippet in blocks(path, "python"):
+        tree = compile(snippet, shown(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "remit":
+                module = importlib.import_module(str(node.module))
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_the_makefile_explains_each_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    declared = next(line for line in makefile.splitlines() if line.startswith(".PHONY:")).split()[1:]
+    assert re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE) == declared

@@ -1,0 +1,15 @@
+"""Marks that stand for a need are turned into it here (tests/needs.py)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.needs import need
+
+NEEDED = {"browser": ("chromium",), "node": ("node", "node-clients")}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark, needs in NEEDED.items():
+        if item.get_closest_marker(mark):
+            for name in needs:
+                need(name)
