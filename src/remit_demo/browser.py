@@ -121,6 +121,7 @@ class Browser:
         if unknown := set(fill) - form.blanks:
             raise PageProblem(f"the form at {self.page.url} has no field {', '.join(sorted(unknown))}")
         sent = [(name, fill.get(name, value)) for name, value in form.fields]
+        sent += [(name, text) for name, text in fill.items() if name not in dict(form.fields)]
         if pressed.name:
             sent.append((pressed.name, pressed.value))
         target = urljoin(self.page.url, form.action)
