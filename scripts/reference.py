@@ -1,0 +1,162 @@
+"""Writes docs/reference/ from the code, so that it cannot say anything else.
+
+python scripts/reference.py            write
+python scripts/reference.py --check    write nothing; exit 1 when a page is stale
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SERVER = ROOT / "src" / "remit_server"
+PAGES = ROOT / "docs" / "reference"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def settings() -> str:
+    """Each class of settings: its fields, with the sentence that stands under each in the code."""
+    tree = ast.parse((SERVER / "config.py").read_text())
+    parts = ["# Settings", "", "What a running server can be told, from `src/remit_server/config.py`."]
+    for group in tree.body:
+        if isinstance(group, ast.ClassDef) and (rows := list(_fields(group))):
+            intro = (ast.get_docstring(group) or "").replace("\n", " ")
+            parts += ["", f"## {group.name}", "", intro, "", table(("setting", "type", "default", "meaning"), rows)]
+    return "\n".join(parts)
+
+
+def _fields(group: ast.ClassDef) -> Iterator[tuple[str, str, str, str]]:
+    for node, after in zip(group.body, [*group.body[1:], None], strict=True):
+        if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):
+            continue
+        match after:
+            case ast.Expr(value=ast.Constant(value=str(meaning))):
+                default = f"`{ast.unparse(node.value)}`" if node.value else "required"
+                yield f"`{node.target.id}`", f"`{ast.unparse(node.annotation)}`", default, " ".join(meaning.split())
+
+
+def errors() -> str:
+    """Each refusal a client can meet, in the order of the tree that errors.py draws."""
+    module = importlib.import_module("remit_server.errors")
+    sources = dict(re.findall(r"[├└]── (\w+) +\w+ {2,}(\S.*)", module.__doc__ or ""))
+    rows = [
+        (
+            f"`{error.code}`",
+            error.status,
+            "yes" if error.may_redirect else "no",
+            sources.get(error.__name__, ""),
+            error.text,
+        )
+        for error in module.ProtocolError.__subclasses__()
+    ]
+    head = ("code", "status", "by redirect", "source", "meaning")
+    note = (
+        "Every refusal that a client can meet, from `src/remit_server/errors.py`. *By redirect* tells whether the\n"
+        "authorization endpoint may send it to the client's redirect URI, once that URI has been proven."
+    )
+    return f"# Errors\n\n{note}\n\n{table(head, rows)}"
+
+
+def events() -> str:
+    """The closed vocabulary of the trail."""
+    kinds = importlib.import_module("remit_server.records.event").KINDS
+    rows = [(f"`{kind}`", f"{sentence}.") for kind, sentence in kinds.items()]
+    note = "Everything that the trail can say. The vocabulary is closed, and an event never carries a secret."
+    return f"# Events\n\n{note}\n\n{table(('event', 'meaning'), rows)}"
+
+
+def routes() -> str:
+    """Each URL, its methods, and the first sentence of the file that answers it."""
+    tree = ast.parse((SERVER / "routes.py").read_text())
+    bound = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    rows = []
+    for node in ast.walk(tree):
+        words = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        match node:
+            case ast.Call(args=[*args]) | ast.Tuple(elts=[*args]) if url := next(map(_url, filter(_url, args)), None):
+                names = [n.id for a in args for n in ast.walk(a) if isinstance(n, ast.Name) and n.id in bound]
+                methods = ", ".join(word for word in words if word in METHODS)
+                rows.append((f"`{url}`", methods, *_answered_by(bound[names[0]] if names else "")))
+    return f"# Routes\n\nEvery URL of the server.\n\n{table(('URL', 'methods', 'file', 'what it does'), sorted(rows))}"
+
+
+def _url(node: ast.expr) -> str | None:
+    match node:
+        case ast.Constant(value=str(value)) if value.startswith("/"):
+            return value
+    return None
+
+
+def _answered_by(name: str) -> tuple[str, str]:
+    """The file that defines `name` (a module, or something in one) and the first line of its docstring."""
+    for module in (name, name.rpartition(".")[0]):
+        for path in (ROOT / "src" / f"{module.replace('.', '/')}{end}" for end in (".py", "/__init__.py")):
+            if module and path.is_file():
+                doc = ast.get_docstring(ast.parse(path.read_text())) or ""
+                return f"`{path.relative_to(SERVER).as_posix()}`", doc.partition("\n\n")[0].replace("\n", " ")
+    return "", ""
+
+
+def commands() -> str:
+    """`--help` of every command."""
+    import click  # noqa: PLC0415 - only this page needs it
+
+    group = importlib.import_module("remit_server.cli").main
+
+    def walk(command: click.Command, name: str) -> Iterator[str]:
+        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        yield f"## {name}\n\n```text\n{command.get_help(context)}\n```"
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                if (found := command.get_command(context, child)) and not found.hidden:
+                    yield from walk(found, f"{name} {child}")
+
+    return "# Commands\n\n" + "\n\n".join(walk(group, "remit"))
+
+
+# A page and the module it is written from.
+SOURCES = {
+    "settings.md": (settings, "config"),
+    "errors.md": (errors, "errors"),
+    "events.md": (events, "records.event"),
+    "routes.md": (routes, "routes"),
+    "commands.md": (commands, "cli"),
+}
+
+
+def main() -> int:
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, (write, source) in SOURCES.items():
+        if importlib.util.find_spec(f"remit_server.{source}") is None:
+            continue
+        text = f"<!-- Written by `make docs`; do not edit. -->\n\n{write()}\n"
+        page = PAGES / name
+        if not page.exists() or page.read_text() != text:
+            stale.append(name)
+            if not check:
+                PAGES.mkdir(parents=True, exist_ok=True)
+                page.write_text(text)
+    for name in stale:
+        print(f"docs/reference/{name}", "is stale: run `make docs`" if check else "written")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
