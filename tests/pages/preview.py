@@ -1,7 +1,7 @@
 """Every page with sample people in it: for the tests, for screenshots, and for looking while one works on the look.
 
-    python tests/pages/preview.py               serve on a free port of 127.0.0.1, under the real policy
-    python tests/pages/preview.py shots DIR     write screenshots at 390 and 1280 px, light and dark
+python tests/pages/preview.py               serve on a free port of 127.0.0.1, under the real policy
+python tests/pages/preview.py shots DIR     write screenshots at 390 and 1280 px, light and dark
 """
 
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 
 from msgspec.structs import replace
+
 from remit_server.ui.assets import Assets
 from remit_server.ui.policy import content_security_policy
 from remit_server.ui.render import Page, Renderer
@@ -51,10 +52,15 @@ odd_facts = (Fact(label=ODD, value=ODD), Fact(label="Amount", value="1,000.00 US
 permissions = (
     Permission(scope="portfolio:read", words="see your portfolio", audience="Broker"),
     Permission(scope="trade:write", words="place orders in your name", audience="Broker", risk="high", optional=True),
-    Permission(scope="notes:write", words="write notes", audience="Notebook", risk="changes", optional=True, ticked=False),
+    Permission(
+        scope="notes:write", words="write notes", audience="Notebook", risk="changes", optional=True, ticked=False
+    ),
 )
 odd_permissions = (Permission(scope=HOSTILE, words=ODD, audience=ODD, risk="high", optional=True),)
-agents = (Choice(value="trading-assistant", label="Trading assistant"), Choice(value="research", label="Research helper"))
+agents = (
+    Choice(value="trading-assistant", label="Trading assistant"),
+    Choice(value="research", label="Research helper"),
+)
 
 sign_in = SignInView(
     csrf=CSRF,
@@ -115,8 +121,12 @@ inbox = ApprovalsView(
         ),
     ),
     decided=(
-        Decided(id="apr_3", agent_name="Trading assistant", act="sell 4 shares of ORBI", state="approved", at=NOW - 600),
-        Decided(id="apr_4", agent_name="Trading assistant", act="buy 2 shares of ZEKO", state="used", at=NOW - 30 * HOUR),
+        Decided(
+            id="apr_3", agent_name="Trading assistant", act="sell 4 shares of ORBI", state="approved", at=NOW - 600
+        ),
+        Decided(
+            id="apr_4", agent_name="Trading assistant", act="buy 2 shares of ZEKO", state="used", at=NOW - 30 * HOUR
+        ),
         Decided(
             id="apr_5",
             agent_name="Trading assistant",
@@ -125,7 +135,9 @@ inbox = ApprovalsView(
             at=NOW - 3 * DAY,
             reason="wrong amount",
         ),
-        Decided(id="apr_6", agent_name="Research helper", act="share “Q3 plan” with Bob", state="expired", at=NOW - 9 * DAY),
+        Decided(
+            id="apr_6", agent_name="Research helper", act="share “Q3 plan” with Bob", state="expired", at=NOW - 9 * DAY
+        ),
     ),
     agents=agents,
     older_href="/approvals?before=apr_6",
@@ -385,7 +397,9 @@ SAMPLES: dict[str, View] = {
     "approval-denied": replace(card, state="denied", decided_at=NOW - 90, reason="Wrong amount."),
     "approval-expired": replace(card, state="expired", expires_at=NOW - 5),
     "accounts": accounts,
-    "accounts-empty": replace(accounts, accounts=(), offers=(), done="Calendar is disconnected. The provider confirmed it."),
+    "accounts-empty": replace(
+        accounts, accounts=(), offers=(), done="Calendar is disconnected. The provider confirmed it."
+    ),
     "accounts-hostile": replace(
         accounts,
         viewer=mallory,
@@ -408,7 +422,9 @@ SAMPLES: dict[str, View] = {
         return_href="https://app.example/",
         return_name="Trading platform",
     ),
-    "connect-failed": ConnectDoneView(viewer=ada, provider=ODD, problem="You said no at the provider. Nothing was kept."),
+    "connect-failed": ConnectDoneView(
+        viewer=ada, provider=ODD, problem="You said no at the provider. Nothing was kept."
+    ),
     "activity": activity,
     "activity-empty": replace(activity, happenings=(), chain=Chain(events=0, checked_at=NOW), older_href=None),
     "activity-broken": replace(activity, chain=Chain(events=1284, checked_at=NOW, broken_at=1007)),

@@ -60,7 +60,8 @@ def left(until: int, now: int) -> str:
     if seconds < HOUR:
         return f"{seconds // MINUTE}:{seconds % MINUTE:02}"
     if seconds < 2 * DAY:
-        return f"{seconds // HOUR} h {seconds % HOUR // MINUTE} min"
+        minutes = seconds % HOUR // MINUTE
+        return f"{seconds // HOUR} h {minutes} min" if minutes else f"{seconds // HOUR} h"
     return f"{seconds // DAY} days"
 
 

@@ -6,7 +6,8 @@ function left(seconds) {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   if (hours < 1) return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
-  return hours < 48 ? `${hours} h ${minutes} min` : `${Math.floor(hours / 24)} days`;
+  if (hours >= 48) return `${Math.floor(hours / 24)} days`;
+  return minutes ? `${hours} h ${minutes} min` : `${hours} h`;
 }
 
 function tick() {
