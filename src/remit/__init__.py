@@ -19,7 +19,76 @@ An API::
     verify = Verifier(issuer="https://remit.example/", audience="https://broker.example")
     caller = await verify(authorization, method="POST", url=url, dpop=proofs)      # -> Caller, or raises Challenge
     caller.requires("trade:write")
-    await caller.spend("trade_order", side="buy", qty=10)                          # once, and exactly so
+    await caller.spend("trade_order", side="buy", qty=10)                          # exactly what was approved, once
 
 Code without an event loop runs any of these through ``client.sync``: ``me = client.sync(client.on_behalf_of(token))``.
 """
+
+from .approvals import Approval, Grant
+from .caller import Caller
+from .client import Client
+from .credential import PrivateKey
+from .dpop import ProofKey
+from .errors import (
+    ActionRequired,
+    AlreadySpent,
+    ApprovalDenied,
+    ApprovalExpired,
+    ApprovalPending,
+    AuthenticationRequired,
+    Challenge,
+    ConnectRequired,
+    DetailsChanged,
+    InsufficientScope,
+    Misconfigured,
+    MoreInfoRequested,
+    NotAllowed,
+    Refused,
+    RemitError,
+    SignInRequired,
+    StepUpRequired,
+    Unavailable,
+)
+from .replay import MemoryReplayStore, ReplayStore, Seen, SQLiteReplayStore
+from .sign_in import SignIn
+from .sync import Sync
+from .tokens import Token
+from .user import User, current_user
+from .verifier import Verifier
+
+__all__ = [
+    "ActionRequired",
+    "AlreadySpent",
+    "Approval",
+    "ApprovalDenied",
+    "ApprovalExpired",
+    "ApprovalPending",
+    "AuthenticationRequired",
+    "Caller",
+    "Challenge",
+    "Client",
+    "ConnectRequired",
+    "DetailsChanged",
+    "Grant",
+    "InsufficientScope",
+    "MemoryReplayStore",
+    "Misconfigured",
+    "MoreInfoRequested",
+    "NotAllowed",
+    "PrivateKey",
+    "ProofKey",
+    "Refused",
+    "RemitError",
+    "ReplayStore",
+    "SQLiteReplayStore",
+    "Seen",
+    "SignIn",
+    "SignInRequired",
+    "StepUpRequired",
+    "Sync",
+    "Token",
+    "Unavailable",
+    "User",
+    "Verifier",
+    "current_user",
+]

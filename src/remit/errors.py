@@ -132,9 +132,9 @@ class ApprovalPending(ActionRequired):
     fields = ("id", "url", "expires_at", "poll_after")
 
     def __init__(
-        self, id: str, *, url: str | None = None, expires_at: int | None = None, poll_after: int = 5
+        self, approval_id: str, *, url: str | None = None, expires_at: int | None = None, poll_after: int = 5
     ) -> None:
-        self.id = id
+        self.id = approval_id
         self.url = url
         self.expires_at = expires_at
         self.poll_after = poll_after
@@ -148,8 +148,8 @@ class MoreInfoRequested(ActionRequired):
     code = "more_info_requested"
     fields = ("id", "question", "asked_by")
 
-    def __init__(self, id: str, question: str, *, asked_by: str | None = None) -> None:
-        self.id = id
+    def __init__(self, approval_id: str, question: str, *, asked_by: str | None = None) -> None:
+        self.id = approval_id
         self.question = question
         self.asked_by = asked_by
         self.sentence = f"Before answering, the approver asks: “{plain(question)}”"
@@ -189,8 +189,8 @@ class ApprovalDenied(Refused):
     code = "approval_denied"
     fields = ("id", "reason", "by")
 
-    def __init__(self, id: str, *, reason: str | None = None, by: str | None = None) -> None:
-        self.id = id
+    def __init__(self, approval_id: str, *, reason: str | None = None, by: str | None = None) -> None:
+        self.id = approval_id
         self.reason = reason
         self.by = by
         self.sentence = "The request was denied." + (f" Reason given: “{plain(reason)}”" if reason else "")
@@ -204,8 +204,8 @@ class ApprovalExpired(Refused):
     sentence = "The request was not answered in time, so nothing was done."
     fields = ("id", "expired_at")
 
-    def __init__(self, id: str, *, expired_at: int | None = None) -> None:
-        self.id = id
+    def __init__(self, approval_id: str, *, expired_at: int | None = None) -> None:
+        self.id = approval_id
         self.expired_at = expired_at
         super().__init__()
 
@@ -348,4 +348,5 @@ def _challenge(scheme: str, parameters: dict[str, str]) -> str:
     def quoted(value: str) -> str:
         return re.sub(r'["\\\x00-\x1f\x7f-\U0010ffff]', "", value)
 
-    return f"{scheme} " + ", ".join(f'{name}="{quoted(value)}"' for name, value in parameters.items())
+    said = ", ".join(f'{name}="{quoted(value)}"' for name, value in parameters.items())
+    return f"{scheme} {said}".rstrip()

@@ -1,0 +1,1 @@
+"""Thin layers over frameworks. Each is imported by name, and needs its framework installed."""

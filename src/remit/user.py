@@ -1,0 +1,153 @@
+"""The user an agent acts for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeVar
+
+from . import access, approvals, vault
+from . import details as rar
+from .approvals import Approval
+from .errors import SignInRequired
+from .requests import Requests
+from .session import Session
+from .tokens import Token
+
+T = TypeVar("T")
+
+_acting_for: ContextVar[tuple[User, ...]] = ContextVar("remit_acting_for", default=())
+
+
+def current_user() -> User:
+    """The user of the innermost ``with user:`` around this code, in this thread or task and no other.
+
+    Raises:
+        SignInRequired: there is none.
+    """
+    if not (users := _acting_for.get()):
+        raise SignInRequired("no user is bound to this context")
+    return users[-1]
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom the agent acts for. Immutable; tokens are renewed behind it.
+
+    Pass it along, or bind it to the running task with ``with user:`` and read it with ``current_user()``. Two tasks that
+    serve two users never see each other's.
+    """
+
+    sub: str
+    """The user's identifier at the issuer."""
+    name: str | None
+    """The user's name, when the token told it."""
+    scopes: frozenset[str]
+    """What the user has let this agent do."""
+    agent: str
+    """Who acts: the client identifier of this agent."""
+    _session: Session = field(repr=False, compare=False)
+    _requests: Requests = field(repr=False, compare=False)
+
+    async def token(self, connection: str, *, scopes: Sequence[str] = (), account: str | None = None) -> Token:
+        """A short-lived access token of an account that the user has connected.
+
+        Args:
+            connection: its name at the server, such as ``calendar``.
+            scopes: what is needed, in the provider's terms.
+            account: which one, when the user has connected several: the provider's user identifier.
+
+        Raises:
+            ConnectRequired: not connected, too little granted, or withdrawn upstream. Holds the link that mends it.
+            SignInRequired: nothing stands for the user any more.
+            NotAllowed: this agent may not use the connection.
+            Unavailable: no usable answer.
+        """
+        return await vault.borrow(self._session, connection, scopes, account)
+
+    async def access_token(self, *, audience: str | None = None, scopes: Sequence[str] = ()) -> Token:
+        """The user's own access token for an API behind Remit, renewed when need be.
+
+        Args:
+            audience: the API's identifier; None for the one that the user signed in for.
+
+        Raises:
+            SignInRequired: the session has ended.
+            NotAllowed: the user's grant does not reach that far.
+            Unavailable: no usable answer.
+        """
+        return await self._session.access_token(audience, scopes)
+
+    async def request(
+        self,
+        details: rar.Detail | Sequence[rar.Detail],
+        *,
+        audience: str | None = None,
+        scopes: Sequence[str] = (),
+        key: str | None = None,
+        expires_in: int | None = None,
+        message: str | None = None,
+    ) -> Approval:
+        """Ask the user to approve exactly this, and return at once.
+
+        Args:
+            details: what is to be done (RFC 9396): a ``type`` known to the server and its members. Plain JSON values.
+            audience: the API that will receive the token.
+            scopes: scopes for that API, beside the details.
+            key: names this step, such as ``f"{run}:{tool_call}"``. Asked again under the same key, the same request comes
+                back and the person is not asked twice. It is remembered by this process.
+            expires_in: seconds that the person has to answer; the server's default when None.
+            message: the agent's own words, shown as a quotation below the facts. Short and plain.
+
+        Raises:
+            DetailsChanged: ``key`` stands for other details.
+            NotAllowed: the agent may not ask this user, or not for this.
+            Misconfigured: the server does not know the details' type, or refuses the message.
+            Unavailable: no usable answer.
+        """
+        asked = rar.as_list(details)
+
+        async def file() -> Approval:
+            approval = await approvals.ask(
+                self._session.server,
+                self.sub,
+                asked,
+                key=self._session.key,
+                audience=audience,
+                scopes=scopes,
+                expires_in=expires_in,
+                message=message,
+            )
+            return self._requests.keep(approval)
+
+        return await file() if key is None else await self._requests.once(self.sub, key, asked, file)
+
+    async def can(self, relation: str, obj: str) -> bool:
+        """Whether the user has the relation to the object, as in ``can("viewer", "doc:7")``.
+
+        Raises:
+            Unavailable: the server did not answer; treat it as a no.
+        """
+        return await access.check(self._session.server, self.sub, relation, obj)
+
+    async def filter(self, docs: Iterable[T], *, relation: str, obj: Callable[[T], str | None]) -> list[T]:
+        """Those of ``docs`` that the user may see, in their order. A document that ``obj`` cannot name is dropped.
+
+        Args:
+            obj: names a document as ``type:id``.
+
+        Raises:
+            Unavailable: a check went unanswered.
+        """
+        return await access.visible(self._session.server, self.sub, docs, relation, obj)
+
+    def __enter__(self) -> User:
+        _acting_for.set((*_acting_for.get(), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _acting_for.set(_acting_for.get()[:-1])
