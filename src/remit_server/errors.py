@@ -1,51 +1,51 @@
 """Every way Remit says no.
 
-    RemitError
-    ├── ProtocolError                what a client may read: code, status, text; what only the log may read: detail
-    │   ├── InvalidRequest           invalid_request              RFC 6749 5.2
-    │   ├── InvalidClient            invalid_client               RFC 6749 5.2
-    │   ├── InvalidGrant             invalid_grant                RFC 6749 5.2
-    │   ├── UnauthorizedClient       unauthorized_client          RFC 6749 5.2
-    │   ├── UnsupportedGrantType     unsupported_grant_type       RFC 6749 5.2
-    │   ├── UnsupportedResponseType  unsupported_response_type    RFC 6749 4.1.2.1
-    │   ├── UnsupportedResponseMode  unsupported_response_mode    OAuth 2.0 Multiple Response Types 2.1
-    │   ├── UnsupportedTokenType     unsupported_token_type       RFC 7009 2.2.1
-    │   ├── InvalidScope             invalid_scope                RFC 6749 5.2
-    │   ├── InvalidTarget            invalid_target               RFC 8707 2
-    │   ├── InvalidDetails           invalid_authorization_details  RFC 9396 5
-    │   ├── InvalidRequestObject     invalid_request_object       RFC 9101 7
-    │   ├── InvalidRequestUri        invalid_request_uri          RFC 9101 7
-    │   ├── InvalidDpopProof         invalid_dpop_proof           RFC 9449 5
-    │   ├── UseDpopNonce             use_dpop_nonce               RFC 9449 8
-    │   ├── InvalidRedirectUri       invalid_redirect_uri         RFC 7591 3.2.2
-    │   ├── InvalidClientMetadata    invalid_client_metadata      RFC 7591 3.2.2
-    │   ├── LoginRequired            login_required               OIDC Core 3.1.2.6
-    │   ├── ConsentRequired          consent_required             OIDC Core 3.1.2.6
-    │   ├── InteractionRequired      interaction_required         OIDC Core 3.1.2.6
-    │   ├── UnmetAuthentication      unmet_authentication_requirements  OIDC Unmet Authentication Requirements
-    │   ├── AccessDenied             access_denied                RFC 6749 4.1.2.1
-    │   ├── AuthorizationPending     authorization_pending        RFC 8628 3.5
-    │   ├── SlowDown                 slow_down                    RFC 8628 3.5
-    │   ├── ExpiredToken             expired_token                RFC 8628 3.5
-    │   ├── InvalidBindingMessage    invalid_binding_message      CIBA 13
-    │   ├── UnknownUser              unknown_user_id              CIBA 13
-    │   ├── ExpiredLoginHint         expired_login_hint_token     CIBA 13
-    │   ├── InvalidToken             invalid_token                RFC 6750 3.1
-    │   ├── InsufficientScope        insufficient_scope           RFC 6750 3.1
-    │   ├── InsufficientAuthentication  insufficient_user_authentication  RFC 9470 3
-    │   ├── NotConnected             federated_connection_refresh_token_not_found   the vault: nothing to borrow
-    │   ├── UpstreamRefused          federated_connection_refresh_token_flow_failed  the vault: upstream said no
-    │   ├── NotFound                 not_found
-    │   ├── Forbidden                forbidden
-    │   ├── Conflict                 conflict
-    │   ├── MethodNotAllowed         method_not_allowed
-    │   ├── PayloadTooLarge          payload_too_large
-    │   ├── UnsupportedMediaType     unsupported_media_type
-    │   ├── TooManyRequests          too_many_requests
-    │   ├── TemporarilyUnavailable   temporarily_unavailable      RFC 6749 4.1.2.1
-    │   └── ServerError              server_error                 RFC 6749 4.1.2.1
-    ├── ConfigurationError           the operator must act; carries file, line and column where there are any
-    └── IntegrityError               stored bytes do not open or the chain does not link: stop, never guess
+RemitError
+├── ProtocolError                what a client may read: code, status, text; what only the log may read: detail
+│   ├── InvalidRequest           invalid_request              RFC 6749 5.2
+│   ├── InvalidClient            invalid_client               RFC 6749 5.2
+│   ├── InvalidGrant             invalid_grant                RFC 6749 5.2
+│   ├── UnauthorizedClient       unauthorized_client          RFC 6749 5.2
+│   ├── UnsupportedGrantType     unsupported_grant_type       RFC 6749 5.2
+│   ├── UnsupportedResponseType  unsupported_response_type    RFC 6749 4.1.2.1
+│   ├── UnsupportedResponseMode  unsupported_response_mode    OAuth 2.0 Multiple Response Types 2.1
+│   ├── UnsupportedTokenType     unsupported_token_type       RFC 7009 2.2.1
+│   ├── InvalidScope             invalid_scope                RFC 6749 5.2
+│   ├── InvalidTarget            invalid_target               RFC 8707 2
+│   ├── InvalidDetails           invalid_authorization_details  RFC 9396 5
+│   ├── InvalidRequestObject     invalid_request_object       RFC 9101 7
+│   ├── InvalidRequestUri        invalid_request_uri          RFC 9101 7
+│   ├── InvalidDpopProof         invalid_dpop_proof           RFC 9449 5
+│   ├── UseDpopNonce             use_dpop_nonce               RFC 9449 8
+│   ├── InvalidRedirectUri       invalid_redirect_uri         RFC 7591 3.2.2
+│   ├── InvalidClientMetadata    invalid_client_metadata      RFC 7591 3.2.2
+│   ├── LoginRequired            login_required               OIDC Core 3.1.2.6
+│   ├── ConsentRequired          consent_required             OIDC Core 3.1.2.6
+│   ├── InteractionRequired      interaction_required         OIDC Core 3.1.2.6
+│   ├── UnmetAuthentication      unmet_authentication_requirements  OIDC Unmet Authentication Requirements
+│   ├── AccessDenied             access_denied                RFC 6749 4.1.2.1
+│   ├── AuthorizationPending     authorization_pending        RFC 8628 3.5
+│   ├── SlowDown                 slow_down                    RFC 8628 3.5
+│   ├── ExpiredToken             expired_token                RFC 8628 3.5
+│   ├── InvalidBindingMessage    invalid_binding_message      CIBA 13
+│   ├── UnknownUser              unknown_user_id              CIBA 13
+│   ├── ExpiredLoginHint         expired_login_hint_token     CIBA 13
+│   ├── InvalidToken             invalid_token                RFC 6750 3.1
+│   ├── InsufficientScope        insufficient_scope           RFC 6750 3.1
+│   ├── InsufficientAuthentication  insufficient_user_authentication  RFC 9470 3
+│   ├── NotConnected             federated_connection_refresh_token_not_found   the vault: nothing to borrow
+│   ├── UpstreamRefused          federated_connection_refresh_token_flow_failed  the vault: upstream said no
+│   ├── NotFound                 not_found
+│   ├── Forbidden                forbidden
+│   ├── Conflict                 conflict
+│   ├── MethodNotAllowed         method_not_allowed
+│   ├── PayloadTooLarge          payload_too_large
+│   ├── UnsupportedMediaType     unsupported_media_type
+│   ├── TooManyRequests          too_many_requests
+│   ├── TemporarilyUnavailable   temporarily_unavailable      RFC 6749 4.1.2.1
+│   └── ServerError              server_error                 RFC 6749 4.1.2.1
+├── ConfigurationError           the operator must act; carries file, line and column where there are any
+└── IntegrityError               stored bytes do not open or the chain does not link: stop, never guess
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The company's say: the one door that every token, exchange and approval passes."""
+"""The company's say: agents and their state, organisation policy, and the one door that everything passes."""

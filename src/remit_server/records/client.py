@@ -34,7 +34,8 @@ class Client(Struct, frozen=True, kw_only=True):
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
     grants: tuple[str, ...] = ()
-    """Short names, as in the configuration: authorization_code, refresh_token, client_credentials, device_code, ciba, token_exchange."""
+    """Short names, as in the configuration: authorization_code, refresh_token, client_credentials, device_code, ciba,
+    token_exchange."""
     apis: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Audience -> scopes that the client may ask for there."""
     connections: dict[str, tuple[str, ...]] = field(default_factory=dict)

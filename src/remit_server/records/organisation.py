@@ -30,7 +30,7 @@ class Api(Struct, frozen=True, kw_only=True):
 
 
 class DetailType(Struct, frozen=True, kw_only=True):
-    """A kind of rich authorization request (RFC 9396 section 2): data, never code. The document's form is catalog/schema/details.json."""
+    """A kind of rich authorization request (RFC 9396 section 2): data, never code. Its form is catalog/schema/details.json."""
 
     type: str
     document: dict[str, Any]

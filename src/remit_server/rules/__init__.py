@@ -1,1 +1,1 @@
-"""Pure decisions: no await, no clock, no randomness, no environment; time and ids are arguments."""
+"""Pure decisions: facts in, a decision or a refusal out. No I/O, no clock, no randomness, no environment."""

@@ -1,1 +1,1 @@
-"""Machines: clock, ids, signing, minting, verifying, the one way out, events, work in the background."""
+"""The machines: what is impure, in one place each. Rooms get them through `Machines`."""

@@ -19,10 +19,15 @@ the hash before: there is one chain per database, linked under one lock. No even
 through its own read-committed snapshot; SQLite: WAL). A read never waits for a writer.
 
 **Bounded.** More than `queue_limit` units waiting, or a database that is away: `Busy`, which the edge answers with 503
-and Retry-After. Closing drains what was accepted.
+and Retry-After. A unit that met `Busy` or a cancelled caller may have been written all the same: asking again is safe,
+because what decides is "once". Closing drains what was accepted.
+
+**Values that no database can hold**, such as a lone surrogate or an integer beyond 64 bits, come from a client's bad
+input: to write one raises `Unstorable`, to read by one finds nothing.
 
 **Wakes** are hints sent after a commit to every process (`NOTIFY` on PostgreSQL): a topic such as `clients:ID`. They may be
-lost; a process that may have missed some is told by the topic `*` and forgets all it had cached.
+lost; a process that may have missed some is told by the topic `*` and forgets all it had cached. On SQLite another
+process is noticed within a quarter of a second, by the topic `*`.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from remit_server.errors import RemitError, TemporarilyUnavailable
+from remit_server.errors import InvalidRequest, RemitError, TemporarilyUnavailable
 from remit_server.records.event import Event
 from remit_server.storage.sql.statements import Select, Statement
 
@@ -55,13 +60,23 @@ class Busy(TemporarilyUnavailable):
         super().__init__(detail=detail, headers={"Retry-After": "1"})
 
 
+class Unstorable(InvalidRequest):
+    """A value that the database cannot hold."""
+
+    text = "A parameter has characters or a size that cannot be stored."
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement with its values. A step that `may_miss` does not lose the unit when it changes nothing."""
+    """One statement with its values. A step that `may_miss` does not lose the unit when it changes nothing.
+
+    `wake` is announced when the unit is written: a step that changes what others have cached brings its topic along.
+    """
 
     statement: Statement
     params: Params
     may_miss: bool = False
+    wake: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,8 @@ class Engine(Protocol):
         """All rows that a listing finds, in its order."""
 
     async def commit(self, unit: Unit) -> list[Row | None]:
-        """Write a unit; its steps' rows in order. Raises `Lost` or `Busy`."""
+        """Write a unit. Answers a row for each step, in order: the columns that its statement returns (an insert: its key),
+        or None where a step that may miss has missed. Raises `Lost`, `Busy` or `Unstorable`."""
 
     def listen(self, wake: Wake) -> None:
         """Call `wake(topic)` for every wake from now on, on the event loop."""

@@ -1,1 +1,1 @@
-"""HTTP in and out. Nothing here decides anything."""
+"""HTTP in and out. It reads and writes; it decides nothing."""

@@ -59,6 +59,10 @@ class Grants:
         """Loses when it was revoked before."""
         return Step(self._REVOKE, {"id": grant_id, "now": now, "why": why})
 
+    def revoke_session(self, sid: str, now: int, why: str) -> Step:
+        """Revoke all that was agreed to in one browser session."""
+        return Step(self._REVOKE_SESSION, {"sid": sid, "now": now, "why": why}, may_miss=True)
+
 
 class Codes:
     _GET = Select(t.CODES, where="codes.hash = :hash")

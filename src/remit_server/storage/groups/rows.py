@@ -94,7 +94,9 @@ class Directory(Generic[R]):
             return self._kept[key]
         generation = self._generation
         record = self._rows.maybe(await self._engine.one(self._get, {self._key: key}))
-        if generation == self._generation and (record is not None or len(self._kept) < 10_000):
+        # A wake that came while we read may tell of what we did not see yet. Misses are kept too, but only so many:
+        # anybody can invent keys.
+        if self._engine.hears and generation == self._generation and (record is not None or len(self._kept) < 10_000):
             self._kept[key] = record
         return record
 
@@ -102,16 +104,17 @@ class Directory(Generic[R]):
         return [self._rows.record(row) for row in await self._engine.many(self._all, {})]
 
     def put(self, record: R) -> Step:
-        """Write the record, whether or not it is there. The unit must carry `wake(key)`."""
-        return Step(self._put, self._rows.params(record))
+        """Write the record, whether or not it is there."""
+        return Step(self._put, params := self._rows.params(record), wake=self.wake(params[self._key]))
 
     def add(self, record: R) -> Step:
         """Write a new record; loses when its key is taken."""
-        return Step(self._add, self._rows.params(record))
+        return Step(self._add, params := self._rows.params(record), wake=self.wake(params[self._key]))
 
     def remove(self, key: str) -> Step:
-        return Step(self._remove, {self._key: key})
+        """Loses when there is no such record."""
+        return Step(self._remove, {self._key: key}, wake=self.wake(key))
 
     def wake(self, key: str) -> str:
-        """The topic that makes every process forget this record."""
+        """The topic that makes every process forget this record; the steps above bring it along."""
         return f"{self._rows.table.name}:{key}"

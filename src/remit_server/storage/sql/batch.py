@@ -38,7 +38,8 @@ def play(batch: Sequence[Work]) -> Play:
         for work in alive:
             if i < len(work.unit.steps):
                 together.setdefault(work.unit.steps[i].statement, []).append(work)
-        for statement, works in together.items():
+        # In an order that all processes share, so that two of them seldom wait for each other's rows crosswise.
+        for statement, works in sorted(together.items(), key=lambda item: item[0].table.name):
             rows = yield statement, [work.unit.steps[i].params for work in works]
             for work, row in zip(works, rows, strict=True):
                 work.rows.append(row)
@@ -55,5 +56,7 @@ def play(batch: Sequence[Work]) -> Play:
 
 
 def wakes(batch: Sequence[Work]) -> list[str]:
-    """The topics to announce with this batch."""
-    return list(dict.fromkeys(topic for work in batch if work.lost is None for topic in work.unit.wakes))
+    """The topics to announce with this batch, each once."""
+    written = [work.unit for work in batch if work.lost is None and work.error is None]
+    own = [topic for unit in written for topic in unit.wakes]
+    return list(dict.fromkeys(own + [step.wake for unit in written for step in unit.steps if step.wake]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from remit_server.storage.sql.statements import Change, Delete, Insert, Kind, Select, Update, kind_of, substitute
 
@@ -30,7 +30,7 @@ def _conflict(statement: Insert) -> str:
     return _replacing(statement) if statement.conflict == "replace" else "DO NOTHING"
 
 
-@lru_cache(maxsize=None)
+@cache
 def sqlite_change(statement: Change) -> str:
     """One row at a time, values by name."""
     table = statement.table.name
@@ -48,7 +48,7 @@ def sqlite_change(statement: Change) -> str:
             return f"DELETE FROM {table} WHERE {statement.where} RETURNING {wanted}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def sqlite_select(select: Select) -> str:
     return f"SELECT {select.wanted} FROM {select.table.name} {select.join} WHERE {select.where} {select.tail}"
 
@@ -61,7 +61,7 @@ def _unnest(statement: Change | Select) -> str:
     return f"unnest({arrays}) WITH ORDINALITY AS v({names}, p_row)"
 
 
-@lru_cache(maxsize=None)
+@cache
 def postgresql_change(statement: Change) -> str:
     """Many rows at once. `p_row` (from 1) tells which request a row answers; inserts answer by their key instead,
     because RETURNING cannot see the source rows of an INSERT."""
@@ -86,7 +86,7 @@ def postgresql_change(statement: Change) -> str:
             return f"DELETE FROM {table} USING {_unnest(statement)} WHERE {found} RETURNING v.p_row, {wanted}"
 
 
-@lru_cache(maxsize=None)
+@cache
 def postgresql_point(select: Select) -> str:
     """A point read for many requests at once."""
     found = substitute(select.where, "v.p_{}".format)
@@ -96,7 +96,7 @@ def postgresql_point(select: Select) -> str:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def postgresql_select(select: Select) -> str:
     """A listing for one request, values by number."""
     text = f"SELECT {select.wanted} FROM {select.table.name} {select.join} WHERE {select.where} {select.tail}"

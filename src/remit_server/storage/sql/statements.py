@@ -14,6 +14,7 @@ from typing import Literal
 
 Kind = Literal["text", "int", "blob"]
 _NAMED = re.compile(r"(?<!:):([a-z_]+)")
+_EQUAL = re.compile(r"\b(?:[a-z_]+\.)?[a-z_]+ = :([a-z_]+)")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Insert:
     def names(self) -> tuple[str, ...]:
         return tuple(self.table.columns)
 
+    @property
+    def target(self) -> tuple[str, ...]:
+        """The values that say which row is meant: two requests that agree in them may mean the same row."""
+        return self.table.key
+
 
 @dataclass(frozen=True, eq=False)
 class Update:
@@ -59,6 +65,10 @@ class Update:
     def names(self) -> tuple[str, ...]:
         return _named(self.set, self.where)
 
+    @cached_property
+    def target(self) -> tuple[str, ...]:
+        return tuple(_EQUAL.findall(self.where))
+
 
 @dataclass(frozen=True, eq=False)
 class Delete:
@@ -72,6 +82,10 @@ class Delete:
     @cached_property
     def names(self) -> tuple[str, ...]:
         return _named(self.where)
+
+    @cached_property
+    def target(self) -> tuple[str, ...]:
+        return tuple(_EQUAL.findall(self.where))
 
 
 @dataclass(frozen=True, eq=False)

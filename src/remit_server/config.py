@@ -1,0 +1,108 @@
+"""Settings of a running server: read once, typed, explained. Half a setting refuses to start.
+
+What the organisation declares (users, clients, APIs, connections, …) is not here: that is the manifest, applied to the store.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from remit_server.errors import ConfigurationError
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every setting, with its unit. Durations are seconds."""
+
+    issuer: str
+    """The issuer identifier (RFC 8414 section 2), byte for byte as tokens carry it, with or without a trailing slash."""
+
+    code_lifetime: int = 60
+    """Of authorization codes."""
+    id_token_lifetime: int = 3600
+    """Of ID tokens."""
+    access_token_lifetime: int = 300
+    """Of access tokens for no API in particular; an API sets its own."""
+    refresh_token_lifetime: int = 30 * 86400
+    """Of refresh tokens; each rotation starts it anew."""
+    refresh_grace: int = 30
+    """A spent refresh token may be answered once more within this time, for a client whose reply was lost. 0 turns it off."""
+    refresh_grace_after: int = 2
+    """A repeat sooner than this is a race, not a lost reply, and loses without harm to the winner."""
+    session_lifetime: int = 12 * 3600
+    """Of a browser session."""
+    interaction_lifetime: int = 900
+    """How long a person may take to sign in and consent."""
+    pushed_request_lifetime: int = 90
+    """Of request_uris (RFC 9126 section 2.2: 5 to 600)."""
+    device_code_lifetime: int = 600
+    """Of device and user codes (RFC 8628)."""
+    approval_lifetime: int = 300
+    """Of a request for approval whose client asks for no other time."""
+    longest_approval: int = 30 * 86400
+    """The longest `requested_expiry` that is granted (CIBA section 7.1)."""
+    poll_interval: int = 5
+    """Between polls of a pending decision."""
+    assertion_lifetime: int = 300
+    """The longest life of a client assertion that is accepted."""
+    dpop_window: int = 60
+    """How far the `iat` of a DPoP proof may be off."""
+    dpop_nonces: bool = False
+    """Demand a server nonce in every DPoP proof (RFC 9449 section 8)."""
+    clock_skew: int = 10
+    """Tolerance towards other parties' clocks."""
+    default_audience: str | None = None
+    """The API meant by a request that names none."""
+    registration: Literal["off", "token", "open"] = "off"
+    """Dynamic client registration (RFC 7591): nobody, who holds the initial access token, or anybody (rate-limited)."""
+    registration_token: str | None = None
+    """The initial access token of `registration: token`."""
+    signing_alg: Literal["RS256", "ES256", "PS256", "EdDSA"] = "RS256"
+    """Of ID tokens, logout tokens, and access tokens for no API in particular."""
+    login_attempts: int = 10
+    """Failed sign-ins per account and per address in 15 minutes before a pause."""
+    private_networks: tuple[str, ...] = ()
+    """Networks (CIDR) that outgoing requests may reach although they are private. Loopback is allowed for a loopback issuer."""
+    otlp_endpoint: str | None = None
+    """OpenTelemetry collector (OTLP over HTTP); absent: no traces."""
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.issuer)
+        if url.query or url.fragment or not url.hostname:
+            raise ConfigurationError(
+                "the issuer must be an absolute URL without query and fragment (RFC 8414 section 2)"
+            )
+        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname)):
+            raise ConfigurationError("the issuer must be https; http is accepted for a loopback address only")
+        if self.registration == "token" and not self.registration_token:
+            raise ConfigurationError("registration: token needs registration_token")
+        if not 5 <= self.pushed_request_lifetime <= 600:
+            raise ConfigurationError("pushed_request_lifetime must be 5 to 600 seconds (RFC 9126 section 2.2)")
+        if self.refresh_grace and self.refresh_grace_after >= self.refresh_grace:
+            raise ConfigurationError("refresh_grace_after must be shorter than refresh_grace")
+
+    def url(self, path: str) -> str:
+        """The absolute URL of a path of ours, such as `/oauth/token`."""
+        return self.issuer.rstrip("/") + path
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach us over TLS: cookies are then `Secure` and carry the `__Host-` prefix."""
+        return self.issuer.startswith("https:")
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(urlsplit(self.issuer).hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address literal means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

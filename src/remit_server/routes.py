@@ -1,0 +1,47 @@
+"""Every URL on one screen: methods, path, endpoint. An endpoint's file is named after the last word of its path; a test
+walks this table and the grants and refuses any other name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from remit_server.identity.endpoints.jwks import Jwks
+from remit_server.identity.endpoints.token import Token
+from remit_server.identity.grants.authorization_code import AuthorizationCode
+from remit_server.identity.grants.client_credentials import ClientCredentials
+from remit_server.identity.grants.refresh_token import RefreshToken
+from remit_server.runtime.machines import Machines
+from remit_server.wire.grants import Grant
+from remit_server.wire.http import Endpoint
+
+
+@dataclass(frozen=True)
+class Route:
+    """`face` says who reads the errors: `oauth` programs get JSON, `page` readers get HTML. `cors` lets browser apps call it."""
+
+    methods: str
+    path: str
+    endpoint: Endpoint
+    face: Literal["oauth", "page"] = "oauth"
+    cors: bool = False
+
+
+def grants(machines: Machines) -> Iterable[Grant]:
+    """Every grant type of every room."""
+    return (
+        AuthorizationCode(machines),
+        ClientCredentials(machines),
+        RefreshToken(machines),
+    )
+
+
+def routes(machines: Machines) -> tuple[Route, ...]:
+    m = machines
+    return (
+        # identity: tokens
+        Route("POST", "/oauth/token", Token(m, grants(m)), cors=True),
+        # identity: metadata
+        Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
+    )

@@ -1,0 +1,33 @@
+"""What presenting a refresh token means: its first use, a lost reply, a race, or a copy in somebody else's hands."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from remit_server.errors import InvalidGrant
+from remit_server.records import Client, Token
+
+Use = Literal["rotate", "answer_again", "race", "reuse"]
+
+
+def judge(token: Token, client: Client, *, jkt: str | None, now: int, grace: int, grace_after: int) -> Use:
+    """How to treat a refresh token that is presented now. Raises `InvalidGrant` when it is not this client's to present.
+
+    A spent token is a copy, and its family ends (RFC 9700 section 4.14.2), with two exceptions. Within `grace_after`
+    seconds of its use it is a race of the client with itself: this one loses, the winner keeps what it has. Later, but
+    within `grace`, its reply may have been lost: it is answered once more, if nobody has used the successor.
+    """
+    if token.kind != "refresh" or token.client_id != client.id:
+        raise InvalidGrant(detail="not a refresh token of this client")
+    if token.expires_at <= now or token.revoked_at is not None:
+        raise InvalidGrant("The refresh token has expired or was revoked.")
+    if token.jkt is not None and token.jkt != jkt:
+        raise InvalidGrant("The refresh token is bound to another DPoP key.")
+    if token.used_at is None:
+        return "rotate"
+    age = now - token.used_at
+    if age < grace_after:
+        return "race"
+    if age <= grace and token.retried_at is None:
+        return "answer_again"
+    return "reuse"

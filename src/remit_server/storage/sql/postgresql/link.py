@@ -1,0 +1,73 @@
+"""A connection to PostgreSQL with our settings, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import asyncpg
+
+Link = Any  # asyncpg.Connection, which has no types
+RETRY_SECONDS: Final = 0.5
+
+AWAY: Final = (
+    OSError,  # a timeout is one
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shut down, or our own statement_timeout
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary has become a standby
+)
+"""The database, or the way to it, fails: not the request. The connection is given up, whoever waits gets `Busy`."""
+
+UNSTORABLE: Final = (ValueError, OverflowError, asyncpg.DataError)
+"""A value does not fit, as asyncpg (before it is sent) or PostgreSQL (SQLSTATE class 22) finds."""
+
+SETTINGS: Final = {
+    "application_name": "remit",
+    "timezone": "UTC",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    # A process that is stopped in the middle of a batch holds the head of the chain: others wait no longer than this.
+    "idle_in_transaction_session_timeout": "10s",
+    # Every statement here looks rows up by an index. The planner does not know how many values an array holds and,
+    # before the first ANALYZE, how large a table has grown; left to itself it scans the table and keeps that plan.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+
+async def connect(url: str) -> Link:
+    """Raises one of `AWAY`, or `asyncpg.PostgresError` when the server refuses us."""
+    link = await asyncpg.connect(
+        url,
+        timeout=5,
+        command_timeout=12,
+        statement_cache_size=1024,
+        max_cached_statement_lifetime=0,
+        server_settings=SETTINGS,
+    )
+    # "Acknowledged means durable" is not for a server's configuration to weaken; stronger than `on` may stay.
+    await link.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )
+    return link
+
+
+async def reconnect(url: str, *, wanted: Callable[[], bool], failed: Callable[[], None]) -> Link | None:
+    """A new connection, however long it takes while it is `wanted`; `failed` hears of every vain attempt."""
+    while wanted():
+        try:
+            return await connect(url)
+        except (*AWAY, asyncpg.PostgresError):
+            failed()
+            await asyncio.sleep(RETRY_SECONDS)
+    return None

@@ -1,0 +1,51 @@
+"""Errors out: every refusal in the form that its reader expects, and never a stack trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from remit_server.errors import ProtocolError, RemitError, ServerError
+from remit_server.runtime.ids import new_id
+from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, json_answer
+
+log = structlog.get_logger("remit")
+
+
+def error_answer(error: ProtocolError) -> Answer:
+    """The JSON error of RFC 6749 section 5.2. WWW-Authenticate is there only if the error brings it: clients that meet it
+    on the token endpoint look no further for the code."""
+    body: dict[str, Any] = {"error": error.code, "error_description": error.text, **error.members}
+    return json_answer(body, error.status, headers=[(k.lower(), v) for k, v in error.headers.items()])
+
+
+def refusal(error: Exception, request: Request) -> ProtocolError:
+    """What an exception means to the outside, logged with a reference when it is our fault."""
+    if isinstance(error, ProtocolError):
+        if error.detail:
+            log.info("refused", path=request.path, error=error.code, detail=error.detail)
+        return error
+    reference = new_id()
+    log.error(
+        "failed",
+        path=request.path,
+        reference=reference,
+        exc_info=not isinstance(error, RemitError),
+        fault=str(type(error)),
+    )
+    return ServerError(f"Something failed on the server. Nothing was changed. Reference: {reference}")
+
+
+def serve(endpoint: Endpoint) -> App:
+    """An endpoint as an ASGI app whose errors are OAuth's."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            answer = await endpoint(request)
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it was, the client gets an answer
+            answer = error_answer(refusal(error, request))
+        await answer.send(send)
+
+    return app

@@ -1,0 +1,183 @@
+"""A request, an answer, and the few lines between them and ASGI.
+
+Endpoints are `async def __call__(request) -> Answer`. This is thinner than a framework's request because the token endpoint
+is the hot path; routing, static files and streaming stay Starlette's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+
+import msgspec
+
+from remit_server.errors import InvalidRequest, PayloadTooLarge
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_BODY: Final = 256 * 1024
+LARGEST_QUERY: Final = 32 * 1024
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Request:
+    """One HTTP request; the body is read once and capped."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._body: bytes | None = None
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+
+    @cached_property
+    def _headers(self) -> dict[bytes, list[bytes]]:
+        headers: dict[bytes, list[bytes]] = {}
+        for name, value in self.scope["headers"]:
+            headers.setdefault(name, []).append(value)
+        return headers
+
+    def header(self, name: str) -> str | None:
+        """The one value of a header (name in lower case). A repeated header is malformed: `InvalidRequest`."""
+        values = self._headers.get(name.encode())
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise InvalidRequest(f"The {name} header is repeated.")
+        return values[0].decode("latin-1")
+
+    def headers(self, name: str) -> list[str]:
+        """Every value of a header, in order."""
+        return [value.decode("latin-1") for value in self._headers.get(name.encode(), [])]
+
+    @property
+    def query(self) -> str:
+        raw: bytes = self.scope["query_string"]
+        if len(raw) > LARGEST_QUERY:
+            raise PayloadTooLarge("The query is too long.")
+        return raw.decode("latin-1")
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Values of the path's placeholders."""
+        params: dict[str, str] = self.scope.get("path_params", {})
+        return params
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies; of one name that is sent twice, the first (RFC 6265 section 5.4 puts the most specific first)."""
+        found: dict[str, str] = {}
+        for header in self.headers("cookie"):
+            for pair in header.split(";"):
+                name, _, value = pair.strip().partition("=")
+                found.setdefault(name, value)
+        return found
+
+    @property
+    def address(self) -> str:
+        """The peer's address, as uvicorn's proxy handling settled it."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    @property
+    def network(self) -> str:
+        """The address as rate limits see it: an IPv6 peer counts by its /64."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return self.address
+        if address.version == 6:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        return str(address)
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `PayloadTooLarge` over 256 KiB."""
+        if self._body is None:
+            chunks: list[bytes] = []
+            size = 0
+            more = True
+            while more:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise InvalidRequest("The request ended before its body did.")
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > LARGEST_BODY:
+                    raise PayloadTooLarge
+                chunks.append(chunk)
+                more = message.get("more_body", False)
+            self._body = b"".join(chunks)
+        return self._body
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. Header names are lower case."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
+        headers.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+    def adding(self, *headers: tuple[str, str]) -> Answer:
+        return Answer(self.status, self.body, self.headers + headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on: server-sent events, proxied bodies."""
+
+    chunks: Any = field(repr=False)
+    """An async iterator of bytes."""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+
+    async def send(self, send: Send) -> None:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        async for chunk in self.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+Endpoint = Callable[[Request], Awaitable[Answer | Stream]]
+
+NO_STORE: Final = (("cache-control", "no-store"), ("pragma", "no-cache"))
+JSON: Final = ("content-type", "application/json")  # exactly: some clients compare the whole header
+
+
+def json_answer(
+    value: Any, status: int = 200, *, headers: Iterable[tuple[str, str]] = (), store: bool = False
+) -> Answer:
+    """JSON that no cache keeps, unless `store` says that one may."""
+    return Answer(status, _encode(value), (JSON, *(() if store else NO_STORE), *headers))
+
+
+def cookie(name: str, value: str, *, secure: bool, max_age: int | None = None) -> tuple[str, str]:
+    """A Set-Cookie header: HttpOnly, SameSite=Lax, whole site, `Secure` over TLS."""
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar[name] = value
+    except CookieError as error:
+        raise ValueError("not a cookie name") from error
+    jar[name]["path"] = "/"
+    jar[name]["httponly"] = True
+    jar[name]["samesite"] = "Lax"
+    if secure:
+        jar[name]["secure"] = True
+    if max_age is not None:
+        jar[name]["max-age"] = max_age
+    return "set-cookie", jar[name].OutputString()
