@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from remit_server.errors import InvalidGrant
-from remit_server.identity.tokens import Answered, described, hand_out, permitted
 from remit_server.records import Client, Code
 from remit_server.rules import redemption, targets
 from remit_server.runtime.ids import hashed
@@ -12,6 +11,7 @@ from remit_server.runtime.ports import Act
 from remit_server.storage.contract import Lost
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
+from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
 class AuthorizationCode:

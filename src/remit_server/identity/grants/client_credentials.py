@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from remit_server.errors import UnauthorizedClient
-from remit_server.identity.targets import settle
-from remit_server.identity.tokens import Answered, described, hand_out, permitted
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Act
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
+from remit_server.wire.targets import settle
+from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
 class ClientCredentials:

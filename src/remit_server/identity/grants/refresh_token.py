@@ -7,8 +7,6 @@ covers it; for fewer scopes, never for more.
 from __future__ import annotations
 
 from remit_server.errors import InvalidGrant
-from remit_server.identity.targets import own_audiences
-from remit_server.identity.tokens import Answered, described, hand_out, permitted
 from remit_server.records import Client, Grant, Token, User
 from remit_server.rules import rotation, targets
 from remit_server.rules import scopes as scope_rules
@@ -19,6 +17,8 @@ from remit_server.storage.contract import Lost, Step
 from remit_server.wire.form import Form
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
+from remit_server.wire.targets import own_audiences
+from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
 class RefreshToken:
