@@ -29,7 +29,7 @@ _ID, _NONCE = 16, 12
 
 def place(table: str, owner: str, key: str) -> bytes:
     """The associated data of a row."""
-    return "|".join((table, owner, key)).encode()
+    return f"{table}|{owner}|{key}".encode()
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,9 @@ class Master:
         if wrapped[:1] != VERSION:
             raise IntegrityError("a wrapped data key has an unknown version")
         try:
-            return AESGCM(self.key).decrypt(wrapped[1 : 1 + _NONCE], wrapped[1 + _NONCE :], f"data_keys|{key_id}".encode())
+            return AESGCM(self.key).decrypt(
+                wrapped[1 : 1 + _NONCE], wrapped[1 + _NONCE :], f"data_keys|{key_id}".encode()
+            )
         except InvalidTag as error:
             raise IntegrityError("the master key does not open this database's data keys") from error
 

@@ -94,8 +94,9 @@ class Engine(Protocol):
     dialect: str
     """`sqlite` or `postgresql`."""
 
-    hears: bool
-    """Whether wakes of other processes arrive now. While they do not, nobody may trust what it has cached."""
+    @property
+    def hears(self) -> bool:
+        """Whether wakes of other processes arrive now. While they do not, nobody may trust what it has cached."""
 
     async def one(self, select: Select, params: Params) -> Row | None:
         """The one row that a point read finds."""

@@ -25,14 +25,14 @@ async def open_engine(database: str) -> Engine:
             connection.close()
         return sqlite.SqliteEngine(path)
     if scheme in {"postgresql", "postgres"}:
-        from remit_server.storage.sql import postgres  # noqa: PLC0415 - asyncpg is loaded only where it is used
+        from remit_server.storage.sql import postgresql  # noqa: PLC0415 - asyncpg is loaded only where it is used
 
-        connection = await postgres.connect(database)
+        connection = await postgresql.connect(database, patient=True)
         try:
             await migrate_postgresql(connection)
         finally:
             await connection.close()
-        return await postgres.PostgresEngine.open(database)
+        return await postgresql.PostgresEngine.open(database)
     raise ConfigurationError("the database must be sqlite:PATH or postgresql://…")
 
 

@@ -44,7 +44,9 @@ class Store:
         self.relations = Relations(engine)
         self.trail = Trail(engine)
 
-    async def commit(self, *steps: Step, events: tuple[Event, ...] = (), wakes: tuple[str, ...] = ()) -> list[Row | None]:
+    async def commit(
+        self, *steps: Step, events: tuple[Event, ...] = (), wakes: tuple[str, ...] = ()
+    ) -> list[Row | None]:
         """Write one unit. Raises `Lost` when a deciding step finds nothing to change, `Busy` when it cannot be written now."""
         return await self.engine.commit(Unit(steps, events, wakes))
 

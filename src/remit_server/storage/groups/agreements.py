@@ -26,7 +26,9 @@ class Grants:
         where="user_id = :user_id AND client_id = :client_id AND revoked_at IS NULL",
         tail="ORDER BY created_at DESC LIMIT 50",
     )
-    _OF_USER = Select(t.GRANTS, where="user_id = :user_id AND revoked_at IS NULL", tail="ORDER BY created_at DESC LIMIT 500")
+    _OF_USER = Select(
+        t.GRANTS, where="user_id = :user_id AND revoked_at IS NULL", tail="ORDER BY created_at DESC LIMIT 500"
+    )
     _ADD = Insert(t.GRANTS)
     _REVOKE = Update(
         t.GRANTS, set="revoked_at = :now, revoked_why = :why", where="grants.id = :id AND revoked_at IS NULL",

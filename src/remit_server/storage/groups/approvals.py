@@ -77,7 +77,14 @@ class Approvals:
         return Step(self._CLAIM, {"id": approval.id, "version": approval.version, "user_id": user_id, "now": now})
 
     def decide(
-        self, approval: Approval, state: str, by: str, now: int, *, reason: str | None = None, grant_id: str | None = None
+        self,
+        approval: Approval,
+        state: str,
+        by: str,
+        now: int,
+        *,
+        reason: str | None = None,
+        grant_id: str | None = None,
     ) -> Step:
         """Answer, once, in time, by the person who is asked and on the version that they saw; loses otherwise."""
         params = {

@@ -67,7 +67,9 @@ class ConnectedAccounts:
 
     def save(self, account: ConnectedAccount) -> Step:
         """Replace the sealed body and end the lease; loses when the version has moved on."""
-        return Step(self._SAVE, {key: value for key, value in self._rows.params(account).items() if key in self._SAVE.names})
+        return Step(
+            self._SAVE, {key: value for key, value in self._rows.params(account).items() if key in self._SAVE.names}
+        )
 
     def touch(self, account_id: str, now: int, client_id: str) -> Step:
         return Step(self._TOUCH, {"id": account_id, "used_at": now, "used_by": client_id}, may_miss=True)
@@ -110,4 +112,6 @@ class ConnectAttempts:
         """Move to `attempt.step` from the stage before it; loses when that stage is over or the time is up."""
         params = self._rows.params(attempt)
         names = set(self._ADVANCE.names)
-        return Step(self._ADVANCE, {**{k: v for k, v in params.items() if k in names}, "was": attempt.step - 1, "now": now})
+        return Step(
+            self._ADVANCE, {**{k: v for k, v in params.items() if k in names}, "was": attempt.step - 1, "now": now}
+        )

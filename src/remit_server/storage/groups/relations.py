@@ -35,7 +35,9 @@ class Relations:
     _STORES = Select(t.RELATION_STORES, tail="ORDER BY id")
     _PUT_STORE = Insert(t.RELATION_STORES, conflict="replace")
     _ON = Select(
-        t.RELATION_TUPLES, where="store_id = :store_id AND object = :object AND relation = :relation", tail="ORDER BY subject"
+        t.RELATION_TUPLES,
+        where="store_id = :store_id AND object = :object AND relation = :relation",
+        tail="ORDER BY subject",
     )
     _ALL = Select(t.RELATION_TUPLES, where="store_id = :store_id", tail="ORDER BY object, relation, subject")
     _ADD = Insert(t.RELATION_TUPLES)

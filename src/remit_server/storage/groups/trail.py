@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 
 from remit_server.errors import IntegrityError
 from remit_server.records import Event
-from remit_server.storage.contract import Engine
+from remit_server.storage.contract import Engine, Row
 from remit_server.storage.sql import chain
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Select
 
 
-class Verified(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Verified:
     """A chain that links: how many events, and the hash of the last (hex)."""
 
     count: int
@@ -24,9 +25,14 @@ class Verified(NamedTuple):
 
 class Trail:
     _OF_USER = Select(
-        t.EVENTS, where="user_id = :user_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit", types={"before": "int"}
+        t.EVENTS,
+        where="user_id = :user_id AND seq < :before",
+        tail="ORDER BY seq DESC LIMIT :limit",
+        types={"before": "int"},
     )
-    _OF_CLIENT = Select(t.EVENTS, where="client_id = :client_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
+    _OF_CLIENT = Select(
+        t.EVENTS, where="client_id = :client_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit"
+    )
     _ABOUT = Select(t.EVENTS, where="subject = :subject", tail="ORDER BY seq LIMIT 500")
     _LATEST = Select(t.EVENTS, where="seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
 
@@ -53,23 +59,31 @@ class Trail:
 
     async def everything(self) -> AsyncIterator[tuple[int, Event, bytes]]:
         """(seq, event, hash) from the first, following the chain; raises `IntegrityError` at the first bad link."""
-        head = await self._engine.one(chain.HEAD, {"id": 1})
-        if head is None:
-            raise IntegrityError("the chain has no head")
-        before, seq = b"", 0
-        while seq < head["seq"]:
-            rows = await self._engine.many(chain.PAGE, {"after": seq})
-            if not rows:
-                raise IntegrityError(f"the trail ends at event {seq}, but {head['seq']} were written")
+        async for rows in self._followed():
             for row in rows:
-                before, seq = chain.check(before, seq, [row])
-                yield seq, self._decode(row["body"]), row["hash"]
-                if seq == head["seq"] and before != head["hash"]:
-                    raise IntegrityError("the last event is not the one that was written last")
+                yield row["seq"], self._decode(row["body"]), row["hash"]
 
     async def verify(self) -> Verified:
         """Follow the whole chain; raises `IntegrityError` naming the first event that was changed, moved or removed."""
         count, last = 0, b""
-        async for seq, _, hash_ in self.everything():
-            count, last = seq, hash_
+        async for rows in self._followed():
+            count, last = rows[-1]["seq"], rows[-1]["hash"]
         return Verified(count, last.hex())
+
+    async def _followed(self) -> AsyncIterator[Sequence[Row]]:
+        """The events page by page, each held against the one before, and the last against the head."""
+        before, seq = b"", 0
+        while True:
+            # First the head, then the page: an empty page ends at that head, or events were removed or forged.
+            head = await self._engine.one(chain.HEAD, {"id": 1})
+            rows = await self._engine.many(chain.PAGE, {"after": seq})
+            if not rows:
+                break
+            before, seq = chain.check(before, seq, rows)
+            yield rows
+        if head is None:
+            raise IntegrityError("the chain has no head")
+        if head["seq"] != seq:
+            raise IntegrityError(f"the trail ends at event {seq}, but {head['seq']} were written")
+        if head["hash"] != before:
+            raise IntegrityError("the last event is not the one that was written last")

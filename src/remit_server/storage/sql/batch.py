@@ -6,6 +6,7 @@ nothing), and ends when the transaction may commit. Each engine drives it with i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,15 @@ class Work:
 
     def reset(self) -> None:
         self.rows, self.lost, self.error = [], None, None
+
+    def answer(self, done: asyncio.Future[list[Row | None]]) -> None:
+        """Tell the caller, unless it was cancelled and no longer waits."""
+        if done.done():
+            return
+        if error := self.error or self.lost:
+            done.set_exception(error)
+        else:
+            done.set_result(self.rows)
 
 
 def play(batch: Sequence[Work]) -> Play:
@@ -56,7 +66,7 @@ def play(batch: Sequence[Work]) -> Play:
 
 
 def wakes(batch: Sequence[Work]) -> list[str]:
-    """The topics to announce with this batch, each once."""
-    written = [work.unit for work in batch if work.lost is None and work.error is None]
+    """The topics to announce with this batch, each once. A lost unit's too: its first steps may have changed something."""
+    written = [work.unit for work in batch if work.error is None]
     own = [topic for unit in written for topic in unit.wakes]
     return list(dict.fromkeys(own + [step.wake for unit in written for step in unit.steps if step.wake]))

@@ -1,7 +1,7 @@
 """SQLite: one file, one writer thread, reads on the spot.
 
 WAL with synchronous=FULL: a commit is on disk before anybody hears of it. Point reads run on the event loop, because
-they take microseconds, less than a hop to a thread; listings go to a thread.
+they take microseconds, less than a hop to a thread; listings go to a thread of their own.
 """
 
 from __future__ import annotations
@@ -10,33 +10,55 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
-from remit_server.storage.contract import Busy, Params, Row, Unit, Wake
+from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable, Wake
 from remit_server.storage.sql.batch import Work, play, wakes
 from remit_server.storage.sql.dialect import sqlite_change, sqlite_select
-from remit_server.storage.sql.statements import Select
+from remit_server.storage.sql.statements import Change, Select
 
 Job = tuple[Work, "asyncio.Future[list[Row | None]]"]
 LARGEST_BATCH: Final = 512
 WATCH_SECONDS: Final = 0.25
 """How soon another process's writes are noticed."""
+BUSY_SECONDS: Final = 5
+
+UNSTORABLE: Final = (ValueError, OverflowError, sqlite3.DataError)
+AWAY: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
+    }
+)  # fmt: skip
+"""The file fails, not the request. Extended codes carry these in their lowest byte."""
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with our pragmas; transactions are begun by hand."""
-    mode = "ro" if read_only else "rwc"
+    """A connection with our pragmas; transactions are begun by hand. A new file is for its owner only."""
+    if not read_only:
+        path.touch(mode=0o600)
+    mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
-        f"file:{path}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        timeout=BUSY_SECONDS,
     )
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA busy_timeout = 5000")
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _away(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in AWAY
 
 
 class SqliteEngine:
@@ -49,8 +71,8 @@ class SqliteEngine:
         self._writer = connect(path)
         self._reader = connect(path, read_only=True)
         self._lister = connect(path, read_only=True)
-        self._listing = asyncio.Lock()
-        self._queue: queue.Queue[Job | None] = queue.Queue()
+        self._listing = ThreadPoolExecutor(1, "remit-sqlite-lister")
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._queue_limit = queue_limit
         self._loop = asyncio.get_running_loop()
         self._wakes: list[Wake] = []
@@ -59,16 +81,32 @@ class SqliteEngine:
         self._thread.start()
 
     async def one(self, select: Select, params: Params) -> Row | None:
-        row: Row | None = self._reader.execute(sqlite_select(select), params).fetchone()
-        return row
+        rows = self._read(lambda: [self._reader.execute(sqlite_select(select), params).fetchone()])
+        return rows[0] if rows else None
 
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
-        async with self._listing:
-            return await asyncio.to_thread(lambda: self._lister.execute(sqlite_select(select), params).fetchall())
+        if self._closed:
+            raise Busy("the store is closed")
+        look = self._lister.execute
+        return await self._loop.run_in_executor(
+            self._listing, self._read, lambda: look(sqlite_select(select), params).fetchall()
+        )
+
+    def _read(self, look: Callable[[], list[Any]]) -> list[Any]:
+        if self._closed:
+            raise Busy("the store is closed")
+        try:
+            return look()
+        except UNSTORABLE:
+            return []  # what cannot be stored is not there
+        except sqlite3.Error as error:
+            if _away(error):
+                raise Busy(f"SQLite: {error}") from error
+            raise
 
     async def commit(self, unit: Unit) -> list[Row | None]:
         if self._closed or self._queue.qsize() >= self._queue_limit:
-            raise Busy("the write queue is full")
+            raise Busy("the write queue is full or closed")
         done: asyncio.Future[list[Row | None]] = self._loop.create_future()
         self._queue.put((Work(unit), done))
         return await done
@@ -82,6 +120,7 @@ class SqliteEngine:
         self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._listing.shutdown)
         for connection in (self._reader, self._lister, self._writer):
             connection.close()
 
@@ -93,10 +132,20 @@ class SqliteEngine:
         while open_:
             jobs, open_ = self._gather()
             if jobs:
-                self._write(jobs)
+                self._write([work for work, _ in jobs])
             if (seen := self._data_version()) != version:
                 version = seen
-                self._loop.call_soon_threadsafe(self._tell, "*")
+                open_ &= self._on_loop(self._tell, "*")
+            if jobs:
+                open_ &= self._on_loop(self._answer, jobs)
+
+    def _on_loop(self, call: Callable[..., None], *arguments: Any) -> bool:
+        """False when the loop is closed: the store was left open, and nobody waits any more."""
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            return False
+        return True
 
     def _gather(self) -> tuple[list[Job], bool]:
         """What is waiting, at least one job or none within a moment; and whether more may come."""
@@ -112,41 +161,41 @@ class SqliteEngine:
             return jobs, True
         return jobs, False
 
-    def _write(self, jobs: list[Job]) -> None:
-        works = [work for work, _ in jobs]
+    def _write(self, works: Sequence[Work]) -> None:
         try:
             self._transact(works)
-        except sqlite3.Error:
-            for work in works:  # one of them spoiled it for all: each alone, so that only the bad one fails
-                work.reset()
-                try:
-                    self._transact([work])
-                except sqlite3.OperationalError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
+            if _away(error):
+                for work in works:
                     work.error = Busy(f"SQLite: {error}")
-                except sqlite3.Error as error:
-                    work.error = error
-        topics = wakes([work for work in works if work.error is None])
-        self._loop.call_soon_threadsafe(self._answer, jobs, topics)
+            elif len(works) > 1:
+                for work in works:  # one of them spoiled it for all: each alone, so that only the bad one fails
+                    work.reset()
+                    self._write([work])
+            else:
+                works[0].error = Unstorable(detail=str(error)) if isinstance(error, UNSTORABLE) else error
 
     def _transact(self, works: Sequence[Work]) -> None:
-        connection = self._writer
-        connection.execute("BEGIN IMMEDIATE")
+        self._writer.execute("BEGIN IMMEDIATE")
         try:
             script = play(works)
             rows: Sequence[Row | None] | None = None
             try:
                 while True:
                     statement, values = next(script) if rows is None else script.send(rows)
-                    sql = sqlite_change(statement)
-                    # fetchall, because a statement with RETURNING is only finished when it is read to its end
-                    rows = [(connection.execute(sql, params).fetchall() or [None])[0] for params in values]
+                    rows = self._change(statement, values)
             except StopIteration:
                 pass
-            connection.execute("COMMIT")
+            self._writer.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
             raise
+
+    def _change(self, statement: Change, values: Sequence[Params]) -> list[Row | None]:
+        sql, execute = sqlite_change(statement), self._writer.execute
+        # fetchall, because a statement with RETURNING is only finished when it is read to its end
+        return [(execute(sql, params).fetchall() or [None])[0] for params in values]
 
     def _data_version(self) -> int:
         """Changes when another process, such as `remit apply`, has written to the file; our own writes do not count."""
@@ -155,17 +204,12 @@ class SqliteEngine:
 
     # back on the event loop
 
-    def _answer(self, jobs: list[Job], topics: list[str]) -> None:
+    def _answer(self, jobs: Sequence[Job]) -> None:
+        for topic in wakes([work for work, _ in jobs]):
+            self._tell(topic)  # our own caches first: who is answered below may read at once
         for work, done in jobs:
-            if done.done():
-                continue
-            if work.error or work.lost:
-                done.set_exception(work.error or work.lost or AssertionError)
-            else:
-                done.set_result(work.rows)
-        self._tell(*topics)
+            work.answer(done)
 
-    def _tell(self, *topics: str) -> None:
-        for topic in topics:
-            for wake in self._wakes:
-                wake(topic)
+    def _tell(self, topic: str) -> None:
+        for wake in self._wakes:
+            wake(topic)

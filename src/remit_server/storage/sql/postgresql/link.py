@@ -44,15 +44,16 @@ SETTINGS: Final = {
 }
 
 
-async def connect(url: str) -> Link:
-    """Raises one of `AWAY`, or `asyncpg.PostgresError` when the server refuses us."""
+async def connect(url: str, *, patient: bool = False) -> Link:
+    """A `patient` one waits as long as its statements take, as migrations must. Raises one of `AWAY`, or
+    `asyncpg.PostgresError` when the server refuses us."""
     link = await asyncpg.connect(
         url,
         timeout=5,
-        command_timeout=12,
+        command_timeout=None if patient else 12,
         statement_cache_size=1024,
         max_cached_statement_lifetime=0,
-        server_settings=SETTINGS,
+        server_settings=SETTINGS | ({"statement_timeout": "0", "lock_timeout": "0"} if patient else {}),
     )
     # "Acknowledged means durable" is not for a server's configuration to weaken; stronger than `on` may stay.
     await link.execute(
@@ -60,6 +61,14 @@ async def connect(url: str) -> Link:
         "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )
     return link
+
+
+async def let_go(link: Link) -> None:
+    """Close a connection, politely when it is still there."""
+    try:
+        await link.close(timeout=2)
+    except AWAY:
+        link.terminate()
 
 
 async def reconnect(url: str, *, wanted: Callable[[], bool], failed: Callable[[], None]) -> Link | None:

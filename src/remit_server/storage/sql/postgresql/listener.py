@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from remit_server.storage.sql.postgresql.link import AWAY, RETRY_SECONDS, connect
+from remit_server.storage.sql.postgresql.link import AWAY, RETRY_SECONDS, connect, let_go
 from remit_server.storage.sql.postgresql.writer import CHANNEL
 
 PING_SECONDS: Final = 3.0
@@ -60,7 +60,7 @@ class Listener:
                 except TimeoutError:
                     await link.execute("SELECT 1", timeout=PING_SECONDS)
         finally:
-            link.terminate()
+            await let_go(link)
 
     def _heard(self, *message: Any) -> None:
         _link, _pid, _channel, topic = message

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from remit_server.storage.contract import Busy, Params, Row
 from remit_server.storage.sql.dialect import postgresql_point, postgresql_select
-from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, reconnect
+from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, let_go, reconnect
 from remit_server.storage.sql.statements import Select
 
 COUNT: Final = 3
@@ -39,7 +39,7 @@ class Readers:
         self._fail_waiting()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for link in self._idle:
-            link.terminate()
+            await let_go(link)
 
     async def one(self, select: Select, params: Params) -> Row | None:
         if self._closed:

@@ -12,7 +12,7 @@ import asyncpg
 from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable
 from remit_server.storage.sql.batch import Work, play, wakes
 from remit_server.storage.sql.dialect import postgresql_change
-from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, reconnect
+from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, let_go, reconnect
 from remit_server.storage.sql.statements import Change, Insert
 
 CHANNEL: Final = "remit"
@@ -44,7 +44,7 @@ class Writer:
         self._filled.set()
         if self._task is not None:
             await self._task
-            self._link.terminate()
+            await let_go(self._link)
 
     async def commit(self, unit: Unit) -> list[Row | None]:
         if self._closed or len(self._queue) >= self._limit:
@@ -60,6 +60,8 @@ class Writer:
                 self._filled.clear()
                 await self._filled.wait()
                 continue
+            if self._link.is_closed():
+                await self._reconnect()
             jobs = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
             works = [work for work, _ in jobs]
             try:
@@ -72,8 +74,6 @@ class Writer:
                 self._tell(topic)  # our own caches first: who is answered below may read at once
             for work, done in jobs:
                 work.answer(done)
-            if self._link.is_closed():
-                await self._reconnect()
 
     async def _write(self, works: list[Work], patience: int = PATIENCE) -> None:
         try:
@@ -108,7 +108,9 @@ class Writer:
             except StopIteration:
                 pass
             if topics := wakes(works):
-                await self._link.execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics)
+                await self._link.execute(
+                    "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics
+                )
             await self._link.execute("COMMIT")
         except BaseException:
             if not self._link.is_closed():
@@ -122,7 +124,9 @@ class Writer:
         # Sorted, so that processes that write the same rows wait for each other instead of crosswise.
         waiting = sorted(range(len(values)), key=lambda i: list(map(str, target[i])))
         while waiting:
-            asking = list({target[i]: i for i in reversed(waiting)}.values())[::-1] if isinstance(statement, Insert) else waiting
+            asking = waiting
+            if isinstance(statement, Insert):  # it may meet a key once
+                asking = list({target[i]: i for i in reversed(waiting)}.values())
             back = await self._fetch(statement, [values[i] for i in asking])
             hit = set()
             for n, row in back:
