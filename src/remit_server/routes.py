@@ -7,8 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from remit_server.identity.endpoints.introspect import Introspect
 from remit_server.identity.endpoints.jwks import Jwks
+from remit_server.identity.endpoints.metadata import Metadata
+from remit_server.identity.endpoints.register import Register, Registration
+from remit_server.identity.endpoints.revoke import Revoke
 from remit_server.identity.endpoints.token import Token
+from remit_server.identity.endpoints.userinfo import Userinfo
 from remit_server.identity.grants.authorization_code import AuthorizationCode
 from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
@@ -39,9 +44,19 @@ def grants(machines: Machines) -> Iterable[Grant]:
 
 def routes(machines: Machines) -> tuple[Route, ...]:
     m = machines
+    types = tuple(grants(m))
+    metadata = Metadata(m, (grant.type for grant in types))
     return (
         # identity: tokens
-        Route("POST", "/oauth/token", Token(m, grants(m)), cors=True),
+        Route("POST", "/oauth/token", Token(m, types), cors=True),
+        Route("POST", "/oauth/introspect", Introspect(m)),
+        Route("POST", "/oauth/revoke", Revoke(m), cors=True),
+        Route("GET POST", "/userinfo", Userinfo(m), cors=True),
+        # identity: clients that register themselves
+        Route("POST", "/oidc/register", Register(m), cors=True),
+        Route("GET PUT DELETE", "/oidc/register/{client_id}", Registration(m), cors=True),
         # identity: metadata
+        Route("GET", "/.well-known/openid-configuration", metadata, cors=True),
+        Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
     )

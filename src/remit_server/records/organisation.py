@@ -27,6 +27,8 @@ class Api(Struct, frozen=True, kw_only=True):
     sender_constrained: bool = False
     skip_consent: bool = False
     """First-party clients get tokens for it without a consent page."""
+    dynamic_clients: bool = False
+    """Self-registered clients may ask for it; the person is always asked."""
 
 
 class DetailType(Struct, frozen=True, kw_only=True):
