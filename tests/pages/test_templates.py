@@ -92,6 +92,18 @@ def test_typed_text_goes_back_unchanged() -> None:
     assert fields["identifier"]["value"] == HOSTILE
 
 
+def test_lone_surrogate_does_not_break_the_page() -> None:
+    view = replace(card, act="buy \ud800", reason_text="\udfff")
+    html = RENDERER.render(render.Page(view)).decode()
+    assert "⟨U+D800⟩" in html
+    assert "\ud800" not in html
+
+
+def test_id_is_one_segment_of_a_path() -> None:
+    actions = [form.get("action") for form in Tags(html_of("console")).all("form")]
+    assert "/console/agents/dcr%2F1/resume" in actions
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -228,6 +240,8 @@ async def test_pages_are_clean_at_phone_width(browser: Browser, site: str, schem
     context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     findings: list[str] = []
     for name in SAMPLES:
+        if scheme == "dark" and "hostile" in name:
+            continue  # odd words have the colours of any others
         page, complaints = await opened(context, f"{site}/{name}")
         if await page.locator("[data-arm]").count():
             await page.locator("[data-arm]:enabled").or_(page.locator("details[open]")).wait_for()

@@ -54,7 +54,8 @@ class Renderer:
             ValueError: a link of the view could run as script.
             jinja2.UndefinedError: the template names a field that the view does not have.
         """
-        return self._templates.get_template(page.view.template).render(view=page.view).encode()
+        html = self._templates.get_template(page.view.template).render(view=page.view)
+        return html.encode(errors="replace")  # a lone surrogate in a typed field is no reason to fail
 
 
 def _printable(value: Any) -> Any:

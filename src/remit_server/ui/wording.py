@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
@@ -76,6 +76,11 @@ def link(target: str) -> str:
     return target
 
 
+def segment(name: str) -> str:
+    """An id as one segment of a path, whatever it holds: `dcr/1` as `dcr%2F1`."""
+    return quote(name, safe="", errors="replace")
+
+
 def host(target: str) -> str:
     """Where a link leads, for reading: `broker.example:8443`; an app's own scheme as `com.example.app:`."""
     parts = urlsplit(target)
@@ -117,6 +122,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "left": left,
     "lines": reveal_lines,
     "link": link,
+    "segment": segment,
     "typed": typed,
     "utc": utc,
 }
