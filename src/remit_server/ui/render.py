@@ -27,7 +27,7 @@ class Page:
     """HTTP status."""
     form_targets: tuple[str, ...] = ()
     """Origins that a form of this page may be redirected to, for `content_security_policy`: a browser holds
-    `form-action` against the redirects that follow a submission, too (CSP Level 3, section 6.4.2)."""
+    `form-action` against the redirects that follow a submission, too (CSP Level 3, section 6.4.1)."""
 
 
 class Renderer:
