@@ -100,7 +100,13 @@ class Issuer:
         return found
 
     async def _fetch_keys(self) -> None:
-        self._tried_at = self._clock.now()
+        try:
+            self._keys, self._keys_at = await self._published_keys(), self._clock.now()
+        finally:
+            # Noted when it is over: whoever comes meanwhile joins the flight, instead of going without keys.
+            self._tried_at = self._clock.now()
+
+    async def _published_keys(self) -> dict[str, jose.PublicKey]:
         reply = await self._transport.send("GET", await self.endpoint("jwks_uri"))
         published = (reply.json() or {}).get("keys")
         if reply.status != 200 or not isinstance(published, list):
@@ -113,4 +119,4 @@ class Issuer:
                 continue  # a set may hold keys for other uses and of kinds yet unknown (RFC 7517 section 5)
             if key.kid is not None:
                 keys.setdefault(key.kid, key)
-        self._keys, self._keys_at = keys, self._clock.now()
+        return keys
