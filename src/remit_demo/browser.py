@@ -106,6 +106,17 @@ class Browser:
         """Follow a link."""
         return self._show(await self._http.get(url))
 
+    async def follow(self, label: str) -> Page:
+        """Follow the link of the open page whose label contains ``label``.
+
+        Raises:
+            PageProblem: there is none.
+        """
+        for link in self.page.links:
+            if label.casefold() in link.label.casefold():
+                return await self.open(urljoin(self.page.url, link.href))
+        raise PageProblem(f"no link {label!r} at {self.page.url}: {self.page.text[:300]!r}")
+
     async def press(self, button: str, fill: Mapping[str, str] | None = None) -> Page:
         """Fill in a form of the open page and press one of its buttons.
 
@@ -235,6 +246,6 @@ class _Reader(HTMLParser):
             return
         self.text.append(data)
         if self._button:
-            self._button.label = " ".join(f"{self._button.label}{data}".split(" ")).lstrip()
+            self._button.label = " ".join(f"{self._button.label} {data}".split())
         if self._link:
-            self._link.label = f"{self._link.label}{data}".strip()
+            self._link.label = " ".join(f"{self._link.label} {data}".split())

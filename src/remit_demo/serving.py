@@ -39,9 +39,7 @@ def served(app: ASGIApp, bound: socket.socket) -> Iterator[str]:
     Raises:
         RuntimeError: the server did not come up within ten seconds.
     """
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name=url_of(bound), daemon=True)
     thread.start()

@@ -1,0 +1,147 @@
+"""The story, step by step. Each step does its part and says in one line what happened, or fails loudly."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from remit_demo.ada import Ada, Errand
+from remit_demo.agent.assistant import Assistant
+from remit_demo.agent.desk import Order
+from remit_demo.agent.screen import Screen
+from remit_demo.world import ADA_DEPOT, ADA_SUBJECT
+
+
+class StoryBroken(Exception):
+    """A line of the story did not hold."""
+
+
+class Audience(Screen, Protocol):
+    """A screen that remembers which links it offered, and can have one followed."""
+
+    offers: list[str]
+    errand: Errand | None
+
+    async def prompt(self, suggestion: str) -> None:
+        """Return when the person is ready to say the suggestion."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Who takes part. Without ``ada`` a real person reads and clicks, and the story only watches what comes of it."""
+
+    assistant: Assistant
+    screen: Audience
+    ada: Ada | None
+
+    async def say(self, sentence: str, tool: str | None, errand: Errand | None = None) -> str:
+        """Say something to the assistant; ``errand`` is what Ada does with the link that it may offer.
+
+        Returns:
+            what ``tool`` found, whatever words the planner then put it in; for ``None`` those words.
+
+        Raises:
+            StoryBroken: another tool ran, or none.
+        """
+        await self.screen.prompt(sentence)
+        self.screen.errand = errand
+        done = len(self.assistant.done)
+        answer = await self.assistant.hear(sentence)
+        used = [call.name for call, _ in self.assistant.done[done:]]
+        holds(used == ([] if tool is None else [tool]), f"{sentence!r} made the assistant use {used or 'nothing'}")
+        return answer if tool is None else self.assistant.done[-1][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: its number in the story, its title, and what it does."""
+
+    number: int
+    title: str
+    play: Callable[[Stage], Awaitable[str]]
+
+
+async def stranger(stage: Stage) -> str:
+    """The assistant knows nobody."""
+    await stage.say("What is on my calendar?", None)
+    await stage.say("What is a limit order?", None)
+    holds(stage.assistant.user is None, "the assistant acts for somebody who did not sign in")
+    return "knows nobody: it explains a limit order, and refuses to speak of anybody's calendar"
+
+
+async def device(stage: Stage) -> str:
+    """Ada signs in from the terminal."""
+    stage.screen.errand = stage.ada.confirm_device if stage.ada else None
+    user = await stage.assistant.sign_in()
+    if stage.ada:
+        holds(user.sub == ADA_SUBJECT, f"the assistant acts for {user.sub}")
+    return f"signed in by device flow: the assistant now acts for {user.name or user.sub}"
+
+
+async def calendar(stage: Stage) -> str:
+    """The calendar is connected once, and read."""
+    offered = len(stage.screen.offers)
+    answer = await stage.say("What is on my calendar?", "calendar", stage.ada.connect if stage.ada else None)
+    holds(len(stage.screen.offers) == offered + 1, "the vault handed out a token for an account that nobody connected")
+    holds("Zeko results call" in answer, f"the calendar was not read: {answer}")
+    again = await stage.say("What is on my calendar?", "calendar")
+    holds(again == answer, f"the second reading differs: {again}")
+    holds(len(stage.screen.offers) == offered + 1, "the person was asked to connect twice")
+    return "connected Meridian once; the vault keeps the key, and the assistant read the calendar twice"
+
+
+async def approval(stage: Stage) -> str:
+    """The price is met, and Ada is asked."""
+    offered, facts = len(stage.screen.offers), ("41.20 USD", "412.00 USD", ADA_DEPOT)
+    errand = stage.ada.approve("buy 10 shares of ZEKO", facts) if stage.ada else None
+    answer = await stage.say("Buy 10 ZEKO if it drops under 41.20.", "trade", errand)
+    holds("filled: 10 ZEKO" in answer, f"the order was not filled: {answer}")
+    holds(len(stage.screen.offers) == offered + 1, "an order was placed without asking")
+    (_, grant), *_ = stage.assistant.desk.filled
+    if stage.ada:
+        holds(grant.approved_by == ADA_SUBJECT, f"approved by {grant.approved_by}")
+    return f"watched the price, asked, and Ada approved: {answer}"
+
+
+async def exactly_once(stage: Stage) -> str:
+    """The broker takes what was approved, once; the next order needs only the approval."""
+    desk, user = stage.assistant.desk, stage.assistant.user
+    assert user is not None, "step 2 signed somebody in"
+    (order, grant), *_ = desk.filled
+    replayed = await desk.place(order, grant)
+    holds(replayed.status == 403 and replayed.body["error"] == "already_spent", f"a replay passed: {replayed}")
+
+    second = Order("buy", "ZEKO", 5, 4120, ADA_DEPOT)
+    sign_ins = stage.ada.sign_ins if stage.ada else 0
+    stage.screen.errand = stage.ada.approve("buy 5 shares of ZEKO", ["206.00 USD"]) if stage.ada else None
+    grant = await desk.ask(user, second)
+    swapped = await desk.place(Order("buy", "ZEKO", 50, 4120, ADA_DEPOT), grant)
+    holds(swapped.status == 403 and swapped.body["error"] == "details_changed", f"50 for 5 passed: {swapped}")
+    placed = await desk.place(second, grant)
+    holds(placed.status == 201, f"the approved order was refused: {placed}")
+    if stage.ada:
+        holds(stage.ada.sign_ins == sign_ins, "the second trade asked for a sign-in")
+    portfolio = await stage.say("Show my portfolio.", "portfolio")
+    holds("15 ZEKO" in portfolio, f"the broker's books do not agree: {portfolio}")
+    return "the replay and 50 instead of 5 were refused; the second trade took one approval and no sign-in"
+
+
+STORY = (
+    Step(1, "A stranger's assistant", stranger),
+    Step(2, "Ada signs in", device),
+    Step(3, "Her calendar, without her password", calendar),
+    Step(4, "Ask before the money moves", approval),
+    Step(5, "Exactly that order, once", exactly_once),
+)
+
+
+def holds(condition: bool, otherwise: str) -> None:
+    """Insist on a line of the story.
+
+    Raises:
+        StoryBroken: it did not hold; says what happened instead.
+    """
+    if not condition:
+        raise StoryBroken(otherwise)
