@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.fixtures.house import any_house, house  # noqa: F401 - fixtures for every test
 from tests.needs import need
 
 NEEDED = {"browser": ("chromium",), "node": ("node", "node-clients")}
