@@ -85,13 +85,17 @@ def routes() -> str:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+    for node in ast.walk(tree):  # an endpoint that answers two URLs has a name of its own
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=made))) if made in bound:
+                bound[name] = bound[made]
     rows = []
     for node in ast.walk(tree):
         words = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
         match node:
             case ast.Call(args=[*args]) | ast.Tuple(elts=[*args]) if url := next(map(_url, filter(_url, args)), None):
                 names = [n.id for a in args for n in ast.walk(a) if isinstance(n, ast.Name) and n.id in bound]
-                methods = ", ".join(word for word in words if word in METHODS)
+                methods = ", ".join(word for text in words for word in text.split() if word in METHODS)
                 rows.append((f"`{url}`", methods, *_answered_by(bound[names[0]] if names else "")))
     return f"# Routes\n\nEvery URL of the server.\n\n{table(('URL', 'methods', 'file', 'what it does'), sorted(rows))}"
 

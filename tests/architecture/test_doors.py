@@ -32,3 +32,9 @@ def test_only_the_command_line_prints(path: Path) -> None:
 
 def _prints(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id == "print"
+
+
+@pytest.mark.parametrize("path", [p for p in modules(SRC / "remit") if "integrations" not in p.parts], ids=shown)
+def test_the_sdk_works_without_its_integrations(path: Path) -> None:
+    reached = {name for _, name, _ in imports(ast.parse(path.read_text()), dotted(path).rpartition(".")[0])}
+    assert {name for name in reached if name.startswith("remit.integrations")} == set()

@@ -43,6 +43,7 @@ PURE = {
     "msgspec",
     "rfc8785",
     # the cellar itself
+    "remit_server.config",
     "remit_server.errors",
     "remit_server.records",
     "remit_server.rules",
@@ -69,7 +70,7 @@ def impurities(source: str, package: str = "remit_server.rules") -> Iterator[str
                 yield f"line {node.lineno}: reads the clock"
 
 
-@pytest.mark.parametrize("path", modules(SERVER / "rules"), ids=shown)
+@pytest.mark.parametrize("path", [*modules(SERVER / "rules"), SERVER / "config.py"], ids=shown)
 @proves("house.rules-are-pure")
 def test_a_rule_depends_on_its_arguments_only(path: Path) -> None:
     package = dotted(path) if path.name == "__init__.py" else dotted(path).rpartition(".")[0]

@@ -53,3 +53,9 @@ def test_the_makefile_explains_each_target() -> None:
     makefile = (ROOT / "Makefile").read_text()
     declared = next(line for line in makefile.splitlines() if line.startswith(".PHONY:")).split()[1:]
     assert re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE) == declared
+
+
+def test_the_map_is_true() -> None:
+    places = re.findall(r"`([\w/.]+)`", (ROOT / "docs" / "map.md").read_text())
+    missing = [place for place in places if "/" in place and place != "src/" and not (ROOT / "src" / place).exists()]
+    assert missing == []
