@@ -6,6 +6,8 @@ import pytest
 from tests.fixtures.house import any_house, house  # noqa: F401 - fixtures for every test
 from tests.needs import need
 
+pytest_plugins = ["tests.fixtures.databases"]
+
 NEEDED = {"browser": ("chromium",), "node": ("node", "node-clients")}
 
 
