@@ -21,6 +21,7 @@ from .errors import (
 )
 from .poll import Poll
 from .server import Answer, OAuthRefusal, Server
+from .single_flight import SingleFlight
 from .tokens import Token
 
 _GRANT = "urn:openid:params:grant-type:ciba"
@@ -71,6 +72,7 @@ class Approval:
         self._key = key
         self._sub = sub
         self._outcome: Grant | Refused | None = None
+        self._flight: SingleFlight[Grant] = SingleFlight()
         now = server.clock.now()
         self._poll = Poll(self._ask, interval=interval, deadline=expires_at or now + _LONGEST, clock=server.clock)
 
@@ -102,10 +104,8 @@ class Approval:
                 raise MoreInfoRequested(
                     self.id, str(answer.members["question"]), asked_by=asked_by if isinstance(asked_by, str) else None
                 )
-            self._outcome = self._outcome or await self._judge(answer)
-        if isinstance(self._outcome, Refused):
-            raise self._outcome
-        return self._outcome
+            return await self._flight("judge", lambda: self._conclude(answer))
+        return self._final(self._outcome)
 
     def pending(self) -> ApprovalPending:
         """The error to raise for leaving now and coming back later: ``raise approval.pending()``."""
@@ -115,6 +115,16 @@ class Approval:
 
     async def _ask(self) -> Answer:
         return await self._server.post("token_endpoint", {"grant_type": _GRANT, "auth_req_id": self.id}, key=self._key)
+
+    async def _conclude(self, answer: Answer) -> Grant:
+        if self._outcome is None:
+            self._outcome = await self._judge(answer)
+        return self._final(self._outcome)
+
+    def _final(self, outcome: Grant | Refused) -> Grant:
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
 
     async def _judge(self, answer: Answer) -> Grant | Refused:
         if isinstance(answer, OAuthRefusal):
