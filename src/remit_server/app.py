@@ -23,6 +23,7 @@ from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
 from remit_server.runtime.verify import TokenVerifier
 from remit_server.storage.store import Store
+from remit_server.ui.html import Pages
 from remit_server.wire.answer import serve
 from remit_server.wire.cors import with_cors
 from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Stream
@@ -64,8 +65,9 @@ def _only(methods: str, endpoint: Endpoint) -> Endpoint:
     return checked
 
 
-def _face(route: Route) -> App:
-    app = serve(_only(route.methods, route.endpoint))
+def _face(route: Route, pages: Pages) -> App:
+    endpoint = _only(route.methods, route.endpoint)
+    app = serve(endpoint, pages.failure) if route.face == "page" else serve(endpoint)
     return with_cors(app, route.methods) if route.cors else app
 
 
@@ -81,10 +83,11 @@ class RemitApp:
     _exact: dict[str, App] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        table = routes(self.machines)
-        self._exact = {route.path: _face(route) for route in table if "{" not in route.path}
+        pages = Pages(secure=self.machines.settings.secure)
+        table = routes(self.machines, pages)
+        self._exact = {route.path: _face(route, pages) for route in table if "{" not in route.path}
         self._router = Router(
-            [PathRoute(route.path, _Mounted(_face(route))) for route in table if "{" in route.path],
+            [PathRoute(route.path, _Mounted(_face(route, pages))) for route in table if "{" in route.path],
             default=serve(_nothing),
         )
 

@@ -18,6 +18,8 @@ from remit_server.identity.grants.authorization_code import AuthorizationCode
 from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
 from remit_server.runtime.machines import Machines
+from remit_server.ui.html import Pages
+from remit_server.ui.pages.static import Static
 from remit_server.wire.grants import Grant
 from remit_server.wire.http import Endpoint
 
@@ -42,7 +44,7 @@ def grants(machines: Machines) -> Iterable[Grant]:
     )
 
 
-def routes(machines: Machines) -> tuple[Route, ...]:
+def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
     m = machines
     types = tuple(grants(m))
     metadata = Metadata(m, (grant.type for grant in types))
@@ -59,4 +61,6 @@ def routes(machines: Machines) -> tuple[Route, ...]:
         Route("GET", "/.well-known/openid-configuration", metadata, cors=True),
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
+        # pages
+        Route("GET", "/static/{name}", Static(pages.assets)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -37,15 +38,19 @@ def refusal(error: Exception, request: Request) -> ProtocolError:
     return ServerError(f"Something failed on the server. Nothing was changed. Reference: {reference}")
 
 
-def serve(endpoint: Endpoint) -> App:
-    """An endpoint as an ASGI app whose errors are OAuth's."""
+Refuse = Callable[[ProtocolError, Request], Answer]
+"""How a refusal looks to its reader: JSON for a program, a page for a person."""
+
+
+def serve(endpoint: Endpoint, refuse: Refuse = lambda error, _: error_answer(error)) -> App:
+    """An endpoint as an ASGI app whose errors are OAuth's, or what `refuse` makes of them."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             answer = await endpoint(request)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it was, the client gets an answer
-            answer = error_answer(refusal(error, request))
+            answer = refuse(refusal(error, request), request)
         await answer.send(send)
 
     return app
