@@ -94,11 +94,15 @@ async def measure(
     runs = []
     with contextlib.ExitStack() as stack:
         up = [stack.enter_context(running(server, scratch)) for server in servers]
+        flows = [name for name in FLOWS if given.flows in name]
+        for flow in flows:
+            for server in up:  # uncounted: V8 compiles and CPython specialises what they have seen thousands of times
+                await one_run(given, server, flow, 16, turn=0, database=database)
         for connections in given.connections:
-            for flow in (name for name in FLOWS if given.flows in name):
+            for flow in flows:
                 for turn in range(given.rounds):
                     for server in up:
-                        run = await one_run(given, server, flow, connections, turn, database)
+                        run = await one_run(given, server, flow, connections, turn=turn, database=database)
                         runs.append(run)
                         print(
                             f"{run.connections:3} × {run.flow:25} {run.server:27} {run.throughput:7.0f} op/s "
@@ -122,7 +126,7 @@ def weigh(server: Contender, rounds: int, scratch: Path) -> list[Start]:
 
 
 async def one_run(
-    given: argparse.Namespace, server: Running, flow: str, connections: int, turn: int, database: Postgres
+    given: argparse.Namespace, server: Running, flow: str, connections: int, *, turn: int, database: Postgres
 ) -> Run:
     itself = psutil.Process()
 

@@ -129,7 +129,8 @@ async def drive(
     finally:
         gc.enable()
         for connection in connections:
-            connection.failed.cancel()
+            if not connection.failed.cancel():
+                connection.failed.exception()  # the first to fail is raised; the others have been seen
             connection.transport.abort()
     if not latencies:
         raise TimeoutError(f"no operation completed in {seconds} s")

@@ -142,17 +142,8 @@ class Results:
         return rows
 
     def table(self, connections: int) -> list[str]:
-        columns = [
-            "op/s (low–high)",
-            "CPU µs/op",
-            "p50 ms",
-            "p99 ms",
-            "PostgreSQL µs/op",
-            "load µs/op",
-            "RSS MB",
-            "op/s ×",
-            "CPU ×",
-        ]
+        columns = ["op/s (low–high)", "CPU µs/op", "p50 ms", "p99 ms", "PostgreSQL µs/op", "load µs/op", "RSS MB"]
+        columns += ["op/s ×", "CPU ×"]
         rows = [row(["flow", "server", *columns]), row(["---", "---", *["--:"] * len(columns)])]
         for flow in self.flows:
             for server in self.servers:
@@ -172,23 +163,19 @@ class Results:
         )
         figure, panels = plt.subplots(1, 2, figsize=(11, 0.75 + 0.75 * len(self.flows)), sharey=True)
         height = 0.8 / len(self.servers)
-        for panel, (name, title) in zip(
-            panels,
-            {
-                "throughput": "operations per second (more is better)",
-                "cpu_us": "server CPU, µs per operation (less is better)",
-            }.items(),
-            strict=True,
+        rows = range(len(self.flows))
+        for panel, name, title in (
+            (panels[0], "throughput", "operations per second (more is better)"),
+            (panels[1], "cpu_us", "server CPU, µs per operation (less is better)"),
         ):
             for place, server in enumerate(self.servers):
                 values = [self.median(server, flow, self.middle, name) for flow in self.flows]
-                at = [row + place * height for row in range(len(self.flows))]
-                panel.bar_label(
-                    panel.barh(at, values, height * 0.92, label=server, color=COLOURS[server]), fmt="%.0f", padding=3
-                )
+                at = [line + place * height for line in rows]
+                bars = panel.barh(at, values, height * 0.92, label=server, color=COLOURS[server])
+                panel.bar_label(bars, fmt="%.0f", padding=3)
             panel.set_title(title, loc="left", fontsize=10)
             panel.margins(x=0.12)
-        panels[0].set_yticks([row + 0.4 - height / 2 for row in range(len(self.flows))], self.flows)
+        panels[0].set_yticks([line + 0.4 - height / 2 for line in rows], self.flows)
         panels[0].invert_yaxis()
         figure.legend(*panels[0].get_legend_handles_labels(), loc="lower right", ncols=3, frameon=False)
         figure.suptitle(f"{self.middle} connections, one server process on one core", x=0.01, ha="left")
