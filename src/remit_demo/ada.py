@@ -50,7 +50,8 @@ class Ada:
                 await self.browser.follow(act)
             page = self.browser.page
             page.must_say(act, *facts)
-            await self.browser.press("Approve")
+            page = await self.browser.press("Approve")
+            page.must_say("You approved this")
 
         return approve
 

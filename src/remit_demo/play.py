@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import sys
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +40,7 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None) -
     """
     terminal = Terminal()
     planner: Planner = ModelPlanner(model) if model else ScriptedPlanner()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the servers end and the files go
     try:
         with running_world(port=0 if check else _PORT, postgres=postgres, tick_seconds=0.05 if check else 1.5) as world:
             return asyncio.run(_check(world, planner, terminal) if check else _play(world, planner, terminal))
@@ -76,9 +79,10 @@ async def _play(world: World, planner: Planner, terminal: Terminal) -> int:
             except (StoryBroken, RemitError, ModelProblem) as problem:
                 terminal.note(f"The story ends here: {problem}")
                 return 1
-            terminal.note(terminal.ink.good(line))
-        terminal.heading("That was the story. Say more, or nothing to leave.")
-        await screen.prompt(None)
+            terminal.outcome(line)
+        if sys.stdin.isatty():
+            terminal.heading("That was the story. Say more, or press Enter to leave.")
+            await screen.prompt(None)
     return 0
 
 
@@ -152,15 +156,36 @@ class _Person:
     async def offer(self, why: str, url: str, code: str | None = None) -> None:
         await self._terminal.offer(why, url, code)
         self.offers.append(url)
-        await asyncio.to_thread(webbrowser.open, url)
+        if _has_desktop():
+            await asyncio.to_thread(webbrowser.open, url)
 
     async def prompt(self, suggestion: str | None) -> None:
         """Let the person talk with the assistant until they press Enter alone, which says the suggestion."""
-        if sys.stdin.isatty():
-            if suggestion:
-                self._terminal.note(f"press Enter to say: {suggestion}")
-            while said := (await asyncio.to_thread(input, "  you    ")).strip():
-                if self.hear is not None:
-                    await self.hear(said)
-        if suggestion:
-            self._terminal.heard(suggestion)
+        if not sys.stdin.isatty():
+            self._terminal.heard(suggestion or "")
+            return
+        while said := await _typed(f"  you    {self._terminal.ink.quiet(f'[{suggestion}] ' if suggestion else '')}"):
+            if self.hear is not None:
+                await self.hear(said)
+
+
+async def _typed(prompt: str) -> str:
+    """Read a line without a thread, which would keep the process alive after Ctrl-C."""
+    print(prompt, end="", flush=True)
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not line.done():
+            line.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin, read)
+    try:
+        return (await line).strip()
+    finally:
+        loop.remove_reader(sys.stdin)
+
+
+def _has_desktop() -> bool:
+    """Tell whether a browser would open in a window of its own, and not take the terminal over."""
+    return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

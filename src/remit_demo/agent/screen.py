@@ -8,6 +8,7 @@ import textwrap
 from typing import Protocol, TextIO
 
 _WIDTH = 88
+_INDENT = " " * 9
 
 
 class Screen(Protocol):
@@ -65,7 +66,7 @@ class Terminal:
 
     def heard(self, text: str) -> None:
         """Show what the person said."""
-        self._write(f"  {self.ink.quiet('you  ')} {text}")
+        self._block(self.ink.quiet("you  "), text)
 
     def say(self, text: str) -> None:
         """See :class:`Screen`."""
@@ -73,20 +74,24 @@ class Terminal:
 
     def note(self, text: str) -> None:
         """See :class:`Screen`."""
-        self._write(f"        {self.ink.quiet(text)}")
+        self._write(f"{_INDENT}{self.ink.quiet(text)}")
+
+    def outcome(self, text: str) -> None:
+        """Close a chapter with what came of it."""
+        self._block(self.ink.good("  ok "), text)
 
     async def offer(self, why: str, url: str, code: str | None = None) -> None:
         """See :class:`Screen`."""
         self._block(self.ink.good("agent"), why)
         if code:
-            self._write(f"        code  {self.ink.strong(code)}")
-        self._write(f"        open  {url}")
+            self._write(f"{_INDENT}code  {self.ink.strong(code)}")
+        self._write(f"{_INDENT}open  {url}")
 
     def _block(self, who: str, text: str) -> None:
-        lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, _WIDTH - 8) or [""]]
+        lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, _WIDTH - len(_INDENT)) or [""]]
         self._write(f"  {who}  {lines[0] if lines else ''}")
         for line in lines[1:]:
-            self._write(f"        {line}")
+            self._write(f"{_INDENT}{line}")
 
     def _write(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
