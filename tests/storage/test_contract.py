@@ -124,7 +124,7 @@ class TestUnderLoad:
         )
         assert any(isinstance(o, Busy) for o in outcomes)
         assert all(isinstance(o, Busy | list) for o in outcomes)
-        assert [o.headers for o in outcomes if isinstance(o, Busy)][0] == {"Retry-After": "1"}
+        assert next(o.headers for o in outcomes if isinstance(o, Busy)) == {"Retry-After": "1"}
 
     async def test_reads_see_what_was_acknowledged(self, open_: Open) -> None:
         mine, theirs = await open_(), await open_()

@@ -5,7 +5,7 @@ enters the database. Sealed bytes are
 
     version (1) | data key id (16) | nonce (12) | ciphertext and tag
 
-and the row's place, `table|owner|key`, is the associated data: a row copied to another user's place does not open.
+and the row's place, its table, owner and key, is the associated data: a row copied to another user's place does not open.
 Rotating the master wraps the data keys anew; rotating the data key seals new rows with a new one, and old rows open with
 the old until they are sealed again.
 """
@@ -16,20 +16,24 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from remit_server.errors import ConfigurationError, IntegrityError
+from remit_server.storage.sql.statements import Table
 
 VERSION: Final = b"\x01"
 _ID, _NONCE = 16, 12
 
 
-def place(table: str, owner: str, key: str) -> bytes:
-    """The associated data of a row."""
-    return f"{table}|{owner}|{key}".encode()
+def place_of(table: Table, row: Mapping[str, Any]) -> bytes:
+    """The associated data of a row: where it lies, and whose it is."""
+    owner = row["user_id"] if "user_id" in table.columns else ""
+    # Lengths first, so that no two places are spelled alike whatever their parts contain.
+    parts = [table.name, owner or "", *(str(row[name]) for name in table.key)]
+    return "|".join(f"{len(part)}:{part}" for part in parts).encode()
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,24 @@ class Barrier:
     """Seals and opens with a keyring; `current` seals."""
 
     def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
-        if current not in keys:
-            raise IntegrityError("the keyring has no current key")
         self._keys = {bytes.fromhex(key_id): AESGCM(key) for key_id, key in keys.items()}
-        self._current = bytes.fromhex(current)
+        self.use(current)
 
     def __repr__(self) -> str:
         return f"Barrier({len(self._keys)} keys)"
+
+    def __contains__(self, key_id: str) -> bool:
+        return bytes.fromhex(key_id) in self._keys
+
+    def add(self, key_id: str, key: bytes) -> None:
+        """A further key to open with."""
+        self._keys[bytes.fromhex(key_id)] = AESGCM(key)
+
+    def use(self, key_id: str) -> None:
+        """Seal with this key from now on."""
+        if key_id not in self:
+            raise IntegrityError("the keyring has no current key")
+        self._current = bytes.fromhex(key_id)
 
     @staticmethod
     def new_key() -> tuple[str, bytes]:
@@ -95,6 +110,10 @@ class Barrier:
             return cipher.decrypt(sealed[start : start + _NONCE], sealed[start + _NONCE :], where)
         except InvalidTag as error:
             raise IntegrityError("sealed bytes were changed or moved to another place") from error
+
+    def lacks_key_of(self, sealed: bytes) -> bool:
+        """Whether these bytes name a key that is not in the keyring."""
+        return sealed[1 : 1 + _ID] not in self._keys
 
     def stale(self, sealed: bytes) -> bool:
         """Whether another than the current key sealed this."""

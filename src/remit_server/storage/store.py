@@ -14,19 +14,23 @@ from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
 from remit_server.storage.groups.trail import Trail
+from remit_server.storage.keyring import Keyring, SealedReads
 from remit_server.storage.sql import tables as t
 
 
 class Store:
-    def __init__(self, engine: Engine, barrier: Barrier) -> None:
+    def __init__(self, engine: Engine, barrier: Barrier, keyring: Keyring | None = None) -> None:
+        """Without a keyring the barrier's keys are all there will ever be, as in a tool that runs alone."""
+        sealed: Engine = SealedReads(engine, keyring, barrier) if keyring else engine
         self.engine = engine
         self.barrier = barrier
+        self._keyring = keyring
         self.organisation = Directory(engine, Rows(t.ORGANISATION, Organisation))
         self.clients = Directory(engine, Rows(t.CLIENTS, Client, changing=("state",)))
         self.apis = Directory(engine, Rows(t.APIS, Api))
         self.detail_types = Directory(engine, Rows(t.DETAIL_TYPES, DetailType))
         self.policies = Directory(engine, Rows(t.POLICIES, Policy))
-        self.connections = Directory(engine, Rows(t.CONNECTIONS, Connection, barrier=barrier))
+        self.connections = Directory(sealed, Rows(t.CONNECTIONS, Connection, barrier=barrier))
         self.users = Users(engine)
         self.sessions = Sessions(engine)
         self.interactions = Interactions(engine)
@@ -36,10 +40,10 @@ class Store:
         self.pushed_requests = PushedRequests(engine)
         self.once = Once(engine)
         self.approvals = Approvals(engine)
-        self.connected_accounts = ConnectedAccounts(engine, barrier)
-        self.connect_attempts = ConnectAttempts(engine, barrier)
-        self.signing_keys = SigningKeys(engine, barrier)
-        self.secrets = Secrets(engine, barrier)
+        self.connected_accounts = ConnectedAccounts(sealed, barrier)
+        self.connect_attempts = ConnectAttempts(sealed, barrier)
+        self.signing_keys = SigningKeys(sealed, barrier)
+        self.secrets = Secrets(sealed, barrier)
         self.data_keys = DataKeys(engine)
         self.relations = Relations(engine)
         self.trail = Trail(engine)
@@ -51,4 +55,6 @@ class Store:
         return await self.engine.commit(Unit(steps, events, wakes))
 
     async def close(self) -> None:
+        if self._keyring:
+            await self._keyring.close()
         await self.engine.close()

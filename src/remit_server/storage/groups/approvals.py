@@ -21,6 +21,11 @@ class Approvals:
     _BY_HANDLE = Select(t.APPROVALS, where="approvals.handle = :handle")
     _BY_USER_CODE = Select(t.APPROVALS, where="approvals.user_code = :user_code")
     _OF_USER = Select(t.APPROVALS, where="user_id = :user_id", tail="ORDER BY created_at DESC, id DESC LIMIT 200")
+    _OVERDUE = Select(
+        t.APPROVALS,
+        where="state IN ('pending', 'info_requested') AND expires_at <= :now",
+        tail="ORDER BY expires_at LIMIT 200",
+    )
     _ADD = Insert(t.APPROVALS)
     _CLAIM = Update(
         t.APPROVALS,
@@ -68,6 +73,10 @@ class Approvals:
     async def of_user(self, user_id: str) -> Sequence[Approval]:
         """The newest 200, newest first."""
         return [self._rows.record(row) for row in await self._engine.many(self._OF_USER, {"user_id": user_id})]
+
+    async def overdue(self, now: int) -> Sequence[Approval]:
+        """Those that nobody answered in time and nobody has closed yet, at most 200."""
+        return [self._rows.record(row) for row in await self._engine.many(self._OVERDUE, {"now": now})]
 
     def add(self, approval: Approval) -> Step:
         return Step(self._ADD, self._rows.params(approval))

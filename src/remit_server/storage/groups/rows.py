@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from remit_server.storage.barrier import Barrier, place
+from remit_server.storage.barrier import Barrier, place_of
 from remit_server.storage.contract import Engine, Params, Row, Step
 from remit_server.storage.sql.statements import Delete, Insert, Select, Table
 
@@ -40,14 +40,14 @@ class Rows(Generic[R]):
         for name, compute in self._own.items():
             params[name] = compute(record)
         body = self._encode(record)
-        params["body"] = self._barrier.seal(body, self._place(params)) if self._barrier else body
+        params["body"] = self._barrier.seal(body, place_of(self.table, params)) if self._barrier else body
         return params
 
     def record(self, row: Row) -> R:
         """The record of a row. Raises `IntegrityError` when a sealed row does not open in its place."""
         body = row["body"]
         if self._barrier:
-            body = self._barrier.open(body, self._place(row))
+            body = self._barrier.open(body, place_of(self.table, row))
         record = self._decode(body)
         if self._changing:
             record = msgspec.structs.replace(record, **{name: row[name] for name in self._changing})
@@ -55,10 +55,6 @@ class Rows(Generic[R]):
 
     def maybe(self, row: Row | None) -> R | None:
         return None if row is None else self.record(row)
-
-    def _place(self, row: Row | Params) -> bytes:
-        owner = row["user_id"] if "user_id" in self.table.columns else ""
-        return place(self.table.name, owner or "", "|".join(str(row[name]) for name in self.table.key))
 
 
 class Directory(Generic[R]):

@@ -8,6 +8,7 @@ CREATE TABLE policies (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE connections (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE sessions (hash {text} NOT NULL PRIMARY KEY, sid {text} NOT NULL UNIQUE, user_id {text} NOT NULL, auth_time {int} NOT NULL, expires_at {int} NOT NULL, ended_at {int}, body {blob} NOT NULL);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE TABLE interactions (hash {text} NOT NULL PRIMARY KEY, expires_at {int} NOT NULL, done_at {int}, body {blob} NOT NULL);
 CREATE INDEX interactions_by_expiry ON interactions (expires_at);
