@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 import remit_server
+from remit_server.catalog.load import detail_types
+from remit_server.errors import InvalidDetails
+from remit_server.rules.details import judge, read
 
 CATALOG = Path(remit_server.__file__).parent / "catalog"
 FORMAT = json.loads((CATALOG / "schema" / "details.json").read_text())
@@ -23,10 +26,6 @@ _PLACE = re.compile(r"\{([a-z0-9_.]+)")
 @pytest.fixture(params=ENTRIES, ids=str)
 def entry(request: pytest.FixtureRequest) -> dict[str, Any]:
     return ENTRIES[request.param]
-
-
-def judge(entry: dict[str, Any]) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(entry["schema"])
 
 
 def test_the_first_two_are_there() -> None:
@@ -63,15 +62,19 @@ def test_texts_name_members_that_exist(entry: dict[str, Any]) -> None:
         assert path == "times" or exists(entry, path.split(".")), path
 
 
-def test_examples_are_accepted(entry: dict[str, Any]) -> None:
+def test_examples_are_accepted_and_read_as_they_say(entry: dict[str, Any]) -> None:
     for example in entry["examples"]:
-        judge(entry).validate(example["details"])
-        assert set(example["facts"]) <= {fact["label"] for fact in entry["facts"]}
+        (details,) = judge([example["details"]], detail_types(), [entry["type"]])
+        reading = read(details, detail_types())
+        assert reading.sentence == example["sentence"]
+        assert {line.label: line.value for line in reading.facts} == example["facts"]
 
 
 def test_refusals_are_refused(entry: dict[str, Any]) -> None:
     for case in entry.get("refused", []):
-        assert not judge(entry).is_valid(case["details"]), case["why"]
+        with pytest.raises(InvalidDetails):
+            judge([case["details"]], detail_types(), [entry["type"]])
+            pytest.fail(f"accepted: {case['why']}")
 
 
 def exists(entry: dict[str, Any], path: list[str]) -> bool:
