@@ -129,7 +129,8 @@ class Approval:
     async def _judge(self, answer: Answer) -> Grant | Refused:
         if isinstance(answer, OAuthRefusal):
             if answer.error == "access_denied":
-                reason, by = answer.members.get("reason"), answer.members.get("denied_by")
+                reason = answer.members.get("reason", answer.members.get("error_description"))
+                by = answer.members.get("denied_by")
                 return ApprovalDenied(
                     self.id,
                     reason=reason if isinstance(reason, str) else None,

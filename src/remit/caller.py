@@ -16,6 +16,8 @@ from .tokens import Token
 
 _COMMON = frozenset({"type", "locations"})
 """Members that say what a detail is and where it holds; the rest is the act (RFC 9396 section 2)."""
+_TWIN = 600
+"""Seconds by which a second token of the same approval, handed out after a lost reply, may outlive the first."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,16 @@ class Caller:
         return locations is None or (isinstance(locations, list) and self._audience in locations)
 
     def _act(self, detail: Mapping[str, Any], place: int) -> str:
-        # The token's id and its issuer name the approval; equal details in one token are told apart by their place.
-        name = f"{self.claims['iss']}\n{self.claims['jti']}\n{rar.digest([detail])}\n{place}"
-        return "spent:" + hashlib.sha256(name.encode()).hexdigest()
+        # One approval, one act, even if its token was handed out again after a lost reply: so the approval's own id counts
+        # where the issuer states it, and else the token's. Equal details in one token are told apart by their place.
+        approval = self.claims.get("approval")
+        stated = approval.get("id") if isinstance(approval, Mapping) else None
+        named = f"approval {stated}" if isinstance(stated, str) else f"token {self.claims['jti']}"
+        act = f"{self.claims['iss']}\n{named}\n{rar.digest([detail])}\n{place}"
+        return "spent:" + hashlib.sha256(act.encode()).hexdigest()
 
     def _until(self) -> int:
-        return int(self.claims["exp"]) + self._leeway + 1
+        return int(self.claims["exp"]) + self._leeway + _TWIN
 
 
 def actors(claims: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -198,6 +198,9 @@ async def test_a_flood_of_unknown_keys_is_not_passed_on(server: Hostile, verify:
     flood = [bearer(verify, server.access(header={"kid": f"k{n}"}, key=RSA)) for n in range(50)]
     outcomes = await asyncio.gather(*flood, return_exceptions=True)
     assert all(isinstance(outcome, AuthenticationRequired) for outcome in outcomes)
+    for n in range(5):
+        with pytest.raises(AuthenticationRequired):
+            await bearer(verify, server.access(header={"kid": f"late{n}"}, key=RSA))
     assert len(server.received[JWKS]) == 2
     await bearer(verify, server.access())
 
@@ -243,6 +246,14 @@ async def test_a_published_key_that_is_not_for_this(server: Hostile, verify: Ver
     server.published = [spoil(jwk) for jwk in server.published if jwk["kid"] == "rsa"]
     with pytest.raises(AuthenticationRequired):
         await bearer(verify, server.access())
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+async def test_a_weak_published_key(server: Hostile, verify: Verifier) -> None:
+    weak = RSAKey.generate_key(1024)
+    server.published = [{**weak.as_dict(private=False), "kid": "weak"}]
+    with pytest.raises(AuthenticationRequired):
+        await bearer(verify, server.access(header={"kid": "weak"}, key=weak))
 
 
 async def test_another_issuer_behind_the_url(server: Hostile, verify: Verifier) -> None:
@@ -352,6 +363,13 @@ async def test_a_stolen_token_without_its_key(server: Hostile, verify: Verifier,
             await verify(authorization, method="POST", url=URL, dpop=proofs)
 
 
+async def test_a_second_binding_that_cannot_be_checked(server: Hostile, verify: Verifier, key: ProofKey) -> None:
+    token = server.access(cnf={"jkt": key.thumbprint, "x5t#S256": "abc"})
+    made = key.proof("POST", URL, now=server.clock.now(), access_token=token)
+    with pytest.raises(AuthenticationRequired, match="cannot be checked"):
+        await verify(f"DPoP {token}", method="POST", url=URL, dpop=[made])
+
+
 # Spending
 
 
@@ -362,6 +380,15 @@ async def test_exactly_what_was_approved_and_once(server: Hostile, verify: Verif
     for spent in (caller, again):
         with pytest.raises(AlreadySpent):
             await spent.spend("trade_order", **ACT)
+
+
+async def test_two_tokens_of_one_approval_are_one_act(server: Hostile, verify: Verifier) -> None:
+    approved = {"authorization_details": [ORDER], "approval": {"id": "apr-1", "digest": "d"}}
+    first = await bearer(verify, server.access(jti="a", **approved))
+    second = await bearer(verify, server.access(jti="b", **approved))
+    await first.spend("trade_order", **ACT)
+    with pytest.raises(AlreadySpent):
+        await second.spend("trade_order", **ACT)
 
 
 @pytest.mark.parametrize(
