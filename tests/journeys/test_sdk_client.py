@@ -119,6 +119,23 @@ async def test_an_answer_that_cannot_be_trusted_permits_nothing(
     assert "/elsewhere" not in server.received
 
 
+async def test_a_large_answer_is_not_read_to_its_end(server: Hostile, client: Client) -> None:
+    good = json.loads(bytes(server.always[DEVICE].body))
+    server.always[DEVICE] = JSONResponse({**good, "padding": "x" * 2_000_000})
+    with pytest.raises(Unavailable, match="larger"):
+        await client.device_sign_in()
+
+
+async def test_no_redirect_is_followed_even_by_a_client_that_would(server: Hostile) -> None:
+    server.always["/elsewhere"] = server.always[DEVICE]
+    server.always[DEVICE] = Response(status_code=307, headers={"location": f"{server.url}/elsewhere"})
+    async with httpx2.AsyncClient(follow_redirects=True) as eager:
+        client = Client(server.issuer, "assistant", "s3cret", http=eager, clock=server.clock)
+        with pytest.raises(Unavailable, match="redirect"):
+            await client.device_sign_in()
+    assert "/elsewhere" not in server.received
+
+
 # Who the client is
 
 
