@@ -7,6 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from remit_server.approvals.endpoints.answer import Answer
+from remit_server.approvals.endpoints.approvals import Approvals
+from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
+from remit_server.approvals.endpoints.code import Code
+from remit_server.approvals.grants.ciba import Ciba
+from remit_server.approvals.grants.device_code import DeviceCode
 from remit_server.identity.endpoints.introspect import Introspect
 from remit_server.identity.endpoints.jwks import Jwks
 from remit_server.identity.endpoints.metadata import Metadata
@@ -41,6 +47,8 @@ def grants(machines: Machines) -> Iterable[Grant]:
         AuthorizationCode(machines),
         ClientCredentials(machines),
         RefreshToken(machines),
+        DeviceCode(machines),
+        Ciba(machines),
     )
 
 
@@ -54,6 +62,12 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("POST", "/oauth/introspect", Introspect(m)),
         Route("POST", "/oauth/revoke", Revoke(m), cors=True),
         Route("GET POST", "/userinfo", Userinfo(m), cors=True),
+        # approvals: ask, and answer
+        Route("POST", "/bc-authorize", BcAuthorize(m)),
+        Route("POST", "/oauth/device/code", Code(m), cors=True),
+        Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
+        Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
+        Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
         # identity: clients that register themselves
         Route("POST", "/oidc/register", Register(m), cors=True),
         Route("GET PUT DELETE", "/oidc/register/{client_id}", Registration(m), cors=True),

@@ -1,1 +1,1 @@
-"""Providers and detail types as data, each held against a schema."""
+"""Data, not code: what kinds of things can be asked for, and which providers there are."""

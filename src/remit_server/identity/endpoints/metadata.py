@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from remit_server.rules.metadata import describe
 from remit_server.runtime.machines import Machines
+from remit_server.wire.details import known_types
 from remit_server.wire.http import Answer, Request, json_answer
 
 
@@ -16,6 +17,6 @@ class Metadata:
 
     async def __call__(self, _: Request) -> Answer:
         machines = self._machines
-        detail_types = sorted(kind.type for kind in await machines.store.detail_types.all())
+        detail_types = sorted(await known_types(machines))
         document = describe(machines.settings, grant_types=self._grant_types, detail_types=detail_types)
         return json_answer(document, headers=[("cache-control", "public, max-age=300")], store=True)

@@ -1,0 +1,55 @@
+"""POST /me/v1/approvals/{id}/answer: a first-party app carries the person's answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from remit_server.approvals.answer import Answer as Said
+from remit_server.approvals.answer import Authentication, answer
+from remit_server.approvals.shown import shown
+from remit_server.errors import Forbidden, InvalidRequest, InvalidToken
+from remit_server.rules import answering
+from remit_server.runtime.machines import Machines
+from remit_server.wire.bearer import caller
+from remit_server.wire.http import Answer as HttpAnswer
+from remit_server.wire.http import Request, json_answer
+
+
+class Body(Struct, frozen=True, forbid_unknown_fields=True):
+    """`answer` about the `version` and `digest` that the person was shown."""
+
+    answer: Literal["approve", "deny"]
+    version: int
+    digest: str
+    reason: str | None = None
+
+
+class Answer:
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def __call__(self, request: Request) -> HttpAnswer:
+        machines = self._machines
+        who = await caller(request, machines, audience=machines.settings.url("/me/"), scopes=("answer:me:approvals",))
+        if who.user is None:
+            raise InvalidToken
+        approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), who.user)
+        if approval.client_id == who.client.id:
+            raise Forbidden("Who asks cannot answer: the person answers with another app.")
+        if not who.client.first_party:
+            raise Forbidden("Only the organisation's own apps may carry a person's answer.")
+        try:
+            body = msgspec.json.decode(await request.body(), type=Body)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise InvalidRequest(f"The body is not an answer: {error}") from error
+        if body.reason is not None and len(body.reason) > answering.LONGEST_REASON:
+            raise InvalidRequest(f"A reason may have {answering.LONGEST_REASON} characters at most.")
+        outcome: Literal["approved", "denied"] = "approved" if body.answer == "approve" else "denied"
+        said = Said(outcome=outcome, version=body.version, digest=body.digest, reason=body.reason)
+        grant = await machines.store.grants.get(who.token.grant_id) if who.token.grant_id else None
+        proof = Authentication(auth_time=grant.auth_time, amr=grant.amr, acr=grant.acr) if grant else Authentication()
+        decided = await answer(machines, approval, who.user, said, proof)
+        return json_answer(shown(decided, await machines.store.clients.get(decided.client_id), machines.clock.now()))

@@ -1,0 +1,28 @@
+"""GET /me/v1/approvals and /me/v1/approvals/{id}: what the signed-in person is asked."""
+
+from __future__ import annotations
+
+from remit_server.approvals.shown import shown
+from remit_server.errors import InvalidToken
+from remit_server.rules import answering
+from remit_server.runtime.machines import Machines
+from remit_server.wire.bearer import caller
+from remit_server.wire.http import Answer, Request, json_answer
+
+
+class Approvals:
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def __call__(self, request: Request) -> Answer:
+        machines = self._machines
+        who = await caller(request, machines, audience=machines.settings.url("/me/"), scopes=("read:me:approvals",))
+        if who.user is None:
+            raise InvalidToken
+        now, clients = machines.clock.now(), machines.store.clients
+        approval_id = request.params.get("id")
+        if approval_id is None:
+            found = await machines.store.approvals.of_user(who.user.id)
+            return json_answer({"approvals": [shown(each, await clients.get(each.client_id), now) for each in found]})
+        approval = answering.addressed(await machines.store.approvals.get(approval_id), who.user)
+        return json_answer(shown(approval, await clients.get(approval.client_id), now))

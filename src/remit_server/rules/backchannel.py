@@ -1,0 +1,74 @@
+"""Judging a backchannel authentication request (CIBA Core 1.0 section 7.1)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from remit_server.errors import InvalidBindingMessage, InvalidRequest, InvalidScope, UnknownUser
+
+LONGEST_MESSAGE = 128
+_LINK = re.compile(
+    r"://|www\.|\b[a-z0-9-]+\.(com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
+)
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
+"""Unicode categories that a reader cannot see: controls, bidi and zero-width marks, private use, line separators."""
+
+
+class Hint(Struct, frozen=True):
+    """Who is to be asked: exactly one is set."""
+
+    user_id: str | None = None
+    email: str | None = None
+
+
+def login_hint(hint: str, issuer: str) -> Hint:
+    """What a login_hint names: a JSON subject identifier (RFC 9493 `iss_sub`, `email`), an e-mail address, or a user id."""
+    if not hint.lstrip().startswith("{"):
+        return Hint(email=hint) if re.fullmatch(r"[^@\s|]+@[^@\s|]+", hint) else Hint(user_id=hint)
+    try:
+        subject = msgspec.json.decode(hint, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnknownUser("The login_hint is not valid JSON.") from error
+    match subject:
+        case {"format": "iss_sub", "iss": str(iss), "sub": str(sub)}:
+            # By host, not by scheme: some SDKs write https for a loopback development issuer that is http.
+            if urlsplit(iss).netloc.lower() != urlsplit(issuer).netloc.lower():
+                raise UnknownUser("The login_hint names another issuer.")
+            return Hint(user_id=sub)
+        case {"format": "email", "email": str(email)}:
+            return Hint(email=email)
+    raise UnknownUser("The login_hint must be an iss_sub or email subject identifier (RFC 9493).")
+
+
+def binding_message(message: str | None) -> str | None:
+    """The message, if it may be shown on an approval page. Raises `InvalidBindingMessage`; never shortens."""
+    if message is None:
+        return None
+    if len(message) > LONGEST_MESSAGE:
+        raise InvalidBindingMessage(f"A binding_message may have {LONGEST_MESSAGE} characters at most.")
+    if any(unicodedata.category(character) in _HIDDEN for character in message):
+        raise InvalidBindingMessage("A binding_message may not have control, direction or invisible characters.")
+    if _LINK.search(message):
+        raise InvalidBindingMessage("A binding_message may not have a link.")
+    return message
+
+
+def lifetime(requested: str | None, *, default: int, longest: int) -> int:
+    """Seconds that the request may wait (`requested_expiry`, CIBA section 7.1); more than the longest becomes the longest."""
+    if requested is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", requested) or int(requested) < 1:
+        raise InvalidRequest("requested_expiry must be a positive whole number of seconds.")
+    return min(int(requested), longest)
+
+
+def scopes(asked: tuple[str, ...]) -> None:
+    """Raises `InvalidScope` unless `openid` is there (CIBA section 7.1)."""
+    if "openid" not in asked:
+        raise InvalidScope("scope must contain openid (CIBA Core 1.0 section 7.1).")

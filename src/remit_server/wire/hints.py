@@ -1,0 +1,32 @@
+"""id_token_hint: an ID token of ours that comes back, perhaps expired (OIDC Core section 3.1.2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from remit_server.errors import InvalidRequest
+from remit_server.runtime.machines import Machines
+from remit_server.runtime.signing import ALGORITHMS
+
+
+async def claims_of_hint(machines: Machines, hint: str) -> dict[str, Any]:
+    """The claims of an ID token that we signed; its expiry does not matter. Raises `InvalidRequest` for anything else."""
+    keys = KeySet.import_key_set(await machines.keys.jwks())  # type: ignore[arg-type]
+    try:
+        token = jwt.decode(hint, keys, algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError, UnicodeError) as error:
+        raise InvalidRequest("The id_token_hint is not an ID token of this server.") from error
+    claims = token.claims
+    # typ tells an ID token from our other JWTs, which are signed by the same keys.
+    if token.header.get("typ") != "JWT" or claims.get("iss") != machines.settings.issuer or "sub" not in claims:
+        raise InvalidRequest("The id_token_hint is not an ID token of this server.")
+    return claims
+
+
+async def subject_of_hint(machines: Machines, hint: str) -> str:
+    """The `sub` of an id_token_hint."""
+    return str((await claims_of_hint(machines, hint))["sub"])
