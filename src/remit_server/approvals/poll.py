@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from remit_server.approvals.ask import wakes
 from remit_server.errors import ExpiredToken, InvalidGrant
 from remit_server.records import Approval, Client
@@ -61,7 +63,7 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
         details=approval.details, approved_by=(user.id,),
     )  # fmt: skip
     permit = await permitted(machines, act)
-    known = {"auth_time": grant.auth_time, "acr": grant.acr, "amr": list(grant.amr) or None}
+    known: dict[str, Any] = {"auth_time": grant.auth_time, "acr": grant.acr, "amr": list(grant.amr) or None}
     claims = {claim: value for claim, value in known.items() if value is not None}
     if approval.details:
         claims["approval"] = {"id": approval.id, "digest": approval.digest}
