@@ -1,0 +1,1 @@
+"""`remit.yaml`: read, checked, compared with the store, applied."""

@@ -1,0 +1,275 @@
+"""What a manifest must mean: names that are referred to exist, and what belongs together is there together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import cedarpy
+
+from remit_server.catalog import load
+from remit_server.config import Settings, is_loopback
+from remit_server.errors import ConfigurationError, InvalidRedirectUri
+from remit_server.management.manifest import declared as d
+from remit_server.management.manifest.nodes import Document, Path_, nearest
+from remit_server.management.manifest.relations import model_of, tuples_of
+from remit_server.rules import redirects
+
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
+_EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+
+Problem = tuple[Path_, str]
+
+
+def check(manifest: d.Manifest, document: Document) -> None:
+    """Note every problem in the document."""
+    for look in (_settings, _twice, _users, _apis, _clients, _connections, _details, _relations, _policies, _channels):
+        for path, text in look(manifest):
+            document.wrong(path, text)
+
+
+def _settings(m: d.Manifest) -> Iterator[Problem]:
+    try:
+        Settings(issuer="https://issuer.example", **settings_of(m))
+    except ConfigurationError as error:
+        yield ("settings",), error.text
+
+
+def settings_of(manifest: d.Manifest) -> dict[str, object]:
+    """The settings that are given, ready for `Settings`."""
+    form = manifest.settings
+    given = {name: getattr(form, name) for name in (form.__struct_fields__ if form is not None else ())}
+    return {
+        name: value.value if isinstance(value, d.Secret) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _twice(m: d.Manifest) -> Iterator[Problem]:
+    keys: dict[str, list[tuple[Path_, str]]] = {
+        "user": [(("users", i, "id"), u.id) for i, u in enumerate(m.users) if u.id],
+        "e-mail address": [(("users", i, "email"), u.email.lower()) for i, u in enumerate(m.users)],
+        "API": [(("apis", i, "identifier"), a.identifier) for i, a in enumerate(m.apis)],
+        "client": [(("clients", i, "id"), c.id) for i, c in enumerate(m.clients)],
+        "connection": [(("connections", i, "name"), c.name) for i, c in enumerate(m.connections)],
+        "store": [(("relations", "stores", i, "name"), s.name) for i, s in enumerate(m.relations.stores)],
+        "policy": [(("policies", i), policy_name(p)) for i, p in enumerate(m.policies)],
+        "detail type": [(("details", i), str(x.document.get("type"))) for i, x in enumerate(m.details)],
+    }
+    for kind, found in keys.items():
+        seen: set[str] = set()
+        for path, key in found:
+            if key in seen:
+                yield path, f"the {kind} {key!r} stands here twice"
+            seen.add(key)
+
+
+def policy_name(policy: d.Policy) -> str:
+    return policy.name or (policy.file.path if policy.file else "")
+
+
+def text_of(policy: d.Policy) -> str:
+    return policy.file.text if policy.file else policy.text or ""
+
+
+def _users(m: d.Manifest) -> Iterator[Problem]:
+    for i, user in enumerate(m.users):
+        if not _EMAIL.fullmatch(user.email):
+            yield ("users", i, "email"), f"{user.email!r} is not an e-mail address"
+        if user.id is not None and not re.fullmatch(r"[!-~]{1,255}", user.id):
+            yield ("users", i, "id"), "an id is 1 to 255 visible ASCII characters (OIDC Core section 2, sub)"
+
+
+def _apis(m: d.Manifest) -> Iterator[Problem]:
+    types = {*load.detail_types(), *(str(x.document.get("type")) for x in m.details)}
+    for i, api in enumerate(m.apis):
+        at: Path_ = ("apis", i)
+        if not api.identifier or re.search(r"\s|#", api.identifier):
+            yield (*at, "identifier"), "an identifier has no spaces and no fragment (RFC 8707 section 2)"
+        for scope in api.scopes:
+            if not _SCOPE.fullmatch(scope):
+                yield (*at, "scopes", scope), f"{scope!r} is not a scope (RFC 6749 section 3.3)"
+        for j, name in enumerate(api.authorization_details):
+            if name not in types:
+                yield (*at, "authorization_details", j), f"there is no detail type {name!r}" + nearest(name, sorted(types))
+        if not 10 <= api.token.lifetime <= 86400:
+            yield (*at, "token", "lifetime"), "a token lives 10 to 86400 seconds"
+
+
+def _clients(m: d.Manifest) -> Iterator[Problem]:
+    for i, client in enumerate(m.clients):
+        at: Path_ = ("clients", i)
+        if not re.fullmatch(r"[!-~]{1,200}", client.id) or ":" in client.id:
+            yield (*at, "id"), "a client id is visible ASCII characters without a colon (RFC 6749 appendix A.1, RFC 7617)"
+        yield from _auth(client, at)
+        yield from _redirects(client, at)
+        yield from _reach(m, client, at)
+        owners = [user.email.lower() for user in m.users]
+        if client.owner is not None and client.owner.lower() not in owners:
+            yield (*at, "owner"), f"no user has the e-mail address {client.owner!r}" + nearest(client.owner, owners)
+
+
+def methods_of(auth: d.Auth) -> tuple[str, ...]:
+    return auth.methods or ((auth.method,) if auth.method else ())
+
+
+def secrets_of(auth: d.Auth) -> tuple[d.Secret, ...]:
+    return auth.secrets or ((auth.secret,) if auth.secret else ())
+
+
+def _auth(client: d.Client, at: Path_) -> Iterator[Problem]:
+    auth, path = client.auth, (*at, "auth")
+    methods = methods_of(auth)
+    if (auth.method is None) == (not auth.methods):
+        yield path, "give `method`, or `methods` for several"
+        return
+    if auth.secret and auth.secrets:
+        yield path, "give `secret`, or `secrets` for several"
+    if "none" in methods and len(methods) > 1:
+        yield path, "`none` stands alone: a client that may leave its secret out has none"
+    by_secret = any(method.startswith("client_secret") for method in methods)
+    if by_secret != bool(secrets_of(auth)):
+        yield path, f"{methods[0]} needs `secret`" if by_secret else f"{methods[0]} has no use for a secret"
+    by_key = "private_key_jwt" in methods
+    if by_key != bool(auth.jwks or auth.jwks_uri) or (auth.jwks and auth.jwks_uri):
+        yield path, "private_key_jwt needs either `jwks` or `jwks_uri`" if by_key else "`jwks` is for private_key_jwt"
+    if auth.jwks is not None and not isinstance(auth.jwks.get("keys"), list):
+        yield (*path, "jwks"), "a JWK Set has a list `keys` (RFC 7517 section 5)"
+    if auth.jwks_uri is not None and (problem := _url(auth.jwks_uri)):
+        yield (*path, "jwks_uri"), problem
+    if "none" in methods:
+        for j, grant in enumerate(client.grants):
+            if grant in {"client_credentials", "ciba", "token_exchange"}:
+                yield (*at, "grants", j), f"{grant} needs a client that authenticates; this one's method is none"
+
+
+def _redirects(client: d.Client, at: Path_) -> Iterator[Problem]:
+    if "authorization_code" in client.grants and not client.redirect_uris:
+        yield at, "authorization_code needs `redirect_uris`"
+    native = client.kind in {"native", "agent", "mcp"}
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        for j, uri in enumerate(getattr(client, name)):
+            try:
+                redirects.registrable(uri, native=native)
+            except InvalidRedirectUri as error:
+                yield (*at, name, j), error.text
+    if client.backchannel_logout_uri and (problem := _url(client.backchannel_logout_uri)):
+        yield (*at, "backchannel_logout_uri"), problem
+
+
+def _reach(m: d.Manifest, client: d.Client, at: Path_) -> Iterator[Problem]:
+    apis = {api.identifier: tuple(api.scopes) for api in m.apis}
+    yield from _references(client.apis, apis, (*at, "apis"), "API")
+    connections = {connection.name: connection.scopes for connection in m.connections}
+    yield from _references(client.connections, connections, (*at, "connections"), "connection")
+    if client.kind == "api" and client.api is None:
+        yield at, "kind api needs `api`: the identifier of the API that this client is"
+    elif client.api is not None and client.kind not in {"api", "mcp"}:
+        yield (*at, "api"), "only a client of kind api or mcp is an API; what it may call stands in `apis`"
+    elif client.api is not None and client.api not in apis:
+        yield (*at, "api"), f"there is no API {client.api!r}" + nearest(client.api, list(apis))
+
+
+def _references(
+    used: dict[str, tuple[str, ...]], known: dict[str, tuple[str, ...]], at: Path_, kind: str
+) -> Iterator[Problem]:
+    for name, scopes in used.items():
+        if name not in known:
+            yield (*at, name), f"there is no {kind} {name!r}" + nearest(name, list(known))
+            continue
+        for j, scope in enumerate(scopes):
+            if scope not in known[name]:
+                yield (*at, name, j), f"the {kind} {name!r} has no scope {scope!r}" + nearest(scope, list(known[name]))
+
+
+def _connections(m: d.Manifest) -> Iterator[Problem]:
+    for i, connection in enumerate(m.connections):
+        at: Path_ = ("connections", i)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", connection.name):
+            yield (*at, "name"), "a connection's name is letters, digits, dots, dashes and underscores"
+        needs = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}.get(connection.provider)
+        if needs is None:
+            yield (*at, "provider"), f"{connection.provider!r} is not in the catalog: write oauth2 or oidc with its endpoints"
+            continue
+        for name in needs:
+            if getattr(connection, name) is None:
+                yield at, f"provider {connection.provider} needs `{name}`"
+        if "authentication" in connection.use and connection.provider != "oidc":
+            yield (*at, "use"), "people sign in through a provider of kind oidc"
+        if connection.client.secret is None and connection.client.auth_method != "none":
+            yield (*at, "client"), "give `secret`, or `auth_method: none` for a public client"
+        for name in _ENDPOINTS:
+            url = getattr(connection, name)
+            if url is not None and (problem := _url(url)):
+                yield (*at, name), problem
+
+
+_ENDPOINTS = (
+    "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri", "api_base",
+)  # fmt: skip
+
+
+def _url(url: str) -> str | None:
+    """What is wrong with a URL that we or a browser will go to."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return f"{url!r} is not a URL"
+    if not host or parts.username or parts.password or parts.fragment:
+        return f"{url!r} must be an absolute URL without user information and fragment"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        return f"{url!r} must be https; http is accepted for a loopback address only"
+    return None
+
+
+def _details(m: d.Manifest) -> Iterator[Problem]:
+    for i, details in enumerate(m.details):
+        try:
+            kind = load.detail_type(details.document, where="details")
+        except ConfigurationError as error:
+            yield ("details", i), error.text
+            continue
+        if kind.type in load.detail_types():
+            yield ("details", i), f"the type {kind.type!r} is in the catalog already"
+
+
+def _relations(m: d.Manifest) -> Iterator[Problem]:
+    for i, store in enumerate(m.relations.stores):
+        at: Path_ = ("relations", "stores", i)
+        try:
+            model_of(store)
+        except ConfigurationError as error:
+            yield (*at, "model"), error.text
+        try:
+            tuples_of(store)
+        except ConfigurationError as error:
+            yield (*at, "tuples"), error.text
+
+
+def _policies(m: d.Manifest) -> Iterator[Problem]:
+    for i, policy in enumerate(m.policies):
+        at: Path_ = ("policies", i)
+        if (policy.file is None) == (policy.text is None) or not policy_name(policy):
+            yield at, "give `file`, or `name` and `text`"
+            continue
+        try:
+            cedarpy.format_policies(text_of(policy))
+        except ValueError as error:
+            yield at, f"not Cedar: {error}"
+
+
+def _channels(m: d.Manifest) -> Iterator[Problem]:
+    if (email := m.channels.email) is not None:
+        at: Path_ = ("channels", "email")
+        parts = urlsplit(email.smtp.value)
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+            yield (*at, "smtp"), "write smtp://host:port or smtps://host:port"
+        if not _EMAIL.fullmatch(email.sender):
+            yield (*at, "from"), f"{email.sender!r} is not an e-mail address"
+    if (push := m.channels.web_push) is not None and not push.contact.startswith(("mailto:", "https:")):
+        yield ("channels", "web_push", "contact"), "write mailto:… or https:…"
+

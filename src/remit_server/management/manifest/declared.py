@@ -1,0 +1,210 @@
+"""The manifest's form: what `remit.yaml` may say. A field's name here is the key there; a field without a default must be given.
+
+`Secret` and `Text` are values that may stand elsewhere: `{env: NAME}` or `{file: PATH}`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_type_hints
+
+from msgspec import Struct, defstruct, field
+from msgspec.structs import fields
+
+from remit_server.config import Settings
+from remit_server.records.client import ClientKind
+
+Alg = Literal["RS256", "ES256", "PS256", "EdDSA"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+GrantName = Literal[
+    "authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token_exchange"
+]  # fmt: skip
+
+
+class Secret(Struct, frozen=True):
+    """A string, `{env: NAME}`, or `{file: PATH}` with the path relative to the manifest. Never shown."""
+
+    value: str
+    plain: bool = False
+    """Written into the manifest itself, which `remit doctor` warns about."""
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+
+class Text(Struct, frozen=True):
+    """A long text: in the manifest, or `{file: PATH}`."""
+
+    value: str
+
+
+class File(Struct, frozen=True):
+    """The path of a text file, relative to the manifest."""
+
+    path: str
+    text: str
+
+
+class Organisation(Struct, frozen=True, kw_only=True):
+    name: str = "Remit"
+
+
+class User(Struct, frozen=True, kw_only=True):
+    email: str
+    id: str | None = None
+    """The `sub`, such as `auth0|ada`; made up as `remit|…` when absent."""
+    name: str | None = None
+    password: Secret | None = None
+    groups: tuple[str, ...] = ()
+    administrator: bool = False
+    email_verified: bool = True
+
+
+class TokenRules(Struct, frozen=True, kw_only=True):
+    lifetime: int = 300
+    """Seconds."""
+    alg: Alg = "RS256"
+    sender_constrained: bool = False
+    """Tokens must be bound to a DPoP key (RFC 9449)."""
+
+
+class Api(Struct, frozen=True, kw_only=True):
+    identifier: str
+    name: str
+    scopes: dict[str, str] = field(default_factory=dict)
+    authorization_details: tuple[str, ...] = ()
+    token: TokenRules = TokenRules()
+    skip_consent: bool = False
+    dynamic_clients: bool = False
+    """Clients that registered themselves may ask for it."""
+
+
+class Auth(Struct, frozen=True, kw_only=True):
+    method: AuthMethod | None = None
+    methods: tuple[AuthMethod, ...] = ()
+    secret: Secret | None = None
+    secrets: tuple[Secret, ...] = ()
+    """Several at once, while one takes the place of another."""
+    jwks: dict[str, Any] | None = None
+    jwks_uri: str | None = None
+
+
+class Client(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    kind: ClientKind
+    auth: Auth
+    owner: str | None = None
+    purpose: str | None = None
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
+    grants: tuple[GrantName, ...] = ()
+    apis: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    connections: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    api: str | None = None
+    default_scope: str = "openid"
+    first_party: bool = False
+    require_par: bool = False
+    dpop_bound: bool = False
+
+
+class UpstreamClient(Struct, frozen=True, kw_only=True):
+    """Our client at the provider."""
+
+    id: str
+    secret: Secret | None = None
+    auth_method: Literal["client_secret_basic", "client_secret_post", "none"] | None = None
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    name: str
+    provider: str
+    client: UpstreamClient
+    use: tuple[Literal["connected_accounts", "authentication"], ...] = ("connected_accounts",)
+    issuer: str | None = None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    userinfo_endpoint: str | None = None
+    jwks_uri: str | None = None
+    api_base: str | None = None
+    scopes: tuple[str, ...] = ()
+    scope_separator: str = " "
+    authorization_params: dict[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+
+
+class Details(Struct, frozen=True):
+    """A detail type (RFC 9396): its document here, or `{file: PATH}`. Its form is catalog/schema/details.json."""
+
+    document: dict[str, Any]
+
+
+class RelationStore(Struct, frozen=True, kw_only=True):
+    name: str
+    model: Text
+    """In OpenFGA's modelling language."""
+    tuples: Text | None = None
+    """YAML: a list of `{user, relation, object}`."""
+
+
+class Relations(Struct, frozen=True, kw_only=True):
+    stores: tuple[RelationStore, ...] = ()
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Cedar policies. Their name is the file's path, unless another is given."""
+
+    file: File | None = None
+    text: str | None = None
+    name: str | None = None
+
+
+class Email(Struct, frozen=True, kw_only=True):
+    smtp: Secret
+    """`smtp://` or `smtps://`, with user and password where the relay wants them."""
+    sender: str = field(name="from")
+
+
+class WebPush(Struct, frozen=True, kw_only=True):
+    contact: str
+    """A `mailto:` or `https:` URL at which push services reach the operator (RFC 8292 section 2.1)."""
+
+
+class Channels(Struct, frozen=True, kw_only=True):
+    email: Email | None = None
+    web_push: WebPush | None = None
+
+
+SECRET_SETTINGS = frozenset({"metrics_token", "registration_token"})
+
+
+def settings_form() -> type[Struct]:
+    """What `settings:` may say. None stands for what is not given."""
+    hints = get_type_hints(Settings)
+    return defstruct(
+        "SettingsForm",
+        [
+            (setting.name, Secret if setting.name in SECRET_SETTINGS else hints[setting.name], None)
+            for setting in fields(Settings)
+            if setting.name != "issuer"
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    version: Literal[1]
+    organisation: Organisation = Organisation()
+    settings: Any = None
+    """Any field of `config.Settings` but the issuer, by the type that it has there (`settings_form`)."""
+    users: tuple[User, ...] = ()
+    apis: tuple[Api, ...] = ()
+    clients: tuple[Client, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    details: tuple[Details, ...] = ()
+    """Beside those of the catalog."""
+    relations: Relations = Relations()
+    policies: tuple[Policy, ...] = ()
+    channels: Channels = Channels()
