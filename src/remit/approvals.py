@@ -40,7 +40,7 @@ class Grant:
     approved_by: str
     """The ``sub`` of the person."""
     approved_at: int
-    """Unix seconds."""
+    """Unix seconds: when they answered, where the server states it, and else when it handed the grant out."""
 
 
 class Approval:
@@ -144,26 +144,25 @@ class Approval:
             raise Unavailable("the grant states no authorization_details")
         if self.details is not None and not rar.same(list(self.details), granted):
             return DetailsChanged("authorization_details", self.details, granted)
-        now = int(self._server.clock.now())
-        approved_by, approved_at = await self._approver(answer.get("id_token"))
+        approved_by, handed_out_at = await self._approver(answer.get("id_token"))
+        stated = answer.get("approved_at")
         return Grant(
             token=self._server.token(answer, self._key),
             details=tuple(granted),
-            approved_by=approved_by or self._sub or "",
-            approved_at=approved_at or now,
+            approved_by=approved_by,
+            approved_at=stated if isinstance(stated, int) else handed_out_at,
         )
 
-    async def _approver(self, id_token: object) -> tuple[str | None, int | None]:
-        if id_token is None:
-            return None, None
+    async def _approver(self, id_token: object) -> tuple[str, int]:
+        """Who answered, and when the server said so. CIBA section 10.1.1: the ID token is part of every token response."""
         try:
             claims = await self._server.identity(str(id_token))
         except jose.BadToken as cause:
             raise Unavailable(f"the grant's id_token does not hold: {cause}") from None
         if self._sub is not None and claims["sub"] != self._sub:
             raise Unavailable("somebody else than the one who was asked has answered")
-        moment = claims.get("auth_time", claims.get("iat"))
-        return claims["sub"], moment if isinstance(moment, int) else None
+        issued_at = claims.get("iat")
+        return claims["sub"], issued_at if isinstance(issued_at, int) else int(self._server.clock.now())
 
 
 async def ask(

@@ -54,6 +54,18 @@ class Dropped(Response):
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
+class Slow(Response):
+    """The server did its work; the reply takes a moment."""
+
+    def __init__(self, reply: Response, seconds: float) -> None:
+        super().__init__()
+        self._reply, self._seconds = reply, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(self._seconds)
+        await self._reply(scope, receive, send)
+
+
 class Careless(JWSRegistry):
     """Signs any header."""
 

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from joserfc.jwk import ECKey
 from starlette.responses import JSONResponse, Response
-from tests.journeys.hostile import Dropped, Hostile, hostile_server, oauth_error, sign
+from tests.journeys.hostile import Dropped, Hostile, Slow, hostile_server, oauth_error, sign
 
 import remit
 from remit import Client, Misconfigured, NotAllowed, PrivateKey, ProofKey, SignInRequired, Unavailable
@@ -344,9 +344,9 @@ async def test_a_dead_session_wants_a_sign_in(server: Hostile, client: Client) -
 async def test_a_cancelled_caller_does_not_lose_the_rotation(server: Hostile, client: Client) -> None:
     server.script[TOKEN].append(server.tokens(refresh_token="r1", expires_in=1))
     user = await signed_in(client)
-    server.script[TOKEN].append(server.tokens(refresh_token="r2"))
+    server.script[TOKEN].append(Slow(server.tokens(refresh_token="r2"), 0.2))
     caller = asyncio.create_task(user.access_token())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     await user.access_token()

@@ -90,7 +90,7 @@ async def test_waiting_honours_the_servers_pace(server: Hostile, ada: User) -> N
     assert server.clock.slept == [5, 20, 15, 40, 60]
     assert grant.details == (ORDER,)
     assert grant.approved_by == "auth0|ada"
-    assert grant.approved_at
+    assert grant.approved_at == 1_800_000_000
     assert len(server.received[TOKEN]) == 6
     assert await approval is grant
 
@@ -188,7 +188,14 @@ async def test_a_grant_of_something_else_is_refused(server: Hostile, ada: User, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"authorization_details": None}, {"token_type": "Bearer"}, {"access_token": None}, {"access_token": 7}],
+    [
+        {"id_token": None},
+        {"id_token": 7},
+        {"authorization_details": None},
+        {"token_type": "Bearer"},
+        {"access_token": None},
+        {"access_token": 7},
+    ],
 )
 async def test_a_grant_that_cannot_be_trusted(server: Hostile, ada: User, changes: dict[str, Any]) -> None:
     server.always[TOKEN] = granted(server, **changes)
