@@ -15,6 +15,8 @@ RemitError
 │   ├── InvalidDetails           invalid_authorization_details  RFC 9396 5
 │   ├── InvalidRequestObject     invalid_request_object       RFC 9101 7
 │   ├── InvalidRequestUri        invalid_request_uri          RFC 9101 7
+│   ├── RequestNotSupported      request_not_supported        OIDC Core 3.1.2.6
+│   ├── RequestUriNotSupported   request_uri_not_supported    OIDC Core 3.1.2.6
 │   ├── InvalidDpopProof         invalid_dpop_proof           RFC 9449 5
 │   ├── UseDpopNonce             use_dpop_nonce               RFC 9449 8
 │   ├── InvalidRedirectUri       invalid_redirect_uri         RFC 7591 3.2.2
@@ -151,6 +153,16 @@ class InvalidRequestObject(ProtocolError):
 class InvalidRequestUri(ProtocolError):
     code = "invalid_request_uri"
     text = "The request_uri is unknown, expired, already used, or belongs to another client."
+
+
+class RequestNotSupported(ProtocolError):
+    code = "request_not_supported"
+    text = "Request objects are not supported: push the request instead (RFC 9126)."
+
+
+class RequestUriNotSupported(ProtocolError):
+    code = "request_uri_not_supported"
+    text = "Only a request_uri from the pushed authorization request endpoint is accepted (RFC 9126)."
 
 
 class InvalidDpopProof(ProtocolError):

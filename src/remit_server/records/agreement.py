@@ -21,6 +21,8 @@ class Grant(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
     details: tuple[dict[str, Any], ...] = ()
+    return_to: str = ""
+    """Origin that the browser went back to: a remembered consent holds for it alone."""
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     acr: str | None = None

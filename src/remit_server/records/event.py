@@ -19,6 +19,8 @@ KINDS: dict[str, str] = {
     "user.signed_in": "A person signed in",
     "user.sign_in_failed": "A sign-in was refused",
     "user.signed_out": "A person signed out",
+    "logout.sent": "A client was told that a person signed out",
+    "logout.failed": "A client could not be told that a person signed out",
     "consent.given": "A person allowed a client to act for them",
     "consent.refused": "A person refused a client",
     "grant.revoked": "An agreement was revoked, with every token under it",

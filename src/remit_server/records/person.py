@@ -43,6 +43,10 @@ class Session(Struct, frozen=True, kw_only=True):
     created_at: int = 0
     expires_at: int = 0
     ended_at: int | None = None
+    errand: str | None = None
+    """Hash of the errand in which the person signed in: that one asked for a fresh sign-in and got it."""
+    before: tuple[str, ...] = ()
+    """Public ids of the sessions that this one took over from, by signing in again: their clients hear of its end, too."""
     agent: str = ""
     """The browser's own name for itself, for the person's list of sessions."""
     address: str = ""
@@ -52,7 +56,7 @@ class Interaction(Struct, frozen=True, kw_only=True):
     """A browser's errand that must survive sign-in and consent: one validated authorization request."""
 
     hash: str
-    kind: Literal["authorize", "sign_in", "upstream"]
+    kind: Literal["authorize", "sign_in", "sign_out", "upstream"]
     client_id: str | None = None
     browser: str = ""
     """SHA-256 of the browser cookie the errand began in: another browser cannot continue it."""

@@ -57,13 +57,13 @@ def parse_query(request: Request) -> Form:
     return Form(_pairs(request.query))
 
 
-async def parse_form(request: Request) -> Form:
+async def parse_form(request: Request, *, repeatable: frozenset[str] = REPEATABLE) -> Form:
     """The body's parameters: `application/x-www-form-urlencoded`, or a flat JSON object, which some SDKs send."""
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
     body = await request.body()
     if kind == "application/x-www-form-urlencoded" or (not kind and not body):
         try:
-            return Form(_pairs(body.decode("utf-8")))
+            return Form(_pairs(body.decode("utf-8")), repeatable=repeatable)
         except UnicodeDecodeError as error:
             raise InvalidRequest("The body is not UTF-8.") from error
     if kind == "application/json":

@@ -9,7 +9,7 @@ from remit_server.records import Code, Grant, PushedRequest, Token
 from remit_server.storage.contract import Engine, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Select, Update
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
 
 class Held(NamedTuple):
@@ -177,6 +177,8 @@ class Once:
         returning=("count", "expires_at"),
     )
 
+    _FORGET = Delete(t.ATTEMPTS, where="attempts.key = :key")
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
@@ -192,3 +194,7 @@ class Once:
         """Count one more attempt in a window of seconds that began with the first."""
         start = Step(self._START, {"key": key, "count": 0, "expires_at": now + window}, may_miss=True)
         return start, Step(self._MORE, {"key": key, "now": now, "until": now + window})
+
+    def forget(self, key: str) -> Step:
+        """Begin to count anew: the attempt succeeded."""
+        return Step(self._FORGET, {"key": key}, may_miss=True)
