@@ -301,7 +301,7 @@ class Challenge(RemitError):
 class AuthenticationRequired(Challenge):
     """401: no token, or none that is good here. The cause is in ``str(error)`` for the log, not in the answer.
 
-    ``code`` is None-like (``""``) when no credentials came at all: RFC 6750 section 3.1 wants no error code then.
+    ``code`` is empty when no credentials came at all: RFC 6750 section 3.1 wants no error code then.
     """
 
     sentence = "A valid access token is required."
