@@ -56,7 +56,7 @@ class Interaction(Struct, frozen=True, kw_only=True):
     """A browser's errand that must survive sign-in and consent: one validated authorization request."""
 
     hash: str
-    kind: Literal["authorize", "sign_in", "sign_out", "upstream"]
+    kind: Literal["authorize", "sign_in", "sign_out", "upstream", "set_up"]
     client_id: str | None = None
     browser: str = ""
     """SHA-256 of the browser cookie the errand began in: another browser cannot continue it."""

@@ -10,6 +10,7 @@ from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRe
 from remit_server.storage.groups.approvals import Approvals
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
+from remit_server.storage.groups.leases import Leases
 from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
@@ -25,7 +26,7 @@ class Store:
         self.engine = engine
         self.barrier = barrier
         self._keyring = keyring
-        self.organisation = Directory(engine, Rows(t.ORGANISATION, Organisation))
+        self.organisation = Directory(sealed, Rows(t.ORGANISATION, Organisation, barrier=barrier))
         self.clients = Directory(engine, Rows(t.CLIENTS, Client, changing=("state",)))
         self.apis = Directory(engine, Rows(t.APIS, Api))
         self.detail_types = Directory(engine, Rows(t.DETAIL_TYPES, DetailType))
@@ -46,6 +47,7 @@ class Store:
         self.secrets = Secrets(sealed, barrier)
         self.data_keys = DataKeys(engine)
         self.relations = Relations(engine)
+        self.leases = Leases(engine)
         self.trail = Trail(engine)
 
     async def commit(

@@ -37,6 +37,7 @@ CREATE TABLE secrets (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE data_keys (id {text} NOT NULL PRIMARY KEY, wrapped_by {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL);
 CREATE TABLE relation_stores (id {text} NOT NULL PRIMARY KEY, name {text} NOT NULL UNIQUE, body {blob} NOT NULL);
 CREATE TABLE relation_tuples (store_id {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, subject {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store_id, object, relation, subject));
+CREATE TABLE leases (name {text} NOT NULL PRIMARY KEY, holder {text} NOT NULL, until {int} NOT NULL);
 CREATE TABLE events (seq {int} NOT NULL PRIMARY KEY, id {text} NOT NULL UNIQUE, at {int} NOT NULL, kind {text} NOT NULL, user_id {text}, client_id {text}, subject {text}, hash {blob} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX events_by_user ON events (user_id, seq);
 CREATE INDEX events_by_client ON events (client_id, seq);

@@ -63,13 +63,14 @@ RELATION_TUPLES = _table(
     "relation_tuples", "store_id object relation subject",
     store_id=TEXT, object=TEXT, relation=TEXT, subject=TEXT, created_at=INT,
 )  # fmt: skip
+LEASES = _table("leases", "name", name=TEXT, holder=TEXT, until=INT)
 EVENTS = _table(
     "events", "seq",
     seq=INT, id=TEXT, at=INT, kind=TEXT, user_id=TEXT, client_id=TEXT, subject=TEXT, hash=BLOB, body=BLOB,
 )  # fmt: skip
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
-SEALED = (CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SIGNING_KEYS, SECRETS)
+SEALED = (ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SIGNING_KEYS, SECRETS)
 """Their `body` is sealed by the barrier."""
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Table))
