@@ -84,7 +84,9 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
             acr=grant.acr,
             access_token=access.value,
         )
-    answered = Answered(access=access, refresh=refresh, id_token=id_token)
+    answered = Answered(
+        access=access, refresh=refresh, id_token=id_token, members={"approved_at": approval.decided_at}
+    )
     event = machines.event(
         "approval.taken", user=user.id, client=client.id, subject=approval.id, address=asked.request.address,
         digest=approval.digest, **described(answered, name),

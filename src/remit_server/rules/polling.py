@@ -40,7 +40,9 @@ def judge(approval: Approval, client: Client, *, jkt: str | None, now: int) -> W
                 raise ExpiredToken("The approval was given but not fetched in time.")
             return Take()
         case "denied":
-            raise AccessDenied("The end-user denied the request" + (f": {approval.reason}" if approval.reason else "."))
+            text = "The end-user denied the request" + (f": {approval.reason}" if approval.reason else ".")
+            members = {"denied_by": approval.decided_by, "reason": approval.reason}
+            raise AccessDenied(text, members={name: value for name, value in members.items() if value is not None})
         case "taken":
             raise InvalidGrant("This request was answered and its tokens were fetched before.")
         case "expired":

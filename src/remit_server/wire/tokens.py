@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from remit_server.errors import AccessDenied
 from remit_server.records import Event
@@ -35,6 +35,8 @@ class Answered(Struct, frozen=True, kw_only=True):
     refresh: Issued | None = None
     id_token: str | None = None
     issued_token_type: str | None = None
+    members: dict[str, Any] = field(default_factory=dict)
+    """Further members of the answer."""
 
     def json(self) -> dict[str, Any]:
         token = self.access.token
@@ -51,7 +53,7 @@ class Answered(Struct, frozen=True, kw_only=True):
             "authorization_details": list(token.details) or None,
         }
         body.update({name: value for name, value in optional.items() if value is not None})
-        return body
+        return body | self.members
 
 
 async def hand_out(

@@ -51,7 +51,14 @@ class BcAuthorize:
             jkt=await proven_key(request, machines), origin=request.address,
         )  # fmt: skip
         asked = await ask(machines, client, question)
-        return json_answer({"auth_req_id": asked.handle, "expires_in": lifetime, "interval": asked.approval.interval})
+        return json_answer(
+            {
+                "auth_req_id": asked.handle,
+                "expires_in": lifetime,
+                "interval": asked.approval.interval,
+                "approval_uri": settings.url(f"/approvals/{asked.approval.id}"),
+            }
+        )
 
     async def _hinted(self, form: Form) -> User:
         """Who is to be asked: exactly one hint says so (section 7.1)."""
