@@ -87,8 +87,8 @@ def running() -> Iterator[Provider]:
     bound = loopback_socket()
     url, now, faults = url_of(bound), [1_800_000_000.0], Faults()
     callback = f"{url}/static/meridian.css"  # any page that answers will do as the client's callback
-    client = Client("remit", "s3cret", "Remit", (callback,))
-    authority = Authority([ADA, BOB], [client], clock=lambda: now[0])
+    clients = [Client("remit", "s3cret", "Remit", (callback,)), Client("rival", "s3cret", "Rival", (callback,))]
+    authority = Authority([ADA, BOB], clients, clock=lambda: now[0])
     workspace = furnished(date(2027, 1, 15), {"ada": ADA.id, "bob": BOB.id})
     with served(create_app(url, authority, workspace, faults), bound):
         yield Provider(url, authority, faults, httpx2.AsyncClient(base_url=url), callback, now)
@@ -143,6 +143,18 @@ async def test_another_account_can_be_chosen(provider: Provider) -> None:
     page = await browser.press("Sign in", {"email": BOB.email, "password": BOB.password})
     page.must_say(BOB.email)
     await browser.close()
+
+
+async def test_a_planted_session_is_worth_nothing_after_the_sign_in(provider: Provider) -> None:
+    planted = {"Cookie": "meridian_session=planted"}
+    page = await provider.http.get(provider.link(), headers=planted)
+    csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+    form = {"csrf": csrf, "query": urlsplit(provider.link()).query, "email": ADA.email, "password": ADA.password}
+    provider.http.cookies.clear()
+    signed_in = await provider.http.post("/signin", data=form, headers=planted)
+    assert signed_in.status_code == 303
+    provider.http.cookies.clear()
+    assert ADA.email not in (await provider.http.get(provider.link(), headers=planted)).text
 
 
 async def test_a_form_from_another_site_is_refused(provider: Provider) -> None:
@@ -227,6 +239,20 @@ async def test_of_many_racing_redemptions_one_wins(provider: Provider) -> None:
 async def test_a_client_must_know_its_secret(provider: Provider, auth: tuple[str, str]) -> None:
     answer = await provider.token(auth, grant_type="refresh_token", refresh_token="x")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_what_was_issued_to_one_client_is_worth_nothing_to_another(provider: Provider) -> None:
+    code, tokens, rival = await provider.code(), await provider.connected(), ("rival", "s3cret")
+    form = {"code": code, "redirect_uri": provider.callback, "code_verifier": VERIFIER}
+    stolen = await provider.token(rival, grant_type="authorization_code", **form)
+    assert stolen.json()["error"] == "invalid_grant"
+    stolen = await provider.token(rival, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    assert stolen.json()["error"] == "invalid_grant"
+    for kind in ("refresh_token", "access_token"):
+        await provider.http.post("/revoke", data={"token": tokens[kind]}, auth=rival)
+    assert (await provider.calendar(tokens["access_token"])).status_code == 200
+    assert (await provider.redeem(code)).status_code == 200
+    assert (await provider.rotate(tokens["refresh_token"])).status_code == 200
 
 
 async def test_a_client_may_send_its_secret_in_the_body(provider: Provider) -> None:
