@@ -14,7 +14,8 @@ import yaml
 import remit_server
 from remit_server.catalog.load import detail_types
 from remit_server.errors import InvalidDetails
-from remit_server.rules.details import judge, read
+from remit_server.rules.details import judge
+from remit_server.rules.reading import read
 
 CATALOG = Path(remit_server.__file__).parent / "catalog"
 FORMAT = json.loads((CATALOG / "schema" / "details.json").read_text())
@@ -64,17 +65,23 @@ def test_texts_name_members_that_exist(entry: dict[str, Any]) -> None:
 
 def test_examples_are_accepted_and_read_as_they_say(entry: dict[str, Any]) -> None:
     for example in entry["examples"]:
-        (details,) = judge([example["details"]], detail_types(), [entry["type"]])
-        reading = read(details, detail_types())
+        (details,) = judge(json.dumps([example["details"]]), detail_types(), [entry["type"]])
+        reading = read(details, detail_types()[entry["type"]])
         assert reading.sentence == example["sentence"]
-        assert {line.label: line.value for line in reading.facts} == example["facts"]
+        assert {line.label: line.value for line in reading.lines} == example["facts"]
 
 
-def test_refusals_are_refused(entry: dict[str, Any]) -> None:
-    for case in entry.get("refused", []):
-        with pytest.raises(InvalidDetails):
-            judge([case["details"]], detail_types(), [entry["type"]])
-            pytest.fail(f"accepted: {case['why']}")
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param(case["details"], id=f"{name}: {case['why']}")
+        for name, entry in ENTRIES.items()
+        for case in entry.get("refused", ())
+    ],
+)
+def test_refusals_are_refused(details: dict[str, Any]) -> None:
+    with pytest.raises(InvalidDetails):
+        judge(json.dumps([details]), detail_types(), [details["type"]])
 
 
 def exists(entry: dict[str, Any], path: list[str]) -> bool:
