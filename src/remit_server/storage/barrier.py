@@ -25,7 +25,7 @@ from remit_server.errors import ConfigurationError, IntegrityError
 from remit_server.storage.sql.statements import Table
 
 VERSION: Final = b"\x01"
-_ID, _NONCE = 16, 12
+_ID, _NONCE, _TAG = 16, 12, 16
 
 
 def place_of(table: Table, row: Mapping[str, Any]) -> bytes:
@@ -56,8 +56,8 @@ class Master:
 
     def unwrap(self, wrapped: bytes, key_id: str) -> bytes:
         """Raises `IntegrityError` when this master did not wrap it."""
-        if wrapped[:1] != VERSION:
-            raise IntegrityError("a wrapped data key has an unknown version")
+        if wrapped[:1] != VERSION or len(wrapped) < 1 + _NONCE + _TAG:
+            raise IntegrityError("a wrapped data key has an unknown version or is cut short")
         try:
             return AESGCM(self.key).decrypt(
                 wrapped[1 : 1 + _NONCE], wrapped[1 + _NONCE :], f"data_keys|{key_id}".encode()
@@ -100,8 +100,8 @@ class Barrier:
 
     def open(self, sealed: bytes, where: bytes) -> bytes:
         """Raises `IntegrityError` for bytes that were changed, moved, or sealed by an unknown key."""
-        if sealed[:1] != VERSION:
-            raise IntegrityError("sealed bytes have an unknown version")
+        if sealed[:1] != VERSION or len(sealed) < 1 + _ID + _NONCE + _TAG:
+            raise IntegrityError("sealed bytes have an unknown version or are cut short")
         cipher = self._keys.get(sealed[1 : 1 + _ID])
         if cipher is None:
             raise IntegrityError("sealed bytes name a data key that is not in the keyring")

@@ -145,7 +145,8 @@ class PushedRequests:
     _TAKE = Update(
         t.PUSHED_REQUESTS,
         set="used_at = :now",
-        where="pushed_requests.hash = :hash AND used_at IS NULL AND expires_at > :now",
+        where="pushed_requests.hash = :hash AND used_at IS NULL AND expires_at > :begun_at",
+        types={"begun_at": "int"},
     )
 
     def __init__(self, engine: Engine) -> None:
@@ -158,9 +159,10 @@ class PushedRequests:
     def add(self, request: PushedRequest) -> Step:
         return Step(self._ADD, self._rows.params(request))
 
-    def take(self, hash_: str, now: int) -> Step:
-        """Use, once and in time; loses otherwise."""
-        return Step(self._TAKE, {"hash": hash_, "now": now})
+    def take(self, hash_: str, now: int, *, begun_at: int | None = None) -> Step:
+        """Use, once and in time; loses otherwise. What expires is the time to begin: an authorization that began in time
+        (`begun_at`) may take longer."""
+        return Step(self._TAKE, {"hash": hash_, "now": now, "begun_at": now if begun_at is None else begun_at})
 
 
 class Once:

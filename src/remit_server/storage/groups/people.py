@@ -8,7 +8,7 @@ from remit_server.records import Interaction, Session, User
 from remit_server.storage.contract import Engine, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Select, Update
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
 
 def upstream_key(connection: str, subject: str) -> str:
@@ -23,6 +23,7 @@ class Users:
     _ALL = Select(t.USERS, tail="ORDER BY id")
     _ADD = Insert(t.USERS)
     _PUT = Insert(t.USERS, conflict="replace")
+    _REMOVE = Delete(t.USERS, where="users.id = :id")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,6 +55,10 @@ class Users:
 
     def put(self, user: User) -> Step:
         return Step(self._PUT, self._rows.params(user))
+
+    def remove(self, user_id: str) -> Step:
+        """Loses when there is no such person."""
+        return Step(self._REMOVE, {"id": user_id})
 
 
 class Sessions:

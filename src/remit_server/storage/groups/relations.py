@@ -34,6 +34,8 @@ class Relations:
     _STORE_NAMED = Select(t.RELATION_STORES, where="relation_stores.name = :name")
     _STORES = Select(t.RELATION_STORES, tail="ORDER BY id")
     _PUT_STORE = Insert(t.RELATION_STORES, conflict="replace")
+    _REMOVE_STORE = Delete(t.RELATION_STORES, where="relation_stores.id = :id")
+    _EMPTY = Delete(t.RELATION_TUPLES, where="relation_tuples.store_id = :store_id")
     _ON = Select(
         t.RELATION_TUPLES,
         where="store_id = :store_id AND object = :object AND relation = :relation",
@@ -62,6 +64,11 @@ class Relations:
 
     def put_store(self, store: RelationStore) -> Step:
         return Step(self._PUT_STORE, self._rows.params(store))
+
+    def remove_store(self, store_id: str) -> tuple[Step, Step]:
+        """A store with all its tuples; loses when there is no such store."""
+        empty = Step(self._EMPTY, {"store_id": store_id}, may_miss=True)
+        return Step(self._REMOVE_STORE, {"id": store_id}), empty
 
     async def subjects(self, store_id: str, object_: str, relation: str) -> Sequence[str]:
         """Who stands directly in this relation to the object."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from remit_server.errors import IntegrityError
 from remit_server.records import Event
 from remit_server.storage.contract import Engine, Row
@@ -38,7 +36,6 @@ class Trail:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._decode = msgspec.json.Decoder(Event).decode
 
     async def of_user(self, user_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         """(seq, event), newest first."""
@@ -55,13 +52,13 @@ class Trail:
         return await self._page(self._LATEST, {"before": before, "limit": limit})
 
     async def _page(self, select: Select, params: dict[str, object]) -> Sequence[tuple[int, Event]]:
-        return [(row["seq"], self._decode(row["body"])) for row in await self._engine.many(select, params)]
+        return [(row["seq"], chain.decode(row["body"])) for row in await self._engine.many(select, params)]
 
     async def everything(self) -> AsyncIterator[tuple[int, Event, bytes]]:
         """(seq, event, hash) from the first, following the chain; raises `IntegrityError` at the first bad link."""
         async for rows in self._followed():
             for row in rows:
-                yield row["seq"], self._decode(row["body"]), row["hash"]
+                yield row["seq"], chain.decode(row["body"]), row["hash"]
 
     async def verify(self) -> Verified:
         """Follow the whole chain; raises `IntegrityError` naming the first event that was changed, moved or removed."""

@@ -129,7 +129,7 @@ class SqliteEngine:
     def _write_forever(self) -> None:
         version = self._data_version()
         open_ = True
-        while open_:
+        while open_ and not self._loop.is_closed():
             jobs, open_ = self._gather()
             if jobs:
                 self._write([work for work, _ in jobs])

@@ -14,6 +14,7 @@ RETRY_SECONDS: Final = 0.5
 AWAY: Final = (
     OSError,  # a timeout is one
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg makes of a connection that ends between two of its steps
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shut down, or our own statement_timeout
     asyncpg.InsufficientResourcesError,

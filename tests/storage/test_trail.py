@@ -1,0 +1,96 @@
+"""The trail tells when somebody rewrote it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import pytest
+from tests.fixtures.databases import execute
+from tests.storage.samples import event
+
+from remit_server.errors import IntegrityError
+from remit_server.storage.store import Store
+
+TAMPERING = {
+    "a body": ["UPDATE events SET body = (SELECT body FROM events WHERE seq = 4) WHERE seq = 5"],
+    "one word": ["UPDATE events SET body = REPLACE_IN(body, 'denied', 'spared') WHERE seq = 5"],
+    "a column": ["UPDATE events SET user_id = 'auth0|eve' WHERE seq = 5"],
+    "a column to nothing": ["UPDATE events SET subject = NULL WHERE seq = 5"],
+    "a hash": ["UPDATE events SET hash = (SELECT hash FROM events WHERE seq = 4) WHERE seq = 5"],
+    "one removed from the middle": ["DELETE FROM events WHERE seq = 5"],
+    "one removed and the rest moved up": [
+        "DELETE FROM events WHERE seq = 5",
+        *(f"UPDATE events SET seq = {n - 1} WHERE seq = {n}" for n in range(6, 11)),
+        "UPDATE chain SET seq = 9",
+    ],
+    "two in another order": [
+        "UPDATE events SET seq = 0 WHERE seq = 5",
+        "UPDATE events SET seq = 5 WHERE seq = 6",
+        "UPDATE events SET seq = 6 WHERE seq = 0",
+    ],
+    "the first removed": ["DELETE FROM events WHERE seq = 1"],
+    "the tail cut": ["DELETE FROM events WHERE seq > 7"],
+    "the tail cut, the head's number too": ["DELETE FROM events WHERE seq > 7", "UPDATE chain SET seq = 7"],
+    "everything": ["DELETE FROM events"],
+    "the head's hash": ["UPDATE chain SET hash = (SELECT hash FROM events WHERE seq = 5)"],
+    "the head": ["DELETE FROM chain"],
+    "one forged at the end": [
+        "INSERT INTO events (seq, id, at, kind, hash, body) SELECT 11, 'e_forged', at, kind, hash, body FROM events WHERE seq = 10"
+    ],
+}
+
+
+def tamper(url: str, statements: list[str]) -> None:
+    if url.startswith("sqlite:"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:"))
+        for statement in statements:
+            connection.execute(_spelled(statement, "CAST(REPLACE(CAST(body AS TEXT), '{}', '{}') AS BLOB)"))
+        connection.commit()
+        connection.close()
+    else:
+        wanted = "convert_to(replace(convert_from(body, 'UTF8'), '{}', '{}'), 'UTF8')"
+        execute(url, *(_spelled(statement, wanted) for statement in statements))
+
+
+def _spelled(statement: str, replace: str) -> str:
+    return statement.replace("REPLACE_IN(body, 'denied', 'spared')", replace.format("denied", "spared"))
+
+
+async def ten(store: Store) -> None:
+    for _ in range(10):
+        await store.commit(events=(event("approval.denied", subject="a_1"),))
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+async def test_it_notices(store: Store, database_url: str, what: str) -> None:
+    await ten(store)
+    assert (await store.trail.verify()).count == 10
+    tamper(database_url, TAMPERING[what])
+    with pytest.raises(IntegrityError):
+        await store.trail.verify()
+
+
+async def test_it_names_the_first_bad_event(store: Store, database_url: str) -> None:
+    await ten(store)
+    tamper(database_url, TAMPERING["one word"])
+    with pytest.raises(IntegrityError, match="event 5"):
+        await store.trail.verify()
+
+
+async def test_an_empty_trail_is_whole(store: Store) -> None:
+    assert (await store.trail.verify()).count == 0
+
+
+async def test_it_is_followed_over_pages_while_it_grows(store: Store) -> None:
+    async def write() -> None:
+        for _ in range(30):
+            await store.commit(events=tuple(event() for _ in range(100)))
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        await store.trail.verify()
+    await writing
+    verified = await store.trail.verify()
+    assert verified.count == 3000
+    assert [h.hex() async for _, _, h in store.trail.everything()][-1] == verified.head
