@@ -56,7 +56,7 @@ async def test_every_snippet_runs(server: Hostile, monkeypatch: pytest.MonkeyPat
             await late[0](scope, receive, send)
 
         async with listening(app) as url:
-            late.append(page["broker"](server.issuer, url))
+            late.append(page["broker"](page["verify"], url))
             server.always["/bc-authorize"] = JSONResponse({"auth_req_id": "r", "expires_in": 60, "interval": 5})
             key = client._key
             approved = server.access(cnf={"jkt": key.thumbprint}, authorization_details=[orders])
