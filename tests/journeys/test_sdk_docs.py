@@ -59,7 +59,7 @@ async def test_every_snippet_runs(server: Hostile, monkeypatch: pytest.MonkeyPat
             late.append(page["broker"](page["verify"], url))
             server.always["/bc-authorize"] = JSONResponse({"auth_req_id": "r", "expires_in": 60, "interval": 5})
             key = client._key
-            approved = server.access(cnf={"jkt": key.thumbprint}, authorization_details=[orders])
+            approved = server.access(jti="t2", cnf={"jkt": key.thumbprint}, authorization_details=[orders])
             server.script["/oauth/token"].append(server.tokens(access_token=approved, authorization_details=[orders]))
             assert await page["buy"](user, http, f"{url}/orders") == {"for": "auth0|ada"}
 
