@@ -13,9 +13,14 @@ from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
 from remit_server.approvals.endpoints.code import Code
 from remit_server.approvals.grants.ciba import Ciba
 from remit_server.approvals.grants.device_code import DeviceCode
+from remit_server.identity.advance import Advance
+from remit_server.identity.endpoints.authorize import Authorize
 from remit_server.identity.endpoints.introspect import Introspect
 from remit_server.identity.endpoints.jwks import Jwks
+from remit_server.identity.endpoints.logout import Logout as EndSession
+from remit_server.identity.endpoints.logout import PlainLogout
 from remit_server.identity.endpoints.metadata import Metadata
+from remit_server.identity.endpoints.par import Par
 from remit_server.identity.endpoints.register import Register, Registration
 from remit_server.identity.endpoints.revoke import Revoke
 from remit_server.identity.endpoints.token import Token
@@ -25,7 +30,15 @@ from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
+from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
+from remit_server.ui.pages.callback import Callback
+from remit_server.ui.pages.consent import Consent
+from remit_server.ui.pages.device import DeviceAnswer, DevicePage
+from remit_server.ui.pages.done import Done
+from remit_server.ui.pages.login import Elsewhere, Login
+from remit_server.ui.pages.logout import Logout
 from remit_server.ui.pages.static import Static
+from remit_server.ui.returning import Returning
 from remit_server.wire.grants import Grant
 from remit_server.wire.http import Endpoint
 
@@ -55,6 +68,8 @@ def grants(machines: Machines) -> Iterable[Grant]:
 def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
     m = machines
     types = tuple(grants(m))
+    returning = Returning(pages, m.settings.issuer)
+    advance = Advance(m, returning)
     metadata = Metadata(m, (grant.type for grant in types))
     return (
         # identity: tokens
@@ -68,6 +83,18 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        # identity: authorization
+        Route("GET POST", "/authorize", Authorize(m, returning), face="page"),
+        Route("POST", "/oauth/par", Par(m)),
+        Route("GET POST", "/login", Login(m, pages, advance), face="page"),
+        Route("GET", "/login/{connection}", Elsewhere(m), face="page"),
+        Route("GET", "/login/callback/{connection}", Callback(m, advance), face="page"),
+        Route("GET POST", "/consent", Consent(m, pages, advance), face="page"),
+        # identity: signing out
+        Route("GET POST", "/oidc/logout", EndSession(m), face="page"),
+        Route("GET", "/v2/logout", PlainLogout(m), face="page"),
+        Route("GET POST", "/logout", Logout(m, pages), face="page"),
+        Route("GET", "/logout/done", Done(pages), face="page"),
         # identity: clients that register themselves
         Route("POST", "/oidc/register", Register(m), cors=True),
         Route("GET PUT DELETE", "/oidc/register/{client_id}", Registration(m), cors=True),
@@ -76,5 +103,9 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
         # pages
+        Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
+        Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
+        Route("GET POST", "/device", DevicePage(m, pages), "page"),
+        Route("POST", "/device/answer", DeviceAnswer(m, pages), "page"),
         Route("GET", "/static/{name}", Static(pages.assets)),
     )

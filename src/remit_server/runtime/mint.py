@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remit_server.config import Settings
+from remit_server.errors import InvalidRequest
 from remit_server.records import Api, Client, Token, User
 from remit_server.rules.scopes import claims_of
 from remit_server.runtime.clock import Clock
@@ -36,6 +37,8 @@ class Mint:
         """
         act, now = permit.act, self._clock.now()
         api = await self._store.apis.get(act.audiences[0]) if act.audiences else None
+        if api and api.sender_constrained and jkt is None:
+            raise InvalidRequest(f"{api.name} takes only tokens that are bound to a DPoP key (RFC 9449): send a proof.")
         audiences = act.audiences or (self._settings.url("/userinfo"),)
         lifetime = api.lifetime if api else self._settings.access_token_lifetime
         expires_at = min(now + lifetime, not_after or now + lifetime)

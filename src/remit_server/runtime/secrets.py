@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from contextlib import suppress
@@ -16,6 +15,7 @@ class Peppers:
 
     def __init__(self, root: bytes) -> None:
         self._root = root
+        self._keys: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return "Peppers()"
@@ -32,8 +32,10 @@ class Peppers:
 
     def mac(self, purpose: str, value: str) -> str:
         """Hex HMAC-SHA-256 under the key of this purpose."""
-        key = hmac.digest(self._root, purpose.encode(), hashlib.sha256)
-        return hmac.digest(key, value.encode(), hashlib.sha256).hex()
+        key = self._keys.get(purpose)
+        if key is None:
+            key = self._keys[purpose] = hmac.digest(self._root, purpose.encode(), "sha256")
+        return hmac.digest(key, value.encode(), "sha256").hex()
 
     def client_secret(self, secret: str) -> str:
         """How a client secret is kept: fast, because the token endpoint is hot; keyed, so that a copy of the database alone

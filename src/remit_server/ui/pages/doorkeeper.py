@@ -1,0 +1,28 @@
+"""The way into pages that need a person: sign in first, then come back."""
+
+from __future__ import annotations
+
+from remit_server.identity import errands
+from remit_server.identity.advance import see_other
+from remit_server.records import Session, User
+from remit_server.runtime.machines import Machines
+from remit_server.wire.http import Answer, Request
+from remit_server.wire.visitor import Visitor, remembering
+
+
+def signed_in(who: Visitor) -> tuple[User, Session] | None:
+    """The person and their session, if somebody is signed in."""
+    return (who.user, who.session) if who.user and who.session else None
+
+
+async def sign_in_first(machines: Machines, who: Visitor, path: str) -> Answer:
+    """To the sign-in page, and back to a path of ours afterwards."""
+    assert path.startswith("/"), "only our own pages are returned to"
+    assert not path.startswith(("//", "/\\")), "two slashes name another host"
+    resume = await errands.begin(machines, who, "sign_in", {"return_to": path})
+    return remembering(see_other(f"/login?resume={resume}"), who, machines)
+
+
+def here(request: Request) -> str:
+    """The path and query of this request."""
+    return request.path + (f"?{request.query}" if request.query else "")
