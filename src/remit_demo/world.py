@@ -94,11 +94,16 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         stack.enter_context(served(_meridian(world, secret["CALENDAR_SECRET"], password), meridian_socket))
         stack.enter_context(served(_broker(world, tick_seconds), broker_socket))
         config = folder / "remit.yaml"
-        template = Template((files("remit_demo") / "remit.yaml").read_text(encoding="utf-8"))
-        config.write_text(template.substitute(meridian=world.meridian), encoding="utf-8")
+        config.write_text(organisation(world.meridian), encoding="utf-8")
         database = stack.enter_context(_postgres(folder)) if postgres else None
         stack.enter_context(_remit(issuer, config, folder, database, {**secret, **password}))
         yield world
+
+
+def organisation(meridian: str) -> str:
+    """Return the demo's remit.yaml, with Meridian at this URL."""
+    text = (files("remit_demo") / "remit.yaml").read_text(encoding="utf-8")
+    return Template(text).substitute(meridian=meridian)
 
 
 def _meridian(world: World, secret: str, password: dict[str, str]) -> Starlette:
