@@ -110,6 +110,7 @@ class RemitApp:
 
     async def close(self) -> None:
         """Stop taking, drain what was taken, let go."""
+        await self.machines.background.close()
         await self.machines.outbound.close()
         self.machines.passwords.close()
         await self.machines.store.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from remit_server.config import Settings
 from remit_server.records import Actor, Event
+from remit_server.runtime.background import Background
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.mint import Mint
@@ -32,6 +33,7 @@ class Machines:
     outbound: Outbound
     throttle: Throttle
     decide: Decide = field(repr=False)
+    background: Background = field(default_factory=Background)
 
     def event(
         self,

@@ -27,6 +27,7 @@ class Visitor:
     """Whether the browser brought its cookie; if not, the answer must set it."""
     session: Session | None = None
     user: User | None = None
+    address: str = ""
 
     @property
     def browser_hash(self) -> str:
@@ -52,11 +53,11 @@ async def visitor(request: Request, machines: Machines) -> Visitor:
     value = request.cookies.get(session_cookie(settings))
     session = await machines.store.sessions.get(hashed(value)) if value else None
     if value is None or session is None or session.ended_at is not None or session.expires_at <= machines.clock.now():
-        return Visitor(browser, csrf_for(machines, browser), known)
+        return Visitor(browser, csrf_for(machines, browser), known, address=request.address)
     user = await machines.store.users.get(session.user_id)
     if user is None or user.state != "active":
-        return Visitor(browser, csrf_for(machines, browser), known)
-    return Visitor(browser, csrf_for(machines, value), known, session, user)
+        return Visitor(browser, csrf_for(machines, browser), known, address=request.address)
+    return Visitor(browser, csrf_for(machines, value), known, session, user, request.address)
 
 
 def csrf_for(machines: Machines, cookie_value: str) -> str:

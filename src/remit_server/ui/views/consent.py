@@ -53,3 +53,14 @@ class ReturnView(View, frozen=True, kw_only=True):
     href: str
     """The full redirect target, response parameters included."""
     client_name: str
+
+
+class FormPostView(View, frozen=True, kw_only=True):
+    """Sends response parameters on as a form (OAuth 2.0 Form Post Response Mode); the page's `form_targets` hold the origin
+    of `action`."""
+
+    template: ClassVar[str] = "form-post.html"
+    action: str
+    """The client's redirect URI."""
+    fields: tuple[tuple[str, str], ...]
+    """Names and values, sent byte for byte."""

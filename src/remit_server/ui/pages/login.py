@@ -1,0 +1,139 @@
+"""GET and POST /login; GET /login/{connection} leaves for another provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from remit_server.errors import NotFound
+from remit_server.identity import errands, upstream
+from remit_server.identity.advance import Advance, Errand, see_other
+from remit_server.identity.sign_in import Recognised, SignedIn, TooMany, Unrecognised, by_password, start_session
+from remit_server.records import Interaction
+from remit_server.rules.authorization import Asked
+from remit_server.runtime.machines import Machines
+from remit_server.ui.html import Pages, form_targets
+from remit_server.ui.render import Page
+from remit_server.ui.views.sign_in import SignInView, Upstream
+from remit_server.wire import csrf
+from remit_server.wire.form import parse_form, parse_query
+from remit_server.wire.http import Answer, Request
+from remit_server.wire.visitor import Visitor, remembering, visitor
+
+HOME = "/approvals"
+"""Where somebody goes who signed in for no errand."""
+
+
+@dataclass(frozen=True)
+class Going:
+    """What a sign-in is for."""
+
+    errand: Errand | None = None
+    asked: Asked | None = None
+
+    @property
+    def record(self) -> Interaction | None:
+        return self.errand.record if self.errand else None
+
+
+async def going(machines: Machines, who: Visitor, resume: str | None) -> Going:
+    """The errand behind `resume`; none is fine, a wrong one is refused."""
+    if not resume:
+        return Going()
+    record = await errands.find(machines, who, resume)
+    return Going(Errand(record, resume), errands.asked_in(record))
+
+
+async def go_on(advance: Advance, going: Going, signed_in: SignedIn) -> Answer:
+    """From a sign-in to what it was for."""
+    if going.asked:
+        answer = await advance(going.asked, signed_in.who, going.errand)
+    else:
+        answer = see_other(str(going.record.request["return_to"]) if going.record else HOME)
+    return answer.adding(signed_in.cookie)
+
+
+class Login:
+    def __init__(self, machines: Machines, pages: Pages, advance: Advance) -> None:
+        self._machines, self._pages, self._advance = machines, pages, advance
+
+    async def __call__(self, request: Request) -> Answer:
+        who = await visitor(request, self._machines)
+        if request.method == "POST":
+            return await self._sign_in(request, who)
+        resume = parse_query(request).get("resume")
+        towards = await going(self._machines, who, resume)
+        if who.user and not towards.errand:
+            return see_other(HOME)
+        identifier = (towards.asked.login_hint if towards.asked else None) or ""
+        return remembering(await self._page(who, towards, identifier=identifier), who, self._machines)
+
+    async def _sign_in(self, request: Request, who: Visitor) -> Answer:
+        form = await parse_form(request)
+        csrf.check(request, form, who, self._machines.settings)
+        towards = await going(self._machines, who, form.get("resume"))
+        identifier, password = form.get("identifier") or "", form.get("password") or ""
+        match await by_password(self._machines, identifier, password, request):
+            case TooMany(seconds):
+                notice = f"Too many tries. Wait {_words(seconds)}, then try again."
+                page = await self._page(who, towards, identifier=identifier, notice=notice, status=429)
+                return page.adding(("retry-after", str(seconds)))
+            case Unrecognised():
+                error = "That is not the right password, or there is no such account."
+                return await self._page(who, towards, identifier=identifier, error=error, status=401)
+            case Recognised(user):
+                fresh = await start_session(self._machines, user, who, request, amr=("pwd",), errand=towards.record)
+                return await go_on(self._advance, towards, fresh)
+
+    async def _page(
+        self,
+        who: Visitor,
+        towards: Going,
+        *,
+        identifier: str = "",
+        error: str | None = None,
+        notice: str | None = None,
+        status: int = 200,
+    ) -> Answer:
+        store, asked = self._machines.store, towards.asked
+        organisation = await store.organisation.get("organisation")
+        client = await store.clients.get(asked.client_id) if asked else None
+        resume = towards.errand.resume if towards.errand else ""
+        others = [connection for connection in await store.connections.all() if "authentication" in connection.use]
+        view = SignInView(
+            csrf=who.csrf,
+            resume=resume,
+            organisation=organisation.name if organisation else "Remit",
+            client_name=client.name if client else None,
+            identifier=identifier[:512],
+            error=error,
+            notice=notice,
+            upstreams=tuple(
+                Upstream(name=each.display_name or each.name, href=f"/login/{quote(each.name)}?resume={quote(resume)}")
+                for each in others
+            ),
+        )
+        return self._pages(Page(view, status, form_targets(asked.back.redirect_uri) if asked else ()))
+
+
+def _words(seconds: int) -> str:
+    return f"{seconds} seconds" if seconds < 120 else f"{-(-seconds // 60)} minutes"
+
+
+class Elsewhere:
+    """GET /login/{connection}: sign in with another provider."""
+
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def __call__(self, request: Request) -> Answer:
+        machines = self._machines
+        who = await visitor(request, machines)
+        towards = await going(machines, who, parse_query(request).get("resume"))
+        connection = await machines.store.connections.get(request.params["connection"])
+        if connection is None or "authentication" not in connection.use:
+            raise NotFound
+        resume = towards.errand.resume if towards.errand else ""
+        state = await errands.begin(machines, who, "upstream", {"connection": connection.name, "resume": resume})
+        location = await upstream.leave(machines, connection, state, towards.asked)
+        return remembering(see_other(location), who, machines)
