@@ -82,7 +82,7 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         meridian_socket, broker_socket = loopback_socket(), loopback_socket()
         issuer = f"http://127.0.0.1:{_free_port(port)}/"
         secret = {name: secrets.token_urlsafe(24) for name in ("ASSISTANT_SECRET", "CALENDAR_SECRET")}
-        password = {name: secrets.token_hex(5) for name in ("ADA_PASSWORD", "BOB_PASSWORD")}
+        password = {name: secrets.token_hex(6) for name in ("ADA_PASSWORD", "BOB_PASSWORD")}
         world = World(
             issuer=issuer,
             meridian=url_of(meridian_socket),
