@@ -28,6 +28,8 @@ from remit_server.identity.endpoints.userinfo import Userinfo
 from remit_server.identity.grants.authorization_code import AuthorizationCode
 from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
+from remit_server.management.endpoints.healthz import Healthz
+from remit_server.management.endpoints.readyz import Readyz
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
@@ -102,6 +104,9 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/.well-known/openid-configuration", metadata, cors=True),
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
+        # running it
+        Route("GET", "/healthz", Healthz()),
+        Route("GET", "/readyz", Readyz(m)),
         # pages
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),

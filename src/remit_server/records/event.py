@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "user.signed_out": "A person signed out",
     "logout.sent": "A client was told that a person signed out",
     "logout.failed": "A client could not be told that a person signed out",
+    "user.removed": "A person was removed, with every session, agreement and connected account",
     "consent.given": "A person allowed a client to act for them",
     "consent.refused": "A person refused a client",
     "grant.revoked": "An agreement was revoked, with every token under it",

@@ -93,7 +93,10 @@ def _apis(m: d.Manifest) -> Iterator[Problem]:
                 yield (*at, "scopes", scope), f"{scope!r} is not a scope (RFC 6749 section 3.3)"
         for j, name in enumerate(api.authorization_details):
             if name not in types:
-                yield (*at, "authorization_details", j), f"there is no detail type {name!r}" + nearest(name, sorted(types))
+                yield (
+                    (*at, "authorization_details", j),
+                    f"there is no detail type {name!r}" + nearest(name, sorted(types)),
+                )
         if not 10 <= api.token.lifetime <= 86400:
             yield (*at, "token", "lifetime"), "a token lives 10 to 86400 seconds"
 
@@ -102,7 +105,10 @@ def _clients(m: d.Manifest) -> Iterator[Problem]:
     for i, client in enumerate(m.clients):
         at: Path_ = ("clients", i)
         if not re.fullmatch(r"[!-~]{1,200}", client.id) or ":" in client.id:
-            yield (*at, "id"), "a client id is visible ASCII characters without a colon (RFC 6749 appendix A.1, RFC 7617)"
+            yield (
+                (*at, "id"),
+                "a client id is visible ASCII characters without a colon (RFC 6749 appendix A.1, RFC 7617)",
+            )
         yield from _auth(client, at)
         yield from _redirects(client, at)
         yield from _reach(m, client, at)
@@ -191,7 +197,10 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
             yield (*at, "name"), "a connection's name is letters, digits, dots, dashes and underscores"
         needs = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}.get(connection.provider)
         if needs is None:
-            yield (*at, "provider"), f"{connection.provider!r} is not in the catalog: write oauth2 or oidc with its endpoints"
+            yield (
+                (*at, "provider"),
+                f"{connection.provider!r} is not in the catalog: write oauth2 or oidc with its endpoints",
+            )
             continue
         for name in needs:
             if getattr(connection, name) is None:
@@ -272,4 +281,3 @@ def _channels(m: d.Manifest) -> Iterator[Problem]:
             yield (*at, "from"), f"{email.sender!r} is not an e-mail address"
     if (push := m.channels.web_push) is not None and not push.contact.startswith(("mailto:", "https:")):
         yield ("channels", "web_push", "contact"), "write mailto:… or https:…"
-

@@ -25,7 +25,7 @@ _TAGS = {"str": "a string", "int": "a number", "float": "a number", "bool": "tru
 _DEEPEST = 32
 
 
-class Bad(Exception):  # noqa: N818 - a signal between the readers of one document: what it tells has been noted already
+class Bad(Exception):
     """A value that could not be read."""
 
 
@@ -132,7 +132,9 @@ class Document:
         for key, field in fields.items():
             if key in members:
                 try:
-                    values[field.name] = self.read(members[key], self._instead.get((*path, key), hints[field.name]), (*path, key))
+                    values[field.name] = self.read(
+                        members[key], self._instead.get((*path, key), hints[field.name]), (*path, key)
+                    )
                 except Bad:
                     continue
             elif field.default is NODEFAULT and field.default_factory is NODEFAULT:

@@ -38,5 +38,7 @@ def tuples_of(store: RelationStore) -> tuple[RelationTuple, ...]:
         raise ConfigurationError(f"not a list of {{user, relation, object}}: {error}") from error
     for t in written:
         if ":" not in t.object or ":" not in t.user or not t.relation:
-            raise ConfigurationError(f"objects and users are written type:id, which {t.user} {t.relation} {t.object} is not")
+            raise ConfigurationError(
+                f"objects and users are written type:id, which {t.user} {t.relation} {t.object} is not"
+            )
     return tuple(dict.fromkeys(RelationTuple(t.object, t.relation, t.user) for t in written))

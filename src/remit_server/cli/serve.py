@@ -1,0 +1,191 @@
+"""`remit serve`: one process over SQLite, one or many over PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+import msgspec
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from remit_server.app import RemitApp, start_machines
+from remit_server.cli.place import Place, with_place
+from remit_server.config import Settings
+from remit_server.errors import ConfigurationError
+from remit_server.management import set_up
+from remit_server.management.manifest.apply import Applier
+from remit_server.management.manifest.declared import Manifest
+from remit_server.management.manifest.read import read
+from remit_server.records import Organisation
+from remit_server.runtime import logs
+from remit_server.runtime.clock import SystemClock
+from remit_server.runtime.passwords import Passwords
+from remit_server.runtime.secrets import Peppers
+from remit_server.storage.store import Store
+
+GRACE_SECONDS = 15
+"""What is under way when the server is told to stop may take this long."""
+
+
+@click.command()
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), envvar="REMIT_CONFIG", help="Apply this first.")
+@click.option("--issuer", envvar="REMIT_ISSUER", help="The URL that tokens name.  [default: http://127.0.0.1:PORT/]")
+@click.option("--host", default="127.0.0.1", envvar="REMIT_HOST", show_default=True)
+@click.option("--port", default=8400, envvar="REMIT_PORT", show_default=True, help="0 takes a free one.")
+@click.option("--tls-cert", type=click.Path(dir_okay=False), envvar="REMIT_TLS_CERT", help="PEM file, the chain included.")
+@click.option("--tls-key", type=click.Path(dir_okay=False), envvar="REMIT_TLS_KEY", help="PEM file.")
+@click.option(
+    "--forwarded-allow-ips", envvar="REMIT_FORWARDED_ALLOW_IPS",
+    help="Proxies whose X-Forwarded-For and -Proto are believed, comma-separated.  [default: none]",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=1, envvar="REMIT_WORKERS", help="Processes; PostgreSQL only.")
+@with_place
+def command(
+    place: Place,
+    config: Path | None,
+    issuer: str | None,
+    host: str,
+    port: int,
+    tls_cert: str | None,
+    tls_key: str | None,
+    forwarded_allow_ips: str | None,
+    workers: int,
+) -> None:
+    """Run the server."""
+    if (tls_cert is None) != (tls_key is None):
+        raise ConfigurationError("--tls-cert and --tls-key belong together")
+    if workers > 1 and place.database.startswith("sqlite:"):
+        raise ConfigurationError("SQLite has one writing process: use PostgreSQL (--database) for more than one worker")
+    manifest = read(config) if config else None
+    logs.configure()
+    listening = _listen(host, port)
+    default = f"{'https' if tls_cert else 'http'}://127.0.0.1:{listening.getsockname()[1]}/"
+    served = Served(place, issuer or default)
+    settings = uvicorn.Config(
+        served,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(forwarded_allow_ips),
+        forwarded_allow_ips=forwarded_allow_ips,
+        ssl_certfile=tls_cert,
+        ssl_keyfile=tls_key,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=65,  # longer than proxies keep theirs, so that they never send into a closing connection
+    )
+    if workers > 1:
+        asyncio.run(_prepare_and_leave(served, manifest))
+        click.echo(f"Remit starts {workers} workers at {served.issuer}")
+        Multiprocess(settings, sockets=[listening]).run()
+        return
+    _stop_quietly()
+    with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
+        failed = runner.run(_serve(settings, served, manifest, listening))
+    if failed:
+        raise SystemExit(3)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(f"{host}:{port} cannot be listened at: {error.strerror}") from error
+    listening.set_inheritable(True)
+    return listening
+
+
+def _stop_quietly() -> None:
+    """uvicorn sends the signal that stopped it once more when everything is drained; then there is nothing left to do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+
+
+async def _serve(settings: uvicorn.Config, served: Served, manifest: Manifest | None, listening: socket.socket) -> bool:
+    """Run until told to stop; whether it failed to start."""
+    store = await served.place.open(create=True)
+    try:
+        words = await _prepare(served, store, manifest)
+        served.app = await _built(served, store)
+    except BaseException:
+        await store.close()
+        raise
+    server = _Announcing(settings, [f"Remit listens at {served.issuer}", *words])
+    await server.serve(sockets=[listening])
+    return not server.started
+
+
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, words: list[str]) -> None:
+        super().__init__(config)
+        self._words = words
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            click.echo("\n".join(self._words))
+
+
+async def _prepare_and_leave(served: Served, manifest: Manifest | None) -> None:
+    async with served.place.store(create=True) as store:
+        for line in await _prepare(served, store, manifest):
+            click.echo(line)
+
+
+async def _prepare(served: Served, store: Store, manifest: Manifest | None) -> list[str]:
+    """Apply the configuration, and offer the link of a first start; what to tell the operator."""
+    if manifest is not None:
+        passwords = Passwords()
+        plan = await Applier(store, SystemClock(), passwords, await Peppers.load(store)).apply(manifest)
+        passwords.close()
+        if plan:
+            logs.log.info("applied", changes=len(plan.changes))
+    settings = await _settings(served.issuer, store)
+    ticket = await set_up.offer(store, SystemClock())
+    if ticket is None:
+        return []
+    link = settings.url(f"/setup?ticket={quote(ticket)}")
+    return ["There is no administrator yet. This link makes the first one; it works once, for 30 minutes:", f"  {link}"]
+
+
+async def _settings(issuer: str, store: Store) -> Settings:
+    """The command line names the issuer; everything else was applied."""
+    stored = (await store.organisation.get("organisation") or Organisation()).settings
+    given = Settings(issuer=issuer)  # refused by its own words, before the rest is read
+    return msgspec.convert({**stored, "issuer": given.issuer}, Settings)
+
+
+async def _built(served: Served, store: Store) -> RemitApp:
+    return RemitApp(await start_machines(await _settings(served.issuer, store), store))
+
+
+class Served:
+    """The app as uvicorn sees it. It travels to a worker process by its place and issuer, and opens the store there."""
+
+    def __init__(self, place: Place, issuer: str) -> None:
+        self.place, self.issuer = place, issuer
+        self.app: RemitApp | None = None
+
+    def __reduce__(self) -> tuple[type[Served], tuple[Place, str]]:
+        return Served, (self.place, self.issuer)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if self.app is None:
+            logs.configure()
+            self.app = await _built(self, await self.place.open())
+        await self.app(scope, receive, send)

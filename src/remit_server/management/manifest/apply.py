@@ -1,0 +1,155 @@
+"""Put a manifest into force: everything but relation tuples in one unit, so that it holds as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from remit_server.errors import TemporarilyUnavailable
+from remit_server.management.manifest.declared import Manifest
+from remit_server.management.manifest.plan import Change, Plan, Tuples, plan
+from remit_server.management.manifest.wanted import State, present, wanted
+from remit_server.management.set_up import FIRST
+from remit_server.records import Actor, Event
+from remit_server.runtime.clock import Clock
+from remit_server.runtime.ids import new_id
+from remit_server.runtime.passwords import Passwords
+from remit_server.runtime.secrets import Peppers
+from remit_server.storage.contract import Step
+from remit_server.storage.store import Store
+
+LEASE_SECONDS = 60
+TUPLES_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Applier:
+    """Compares manifests with a store and puts them into force."""
+
+    store: Store
+    clock: Clock
+    passwords: Passwords
+    peppers: Peppers
+
+    async def plan(self, manifest: Manifest) -> Plan:
+        """What applying would change now. Raises `ConfigurationError` when an address or an id is somebody else's."""
+        there = await present(self.store, manifest)
+        return plan(there, await self._wanted(manifest, there))
+
+    async def apply(self, manifest: Manifest) -> Plan:
+        """Apply, and answer what was changed. Nodes that start together with one manifest take turns.
+
+        Raises `ConfigurationError`; `TemporarilyUnavailable` when another node has been applying for a minute.
+        """
+        holder = new_id()
+        for _ in range(LEASE_SECONDS * 5):
+            if await self.store.leases.take("apply", holder, self.clock.now(), LEASE_SECONDS):
+                break
+            await asyncio.sleep(0.2)
+        else:
+            raise TemporarilyUnavailable("Another process is applying a configuration.")
+        try:
+            found = await self.plan(manifest)
+            if found:
+                await self._carry_out(found)
+            return found
+        finally:
+            await self.store.leases.leave("apply", holder)
+
+    async def _wanted(self, manifest: Manifest, there: State) -> State:
+        return await wanted(manifest, there, self.passwords, self.peppers, self.clock.now())
+
+    async def _carry_out(self, found: Plan) -> None:
+        steps: list[Step] = []
+        events: list[Event] = []
+        # Removals first: an address or a name may go from one record to another.
+        for change in sorted(found.changes, key=lambda change: change.act != "remove"):
+            steps += await self._steps(change)
+            events += self._events(change)
+        steps.append(self.store.organisation.put(found.organisation))
+        lines = [f"{change.act} {change.kind} {change.key}" for change in found.changes]
+        if found.changes or found.tuples:
+            events.append(
+                self._event("configuration.applied", changes=lines, tuples=[str(one) for one in found.tuples])
+            )
+        await self.store.commit(*steps, events=tuple(events))
+        for tuples in found.tuples:
+            await self._write(tuples)
+
+    async def _steps(self, change: Change) -> Sequence[Step]:
+        store, now = self.store, self.clock.now()
+        if change.kind == "user":
+            return await self._remove_user(change.old.id) if change.act == "remove" else self._put_user(change, now)
+        if change.kind == "client":
+            if change.act == "remove":
+                return (store.clients.remove(change.old.id),)
+            return (store.clients.put(replace(change.new, updated_at=now)),)
+        if change.kind == "relation store":
+            if change.act == "remove":
+                return store.relations.remove_store(change.old.id)
+            return (store.relations.put_store(change.new),)
+        directories: dict[str, tuple[Any, str]] = {
+            "api": (store.apis, "identifier"),
+            "connection": (store.connections, "name"),
+            "detail type": (store.detail_types, "type"),
+            "policy": (store.policies, "name"),
+        }
+        if change.kind not in directories:
+            return ()  # the organisation is written at the end in any case
+        directory, key = directories[change.kind]
+        return (directory.remove(getattr(change.old, key)) if change.act == "remove" else directory.put(change.new),)
+
+    def _put_user(self, change: Change, now: int) -> Sequence[Step]:
+        user = replace(change.new, updated_at=now)
+        steps = [self.store.users.put(user) if change.old else self.store.users.add(user)]
+        if change.old is not None and change.old.password != user.password:
+            steps.append(self.store.sessions.end_all(user.id, now))
+        if user.administrator:
+            steps.append(may_miss(self.store.secrets.add(FIRST, user.id.encode())))
+        return steps
+
+    async def _remove_user(self, user_id: str) -> Sequence[Step]:
+        """With all that hangs on the person: should the id come back, nothing of the old comes with it."""
+        store, now = self.store, self.clock.now()
+        return (
+            *(
+                may_miss(store.grants.revoke(grant.id, now, "user removed"))
+                for grant in await store.grants.of_user(user_id)
+            ),
+            *(
+                may_miss(store.connected_accounts.remove(one.id, user_id))
+                for one in await store.connected_accounts.of_user(user_id)
+            ),
+            store.sessions.end_all(user_id, now),
+            store.users.remove(user_id),
+        )
+
+    async def _write(self, tuples: Tuples) -> None:
+        one = await self.store.relations.store_named(tuples.store)
+        if one is None:
+            return  # removed with its store
+        relations, now = self.store.relations, self.clock.now()
+        steps = [relations.remove(one.id, gone) for gone in tuples.removed]
+        steps += [relations.add(one.id, new, now) for new in tuples.added]
+        for start in range(0, len(steps), TUPLES_AT_ONCE):
+            some = [may_miss(step) for step in steps[start : start + TUPLES_AT_ONCE]]
+            await self.store.commit(*some, events=(self._event("access.written", one.id, count=len(some)),))
+
+    def _events(self, change: Change) -> Sequence[Event]:
+        kinds = {"create": "created", "change": "changed", "remove": "removed"}
+        if change.kind in {"client", "user"}:
+            about = {"changed": [line.partition(":")[0] for line in change.lines]} if change.lines else {}
+            return (self._event(f"{change.kind}.{kinds[change.act]}", (change.new or change.old).id, **about),)
+        return ()
+
+    def _event(self, kind: str, subject: str | None = None, **about: Any) -> Event:
+        return Event(id=new_id(), at=self.clock.now(), kind=kind, actor=Actor(), subject=subject, about=about)
+
+
+def may_miss(step: Step) -> Step:
+    """The step, which may find its work done already."""
+    return Step(step.statement, step.params, may_miss=True, wake=step.wake)

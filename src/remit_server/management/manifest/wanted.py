@@ -1,0 +1,159 @@
+"""The records that a manifest asks for, over those that are there: what it does not speak of stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from remit_server.catalog import load
+from remit_server.errors import ConfigurationError
+from remit_server.management.manifest import declared as d
+from remit_server.management.manifest.check import methods_of, policy_name, secrets_of, settings_of, text_of
+from remit_server.management.manifest.relations import model_of, tuples_of
+from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy, User
+from remit_server.runtime.ids import new_id
+from remit_server.runtime.passwords import Passwords
+from remit_server.runtime.secrets import Peppers
+from remit_server.storage.groups.relations import RelationStore, RelationTuple
+from remit_server.storage.store import Store
+
+KINDS = ("user", "api", "client", "connection", "detail type", "relation store", "policy")
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """Records by kind and key, as they are or as they are wanted; and the tuples of relation stores by the store's name."""
+
+    organisation: Organisation = Organisation()
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tuples: Mapping[str, frozenset[RelationTuple]] = field(default_factory=dict)
+
+
+async def present(store: Store, manifest: d.Manifest) -> State:
+    """What is there of everything that the manifest names or an earlier one brought."""
+    organisation = await store.organisation.get("organisation") or Organisation()
+    users = {}
+    for named in manifest.users:
+        found = await store.users.get(named.id) if named.id else None
+        if found is None and (found := await store.users.by_email(named.email)) and named.id not in {None, found.id}:
+            raise ConfigurationError(
+                f"{named.email} is there already, as {found.id}; {named.id} cannot have that address"
+            )
+        if found is not None:
+            users[found.id] = found
+    for key in organisation.applied.get("user", ()):
+        if key not in users and (old := await store.users.get(key)):
+            users[key] = old
+    stores = {one.name: one for one in await store.relations.stores()}
+    return State(
+        organisation=organisation,
+        records={
+            "user": users,
+            "api": {one.identifier: one for one in await store.apis.all()},
+            "client": {one.id: one for one in await store.clients.all()},
+            "connection": {one.name: one for one in await store.connections.all()},
+            "detail type": {one.type: one for one in await store.detail_types.all()},
+            "relation store": stores,
+            "policy": {one.name: one for one in await store.policies.all()},
+        },
+        tuples={name: frozenset(await store.relations.all(one.id)) for name, one in stores.items()},
+    )
+
+
+async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, peppers: Peppers, now: int) -> State:
+    """What the manifest asks for. Passwords that are right already keep their hash, so that nothing changes."""
+    there = now_there.records
+    by_email = {(user.email or "").lower(): user for user in there["user"].values()}
+    users = {}
+    for user in manifest.users:
+        record = await _user(user, by_email.get(user.email.lower()) or there["user"].get(user.id), passwords, now)
+        users[record.id] = record
+    stores = manifest.relations.stores
+    return State(
+        organisation=replace(
+            now_there.organisation,
+            name=manifest.organisation.name,
+            settings=settings_of(manifest),
+            channels=_channels(manifest.channels),
+        ),
+        records={
+            "user": users,
+            "api": {one.identifier: _api(one) for one in manifest.apis},
+            "client": {one.id: _client(one, there["client"].get(one.id), peppers, now) for one in manifest.clients},
+            "connection": {one.name: _connection(one) for one in manifest.connections},
+            "detail type": {kind.type: kind for one in manifest.details for kind in [_detail_type(one)]},
+            "relation store": {one.name: _store(one, there["relation store"].get(one.name), now) for one in stores},
+            "policy": {policy_name(one): Policy(name=policy_name(one), text=text_of(one)) for one in manifest.policies},
+        },
+        tuples={one.name: frozenset(tuples_of(one)) for one in stores},
+    )
+
+
+async def _user(user: d.User, there: User | None, passwords: Passwords, now: int) -> User:
+    old = there or User(id=user.id or f"remit|{new_id()}", created_at=now, updated_at=now)
+    hashed, changed_at = old.password, old.password_changed_at
+    if user.password is not None and not await passwords.verify(old.password, user.password.value):
+        hashed, changed_at = await passwords.hash(user.password.value), now
+    return replace(
+        old, email=user.email, email_verified=user.email_verified, name=user.name, groups=user.groups,
+        administrator=user.administrator, password=hashed, password_changed_at=changed_at,
+    )  # fmt: skip
+
+
+def _api(api: d.Api) -> Api:
+    return Api(
+        identifier=api.identifier, name=api.name, scopes=api.scopes, authorization_details=api.authorization_details,
+        lifetime=api.token.lifetime, alg=api.token.alg, sender_constrained=api.token.sender_constrained,
+        skip_consent=api.skip_consent, dynamic_clients=api.dynamic_clients,
+    )  # fmt: skip
+
+
+def _client(client: d.Client, there: Client | None, peppers: Peppers, now: int) -> Client:
+    if there is not None and there.dynamic:
+        raise ConfigurationError(f"{client.id} registered itself; a manifest cannot take its id")
+    old = there or Client(id=client.id, name=client.name, created_at=now, updated_at=now)
+    same = ("name", "kind", "owner", "purpose", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri",
+            "grants", "apis", "connections", "api", "default_scope", "first_party", "require_par", "dpop_bound")  # fmt: skip
+    return replace(
+        old,
+        **{name: getattr(client, name) for name in same},
+        auth_methods=methods_of(client.auth),
+        secrets=tuple(peppers.client_secret(secret.value) for secret in secrets_of(client.auth)),
+        jwks=client.auth.jwks,
+        jwks_uri=client.auth.jwks_uri,
+    )
+
+
+def _connection(connection: d.Connection) -> Connection:
+    same = ("name", "provider", "use", "issuer", "revocation_endpoint", "userinfo_endpoint", "jwks_uri", "api_base",
+            "scopes", "scope_separator", "authorization_params", "display_name")  # fmt: skip
+    client = connection.client
+    return Connection(
+        **{name: getattr(connection, name) for name in same},
+        authorization_endpoint=connection.authorization_endpoint or "",
+        token_endpoint=connection.token_endpoint or "",
+        client_id=client.id,
+        client_secret=client.secret.value if client.secret else None,
+        auth_method=client.auth_method or "client_secret_basic",
+    )
+
+
+def _detail_type(details: d.Details) -> DetailType:
+    return load.detail_type(details.document, where="details")
+
+
+def _store(store: d.RelationStore, there: RelationStore | None, now: int) -> RelationStore:
+    old = there or RelationStore(id=new_id(), name=store.name, created_at=now)
+    return replace(old, model=model_of(store))
+
+
+def _channels(channels: d.Channels) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if channels.email:
+        found["email"] = {"smtp": channels.email.smtp.value, "from": channels.email.sender}
+    if channels.web_push:
+        found["web_push"] = msgspec.to_builtins(channels.web_push)
+    return found

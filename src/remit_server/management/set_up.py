@@ -1,0 +1,65 @@
+"""The first administrator: made through a link that works once, for half an hour, and never again once there is one."""
+
+from __future__ import annotations
+
+from remit_server.errors import Conflict, NotFound
+from remit_server.records import Interaction, User
+from remit_server.runtime.clock import Clock
+from remit_server.runtime.ids import hashed, new_id, new_secret
+from remit_server.runtime.machines import Machines
+from remit_server.storage.contract import Lost
+from remit_server.storage.store import Store
+
+FIRST: Final = "first administrator"
+"""The secret of this name holds the id of whoever was first. It is written once, in the unit that makes them."""
+LINK_SECONDS: Final = 1800
+SHORTEST_PASSWORD: Final = 12
+
+
+async def offer(store: Store, clock: Clock) -> str | None:
+    """The ticket of a new link, or None when there has been an administrator. Only its hash is kept."""
+    if await store.secrets.get(FIRST) is not None:
+        return None
+    now, ticket = clock.now(), new_secret()
+    errand = Interaction(hash=hashed(ticket), kind="set_up", created_at=now, expires_at=now + LINK_SECONDS)
+    await store.commit(store.interactions.add(errand))
+    return ticket
+
+
+async def holds(machines: Machines, ticket: str) -> bool:
+    """Whether a link still works."""
+    errand = await machines.store.interactions.get(hashed(ticket))
+    return (
+        errand is not None
+        and errand.kind == "set_up"
+        and errand.done_at is None
+        and errand.expires_at > machines.clock.now()
+        and await machines.store.secrets.get(FIRST) is None
+    )
+
+
+async def create(machines: Machines, ticket: str, *, name: str, email: str, password: str, address: str) -> User:
+    """The first administrator. Raises `NotFound` when the link no longer works or somebody else was first, `Conflict`
+    when the address is taken."""
+    if not await holds(machines, ticket):
+        raise NotFound
+    if await machines.store.users.by_email(email):
+        raise Conflict("Somebody has this e-mail address already.")
+    store, now = machines.store, machines.clock.now()
+    hash_ = await machines.passwords.hash(password)
+    user = User(
+        id=f"remit|{new_id()}", email=email, email_verified=True, name=name, administrator=True, password=hash_,
+        password_changed_at=now, created_at=now, updated_at=now,
+    )  # fmt: skip
+    event = machines.event("administrator.created", user=user.id, subject=user.id, address=address)
+    try:
+        await store.commit(
+            store.interactions.finish(hashed(ticket), now),
+            # Of two people with two links, one is first. What comes after this step must not lose any more.
+            store.secrets.add(FIRST, user.id.encode()),
+            store.users.put(user),
+            events=(event,),
+        )
+    except Lost as error:
+        raise NotFound from error
+    return user
