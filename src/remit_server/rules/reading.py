@@ -10,7 +10,9 @@ from msgspec import Struct
 from remit_server.records import DetailType
 
 _PLACE = re.compile(r"\{([a-z][a-z0-9_.]*)(?::([a-z|]+))?\}")
-NO_MINOR_UNITS = frozenset(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"])
+NO_MINOR_UNITS = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
 THREE_MINOR_DIGITS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 """ISO 4217 currencies whose minor unit is not a hundredth."""
 
@@ -39,7 +41,7 @@ def read(detail: dict[str, Any], kind: DetailType | None) -> Reading:
     if kind is None:
         return _unknown(detail)
     document = kind.document
-    values = {**detail, **_derived(detail, document.get("derived", {}))}
+    values = {**detail, **derived(detail, document.get("derived", {}))}
     lines = [
         Line(fact["label"], text, fact.get("emphasis", False))
         for fact in document["facts"]
@@ -85,7 +87,8 @@ def money(amount: int, currency: str) -> str:
     return f"{sign}{whole:,}" + (f".{rest:0{digits}}" if digits else "") + f" {currency}"
 
 
-def _derived(detail: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
+def derived(detail: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
+    """What a type computes from its members, as far as they are there."""
     found: dict[str, Any] = {}
     for name, rule in rules.items():
         number, factor = (_at(detail, path) for path in rule["product"])
