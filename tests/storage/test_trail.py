@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 from tests.fixtures.databases import execute
-from tests.storage.samples import event
+from tests.storage.samples import event, token
 
 from remit_server.errors import IntegrityError
 from remit_server.storage.store import Store
@@ -76,6 +76,16 @@ async def test_it_names_the_first_bad_event(store: Store, database_url: str) -> 
     tamper(database_url, TAMPERING["one word"])
     with pytest.raises(IntegrityError, match="event 5"):
         await store.trail.verify()
+
+
+async def test_nothing_is_written_over_or_beside_a_forged_event(store: Store, database_url: str) -> None:
+    """No event, no effect: also when somebody took the next number."""
+    await ten(store)
+    tamper(database_url, TAMPERING["one forged at the end"])
+    one = token()
+    with pytest.raises(IntegrityError):
+        await store.commit(store.tokens.add(one), events=(event(),))
+    assert await store.tokens.held(one.hash) is None
 
 
 async def test_an_empty_trail_is_whole(store: Store) -> None:

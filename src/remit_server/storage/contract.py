@@ -105,8 +105,8 @@ class Engine(Protocol):
         """All rows that a listing finds, in its order."""
 
     async def commit(self, unit: Unit) -> list[Row | None]:
-        """Write a unit. Answers a row for each step, in order: the columns that its statement returns (an insert: its key),
-        or None where a step that may miss has missed. Raises `Lost`, `Busy` or `Unstorable`."""
+        """Write a unit. Answers a row for each step, in order: what its statement is `returning` (be it nothing), or None
+        where a step that may miss has missed. Raises `Lost`, `Busy` or `Unstorable`."""
 
     def listen(self, wake: Wake) -> None:
         """Call `wake(topic)` for every wake from now on, on the event loop."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
+from remit_server.errors import IntegrityError
 from remit_server.storage.contract import Lost, Params, Row, Unit
 from remit_server.storage.sql import chain
 from remit_server.storage.sql.statements import Statement
@@ -61,7 +62,8 @@ def play(batch: Sequence[Work]) -> Play:
         (head,) = yield chain.TAKE_HEAD, [{"id": 1, "count": len(events)}]
         assert head is not None, "the migration made the chain's head"
         linked = chain.link(head["hash"], head["seq"] - len(events), events)
-        yield chain.ADD, linked
+        if None in (yield chain.ADD, linked):
+            raise IntegrityError(f"events beyond {head['seq'] - len(events)} are there that nobody linked to the chain")
         yield chain.SET_HEAD, [{"id": 1, "hash": linked[-1]["hash"]}]
 
 

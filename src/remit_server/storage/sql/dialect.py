@@ -34,22 +34,20 @@ def _conflict(statement: Insert) -> str:
 
 @cache
 def sqlite_change(statement: Change) -> str:
-    """One row at a time, values by name."""
+    """One row at a time, values by name; an insert's by position, which sqlite3 binds faster."""
     table = statement.table.name
     match statement:
         case Insert():
-            names = ", ".join(statement.names)
-            values = ", ".join(f":{name}" for name in statement.names)
-            keys = ", ".join(statement.table.key)
-            return (
-                f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT {_conflict(statement)} RETURNING {keys}"
-            )
+            names, values = ", ".join(statement.names), ", ".join("?" for _ in statement.names)
+            return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT {_conflict(statement)}"
         case Update():
-            wanted = ", ".join(statement.returning or statement.table.key)
-            return f"UPDATE {table} SET {statement.set} WHERE {statement.where} RETURNING {wanted}"
+            return f"UPDATE {table} SET {statement.set} WHERE {statement.where}{_sqlite_returning(statement)}"
         case Delete():
-            wanted = ", ".join(statement.returning or statement.table.key)
-            return f"DELETE FROM {table} WHERE {statement.where} RETURNING {wanted}"
+            return f"DELETE FROM {table} WHERE {statement.where}{_sqlite_returning(statement)}"
+
+
+def _sqlite_returning(statement: Update | Delete) -> str:
+    return f" RETURNING {', '.join(statement.returning)}" if statement.returning else ""
 
 
 @cache

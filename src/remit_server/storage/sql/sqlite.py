@@ -19,13 +19,16 @@ from urllib.parse import quote
 from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable, Wake
 from remit_server.storage.sql.batch import Work, play, wakes
 from remit_server.storage.sql.dialect import sqlite_change, sqlite_select
-from remit_server.storage.sql.statements import Change, Select
+from remit_server.storage.sql.statements import Change, Insert, Select
 
 Job = tuple[Work, "asyncio.Future[list[Row | None]]"]
 LARGEST_BATCH: Final = 512
 WATCH_SECONDS: Final = 0.25
 """How soon another process's writes are noticed."""
 BUSY_SECONDS: Final = 5
+
+NOTHING: Final[Row] = {}
+"""A row that was changed, of which nothing was asked."""
 
 UNSTORABLE: Final = (ValueError, OverflowError, sqlite3.DataError)
 AWAY: Final = frozenset(
@@ -194,6 +197,11 @@ class SqliteEngine:
 
     def _change(self, statement: Change, values: Sequence[Params]) -> list[Row | None]:
         sql, execute = sqlite_change(statement), self._writer.execute
+        if isinstance(statement, Insert):
+            names = statement.names
+            return [NOTHING if execute(sql, [params[n] for n in names]).rowcount else None for params in values]
+        if not statement.returning:
+            return [NOTHING if execute(sql, params).rowcount else None for params in values]
         # fetchall, because a statement with RETURNING is only finished when it is read to its end
         return [(execute(sql, params).fetchall() or [None])[0] for params in values]
 
