@@ -35,6 +35,33 @@ LEDGER: dict[str, Promise] = {
     "house.readme-is-true": Promise(
         "README.md", "The commands, links and programs that the documents show exist and compile."
     ),
+    # Storage
+    "storage.acknowledged-is-durable": Promise(
+        "docs/adr/0004", "`kill -9` at any moment under load loses no acknowledged write and leaves a chain that verifies."
+    ),
+    "storage.use-once": Promise(
+        "docs/adr/0004", "Of 50 who race for one code, refresh token, pushed request or approval exactly one wins."
+    ),
+    "storage.bad-row-fails-alone": Promise(
+        "docs/adr/0004", "A unit that the database refuses fails its own request, not those that share its transaction."
+    ),
+    "storage.no-event-no-effect": Promise("docs/adr/0004", "An event is written with what it tells, or neither is."),
+    "storage.tampering-shows": Promise(
+        "docs/adr/0004", "Changing, removing, reordering or forging an event is noticed by following the chain."
+    ),
+    "storage.lookups-by-index": Promise(
+        "docs/adr/0004", "Every hot statement finds its rows by an index, however large the table and whatever its statistics."
+    ),
+    "storage.away-is-said-at-once": Promise(
+        "docs/adr/0004", "A database that is away is answered with 503 at once, and is used again when it is back."
+    ),
+    "storage.suspension-spreads": Promise(
+        "docs/adr/0004", "What one process changes, others forget; while they cannot hear of it they read the database."
+    ),
+    "sealing.place": Promise("docs/adr/0005", "A sealed row copied to another person or table does not open."),
+    "sealing.rotation": Promise(
+        "docs/adr/0005", "Data keys and the master rotate while everything runs, and no row is lost or left unreadable."
+    ),
 }
 
 

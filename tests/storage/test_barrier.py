@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW, Open
 from tests.storage.samples import LATER, account
 
@@ -65,6 +66,7 @@ async def test_every_group_with_a_barrier_is_listed_as_sealed(store: Store) -> N
     assert found == set(t.SEALED)
 
 
+@proves("sealing.place")
 async def test_a_row_swapped_between_users_does_not_open(two: Store) -> None:
     eves = await body(two, t.CONNECTED_ACCOUNTS, EVE.id)
     await two.commit(overwrite(t.CONNECTED_ACCOUNTS, ADA.id, eves))
@@ -79,6 +81,7 @@ async def test_a_row_given_to_another_user_does_not_open(two: Store) -> None:
         await two.connected_accounts.get(ADA.id, "auth0|eve")
 
 
+@proves("sealing.place")
 async def test_a_row_swapped_between_tables_does_not_open(store: Store) -> None:
     await store.commit(
         store.secrets.add("same", b"value"), store.connections.put(Connection(name="same", provider="p"))

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from tests.fixtures.databases import NewDatabase
+from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW, Open
 from tests.storage.samples import LATER, client, code, event, token
 
@@ -81,6 +82,7 @@ class TestUnits:
         assert await store.commit() == []
 
 
+@proves("storage.bad-row-fails-alone")
 class TestBadRows:
     async def test_a_bad_row_fails_alone(self, store: Store) -> None:
         units = [Unit([store.tokens.add(token())], [event()]) for _ in range(20)]
@@ -203,6 +205,7 @@ class TestWakes:
         assert await store.clients.get("c_6") is not None
 
 
+@proves("storage.suspension-spreads")
 class TestDirectories:
     async def test_they_forget_what_another_process_changed(self, open_: Open) -> None:
         mine, theirs = await open_(), await open_()

@@ -14,6 +14,7 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 from tests.fixtures.databases import embedded_postgresql
+from tests.ledger import proves
 from tests.needs import need
 from tests.storage.conftest import MASTER, NOW
 
@@ -51,6 +52,7 @@ async def acknowledged_are_there(url: str, ids: list[str]) -> None:
         await store.close()
 
 
+@proves("storage.acknowledged-is-durable")
 async def test_killing_the_process_loses_nothing(database_url: str) -> None:
     ids: list[str] = []
     for life in range(LIVES):
@@ -63,6 +65,7 @@ async def test_killing_the_process_loses_nothing(database_url: str) -> None:
     assert len(ids) > 100 * LIVES
 
 
+@proves("storage.acknowledged-is-durable")
 async def test_killing_postgresql_itself_loses_nothing() -> None:
     need("postgresql")
     with embedded_postgresql(Path(tempfile.gettempdir()) / f"remit-crash-{secrets.token_hex(4)}") as server:

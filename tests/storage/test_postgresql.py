@@ -10,6 +10,7 @@ from itertools import count
 import asyncpg
 import pytest
 from tests.fixtures.databases import execute
+from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW
 from tests.storage.samples import LATER, client, code, event, token
 
@@ -36,6 +37,7 @@ async def store(postgresql_url: str) -> AsyncIterator[Store]:
     await store.close()
 
 
+@proves("storage.away-is-said-at-once")
 class TestLostConnections:
     async def test_requests_succeed_or_get_busy_and_later_ones_succeed(self, store: Store, postgresql_url: str) -> None:
         outcomes: list[object] = []
@@ -176,6 +178,7 @@ HOT = {
 }
 
 
+@proves("storage.lookups-by-index")
 @pytest.mark.parametrize("filled", ["empty", "large, never analysed"])
 async def test_hot_statements_look_up_by_index(postgresql_url: str, filled: str) -> None:
     """A plan made while a table was empty stays; it must be the one that a large table needs."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.ledger import proves
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import LATER, approval, code, event, pushed, token
 
@@ -74,6 +75,7 @@ async def test_one_of_50_wins(open_: Open, kind: str) -> None:
     assert (await stores[0].trail.verify()).count == 1
 
 
+@proves("storage.use-once")
 @pytest.mark.parametrize("kind", PRIZES)
 async def test_one_of_50_wins_from_the_start_in_two_stores(open_: Open, kind: str) -> None:
     stores = [await open_(), await open_()]
@@ -115,6 +117,7 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
 """
 
 
+@proves("storage.use-once")
 async def test_one_of_50_wins_across_processes(open_: Open, database_url: str) -> None:
     store = await open_()
     codes = [code() for _ in range(5)]

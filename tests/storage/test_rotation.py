@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW, Open
 from tests.storage.samples import account, event
 
@@ -72,6 +73,7 @@ async def test_a_process_that_did_not_hear_reads_the_keys_before_it_judges(
     assert {one.name for one in await theirs.connections.all()} == {"calendar", "chat"}
 
 
+@proves("sealing.rotation")
 class TestReseal:
     async def test_it_seals_all_that_is_stale(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rotation, "AT_ONCE", 7)
@@ -110,6 +112,7 @@ class TestReseal:
             assert saved.access_token == "fresh"
 
 
+@proves("sealing.rotation")
 class TestMaster:
     async def test_the_new_master_opens_and_the_old_one_does_not(self, open_: Open, database_url: str) -> None:
         store = await open_()

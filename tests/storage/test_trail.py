@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 from tests.fixtures.databases import execute
+from tests.ledger import proves
 from tests.storage.samples import event, token
 
 from remit_server.errors import IntegrityError
@@ -62,6 +63,7 @@ async def ten(store: Store) -> None:
         await store.commit(events=(event("approval.denied", subject="a_1"),))
 
 
+@proves("storage.tampering-shows")
 @pytest.mark.parametrize("what", TAMPERING)
 async def test_it_notices(store: Store, database_url: str, what: str) -> None:
     await ten(store)
@@ -78,6 +80,7 @@ async def test_it_names_the_first_bad_event(store: Store, database_url: str) -> 
         await store.trail.verify()
 
 
+@proves("storage.no-event-no-effect")
 async def test_nothing_is_written_over_or_beside_a_forged_event(store: Store, database_url: str) -> None:
     """No event, no effect: also when somebody took the next number."""
     await ten(store)
