@@ -1,0 +1,79 @@
+"""Rich authorization requests: what is refused before anybody is asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.fixtures.asking import ORDER
+
+from remit_server.catalog.load import detail_types
+from remit_server.errors import InvalidDetails
+from remit_server.rules.details import MOST, covers, digest, judge
+
+ALLOWED = {"trade_order", "payment"}
+TEXT = json.dumps([ORDER])
+
+
+def judged(text: str, allowed: Any = ALLOWED) -> Any:
+    return judge(text, detail_types(), allowed)
+
+
+def test_a_good_one() -> None:
+    assert judged(TEXT) == (ORDER,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "[]", "null", "[1]", "[[]]", "{", "[{}]", '[{"type": 1}]', '[{"type": "unknown"}]', "[NaN]", "[Infinity]",
+        TEXT.replace('"quantity": 10', '"quantity": NaN'),
+        TEXT.replace('"quantity": 10', '"quantity": 10, "quantity": 1000'),
+        TEXT.replace('"quantity": 10', '"quantity": 1e400'),
+        TEXT.replace('"ZEKO"', '"ZEKO\\n"'),
+        TEXT.replace('"quantity": 10', '"quantity": 10, "note": "x"'),
+        json.dumps([ORDER] * (MOST + 1)),
+        "[" * 100_000,
+        " " * 40_000,
+    ],
+)  # fmt: skip
+def test_what_is_refused(text: str) -> None:
+    with pytest.raises(InvalidDetails):
+        judged(text)
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\u2066", "\ufeff", "\u2028", "\u0007", "\ue000"])
+def test_nothing_that_nobody_would_see(hidden: str) -> None:
+    payment = {
+        "type": "payment", "instructed_amount": {"amount": 1, "currency": "EUR"}, "account": "...4821",
+        "creditor": {"name": f"Bob{hidden}", "account": "0012345678"},
+    }  # fmt: skip
+    with pytest.raises(InvalidDetails, match="nobody would see"):
+        judged(json.dumps([payment]))
+
+
+def test_a_type_that_the_api_does_not_take() -> None:
+    with pytest.raises(InvalidDetails):
+        judged(TEXT, {"payment"})
+
+
+def test_a_refusal_names_the_member_and_never_the_value() -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        judged(json.dumps([{**ORDER, "ticker": "a secret value"}]))
+    assert "ticker" in refused.value.text
+    assert "secret" not in str(refused.value)
+
+
+def test_the_digest_follows_the_meaning() -> None:
+    turned = dict(reversed(ORDER.items()))
+    assert digest((turned,)) == digest((ORDER,))
+    assert digest(({**ORDER, "quantity": 1000},)) != digest((ORDER,))
+    assert digest((ORDER, ORDER)) != digest((ORDER,))
+
+
+def test_granted_covers_the_same_and_nothing_else() -> None:
+    assert covers((ORDER,), (dict(reversed(ORDER.items())),))
+    assert covers((ORDER,), ())
+    assert not covers((ORDER,), ({**ORDER, "quantity": 11},))
+    assert not covers((), (ORDER,))
