@@ -53,7 +53,9 @@ async def test_refresh(over_tls: Live) -> None:
 @pytest.mark.parametrize("auth", ["client_secret_basic", "client_secret_post"])
 async def test_client_credentials_introspection_revocation(either: Live, auth: str) -> None:
     parameters = {"resource": BROKER, "scope": "portfolio:read"}
-    got = await play_node(either, "client_credentials", client="service", secret=SECRET, auth=auth, parameters=parameters)
+    got = await play_node(
+        either, "client_credentials", client="service", secret=SECRET, auth=auth, parameters=parameters
+    )
     assert got["tokens"]["token_type"] == "bearer"  # as the library writes it
     assert got["before"]["active"] is True
     assert got["before"]["iss"] == either.issuer
