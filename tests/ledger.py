@@ -37,7 +37,8 @@ LEDGER: dict[str, Promise] = {
     ),
     # Storage
     "storage.acknowledged-is-durable": Promise(
-        "docs/adr/0004", "`kill -9` at any moment under load loses no acknowledged write and leaves a chain that verifies."
+        "docs/adr/0004",
+        "`kill -9` at any moment under load loses no acknowledged write and leaves a chain that verifies.",
     ),
     "storage.use-once": Promise(
         "docs/adr/0004", "Of 50 who race for one code, refresh token, pushed request or approval exactly one wins."
@@ -50,7 +51,8 @@ LEDGER: dict[str, Promise] = {
         "docs/adr/0004", "Changing, removing, reordering or forging an event is noticed by following the chain."
     ),
     "storage.lookups-by-index": Promise(
-        "docs/adr/0004", "Every hot statement finds its rows by an index, however large the table and whatever its statistics."
+        "docs/adr/0004",
+        "Every hot statement finds its rows by an index, however large the table and whatever its statistics.",
     ),
     "storage.away-is-said-at-once": Promise(
         "docs/adr/0004", "A database that is away is answered with 503 at once, and is used again when it is back."
@@ -62,6 +64,40 @@ LEDGER: dict[str, Promise] = {
     "sealing.rotation": Promise(
         "docs/adr/0005", "Data keys and the master rotate while everything runs, and no row is lost or left unreadable."
     ),
+    "attack.refresh-replay": Promise(
+        "RFC 9700 section 4.14.2", "A spent refresh token presented again kills its family and leaves an event."
+    ),
+    "attack.refresh-grace": Promise(
+        "RFC 9700 section 4.14.2",
+        "A lost reply may be asked for again only by the same client with the same key, and only for a short time.",
+    ),
+    "attack.device-phishing": Promise(
+        "RFC 10027", "The device page names the client and asks who started this; a link never submits itself."
+    ),
+    "attack.device-guessing": Promise(
+        "RFC 8628 section 5.1", "Wrong user codes are limited by address and altogether."
+    ),
+    "attack.device-off": Promise("RFC 8628 section 5.4", "A client without the device grant cannot start the flow."),
+    "attack.assertion-audience": Promise(
+        "draft-ietf-oauth-rfc7523bis section 4",
+        "A client assertion's audience is the issuer alone: a URL of an endpoint or a list is refused.",
+    ),
+    "attack.assertion-replay": Promise("RFC 7523 section 3", "A client assertion's jti is taken once."),
+    "attack.jwt-algorithm": Promise(
+        "RFC 8725 section 3.1", "The algorithm is the key's: none, HMAC with a public key, and any other are refused."
+    ),
+    "attack.jwt-kind": Promise("RFC 8725 section 3.11", "A JWT of one kind is never taken for another."),
+    "attack.jwt-key-by-header": Promise(
+        "RFC 8725 section 3.10",
+        "jku, x5u and jwk in a header are ignored outside DPoP; kid has no meaning as a path or in SQL.",
+    ),
+    "race.device-code": Promise("RFC 8628 section 3.4", "Of fifty parallel redemptions of a device code one succeeds."),
+    "page.csrf": Promise("RFC 9700 section 4.7", "A form posted from elsewhere changes nothing."),
+    "page.without-javascript": Promise("issue: pages", "Every page works without JavaScript."),
+    "page.escaping": Promise(
+        "standards 3.9", "What others wrote is shown as text, with hidden characters made visible."
+    ),
+    "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
 }
 
 

@@ -105,7 +105,11 @@ async def test_a_logout_token_is_no_hint(house: House) -> None:
 async def test_a_signature_that_was_touched(house: House) -> None:
     tokens = await house.tokens_for("web", scope="openid", audience=None)
     head, body, signature = tokens["access_token"].split(".")
-    for forged in (f"{head}.{body}.{signature[:-4]}AAAA", f"{head}.{body}.", f"{head}.{part({'sub': 'auth0|bob'})}.{signature}"):
+    for forged in (
+        f"{head}.{body}.{signature[:-4]}AAAA",
+        f"{head}.{body}.",
+        f"{head}.{part({'sub': 'auth0|bob'})}.{signature}",
+    ):
         answer = await house.http.get("/userinfo", headers={"Authorization": f"Bearer {forged}"})
         assert answer.status_code == 401
         assert "invalid_token" in answer.headers["www-authenticate"]
