@@ -89,7 +89,7 @@ LEDGER: dict[str, Promise] = {
     "attack.jwt-kind": Promise("RFC 8725 section 3.11", "A JWT of one kind is never taken for another."),
     "attack.jwt-key-by-header": Promise(
         "RFC 8725 section 3.10",
-        "jku, x5u and jwk in a header are ignored outside DPoP; kid has no meaning as a path or in SQL.",
+        "What a header brings along (jku, x5u, jwk) is ignored outside DPoP; kid has no meaning as a path or in SQL.",
     ),
     "race.device-code": Promise("RFC 8628 section 3.4", "Of fifty parallel redemptions of a device code one succeeds."),
     "page.csrf": Promise("RFC 9700 section 4.7", "A form posted from elsewhere changes nothing."),
