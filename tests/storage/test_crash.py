@@ -62,7 +62,7 @@ async def test_killing_the_process_loses_nothing(database_url: str) -> None:
         await asyncio.sleep(random.uniform(0.01, 0.4))
         ids += await kill(writer)
         await acknowledged_are_there(database_url, ids)
-    assert len(ids) > 100 * LIVES
+    assert len(ids) > 20 * LIVES
 
 
 @proves("storage.acknowledged-is-durable")

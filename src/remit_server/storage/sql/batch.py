@@ -64,7 +64,6 @@ def play(batch: Sequence[Work]) -> Play:
         linked = chain.link(head["hash"], head["seq"] - len(events), events)
         if None in (yield chain.ADD, linked):
             raise IntegrityError(f"events beyond {head['seq'] - len(events)} are there that nobody linked to the chain")
-        yield chain.SET_HEAD, [{"id": 1, "hash": linked[-1]["hash"]}]
 
 
 def wakes(batch: Sequence[Work]) -> list[str]:

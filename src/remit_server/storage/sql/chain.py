@@ -18,8 +18,8 @@ from remit_server.storage.sql.statements import Insert, Select, Update
 TAKE_HEAD = Update(
     tables.CHAIN, set="seq = seq + :count", where="id = :id", returning=("seq", "hash"), types={"count": "int"}
 )
-SET_HEAD = Update(tables.CHAIN, set="hash = :hash", where="id = :id")
-ADD = Insert(tables.EVENTS)
+# Of all events added, the one that has the head's new number gives it its hash.
+ADD = Insert(tables.EVENTS, then=Update(tables.CHAIN, set="hash = :hash", where="chain.id = 1 AND chain.seq = :seq"))
 HEAD = Select(tables.CHAIN, where="chain.id = :id")
 PAGE = Select(tables.EVENTS, where="seq > :after", tail="ORDER BY seq LIMIT 2000", types={"after": "int"})
 

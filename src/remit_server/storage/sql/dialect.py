@@ -73,9 +73,15 @@ def postgresql_change(statement: Change) -> str:
             names = ", ".join(statement.names)
             values = ", ".join(f"v.p_{name}" for name in statement.names)
             keys = ", ".join(f"{table}.{key}" for key in statement.table.key)
+            added = f"ON CONFLICT {_conflict(statement)} RETURNING {keys}"
+            if statement.then is None:
+                return f"INSERT INTO {table} ({names}) SELECT {values} FROM {_unnest(statement)} {added}"
+            then = statement.then
+            assigned, found = (substitute(text, "v.p_{}".format) for text in (then.set, then.where))
             return (
-                f"INSERT INTO {table} ({names}) SELECT {values} FROM {_unnest(statement)} "
-                f"ON CONFLICT {_conflict(statement)} RETURNING {keys}"
+                f"WITH v AS (SELECT * FROM {_unnest(statement)}), "
+                f"changed AS (UPDATE {then.table.name} SET {assigned} FROM v WHERE {found}) "
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM v {added}"
             )
         case Update():
             wanted = ", ".join(f"{table}.{name}" for name in statement.returning or statement.table.key)

@@ -199,7 +199,10 @@ class SqliteEngine:
         sql, execute = sqlite_change(statement), self._writer.execute
         if isinstance(statement, Insert):
             names = statement.names
-            return [NOTHING if execute(sql, [params[n] for n in names]).rowcount else None for params in values]
+            rows = [NOTHING if execute(sql, [params[n] for n in names]).rowcount else None for params in values]
+            if statement.then:
+                self._change(statement.then, values[-1:])
+            return rows
         if not statement.returning:
             return [NOTHING if execute(sql, params).rowcount else None for params in values]
         # fetchall, because a statement with RETURNING is only finished when it is read to its end

@@ -35,11 +35,15 @@ def _named(*texts: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Insert:
-    """Add a row. When its key (or another unique column) is taken: `lose`, or `replace` the columns with the new values."""
+    """Add a row. When its key (or another unique column) is taken: `lose`, or `replace` the columns with the new values.
+
+    `then` changes another table by the last of the rows added at once, on PostgreSQL in the same round trip.
+    """
 
     table: Table
     conflict: Literal["lose", "replace"] = "lose"
     types: dict[str, Kind] = field(default_factory=dict)
+    then: Update | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
