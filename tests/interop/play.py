@@ -31,7 +31,6 @@ async def play_node(live: Live, script: str, user: str = "ada", **given: Any) ->
 
 async def play_python(live: Live, script: str, user: str = "ada", **given: Any) -> Any:
     """The result of `python/<script>.py`, run by the interpreter that has their packages."""
-    # -P: their packages must not find our tests beside the script, only what is beside it on purpose.
     return await _play(live, [need("python-clients"), str(HERE / "python" / f"{script}.py")], user, given)
 
 
