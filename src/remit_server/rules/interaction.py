@@ -38,7 +38,7 @@ def judge(asked: Asked, standing: Standing, now: int) -> Step:
             raise LoginRequired
         return "sign_in"
     if asked.subject is not None and asked.subject != session.user_id:
-        if silent or session.errand == standing.errand:
+        if silent or _signed_in_for(standing.errand, session):
             raise LoginRequired("Somebody else is signed in than the id_token_hint names.")
         return "sign_in"
     if not _strong_enough(asked, session):
@@ -54,8 +54,12 @@ def judge(asked: Asked, standing: Standing, now: int) -> Step:
     return "consent"
 
 
+def _signed_in_for(errand: str | None, session: Session) -> bool:
+    return errand is not None and session.errand == errand
+
+
 def _fresh(asked: Asked, session: Session, errand: str | None, now: int) -> bool:
-    if errand is not None and session.errand == errand:
+    if _signed_in_for(errand, session):
         return True
     if {"login", "select_account"} & set(asked.prompt):
         return False
