@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.storage.conftest import NOW
 from tests.storage.samples import LATER, account, approval, client, code, event, grant, pushed, token, user
@@ -303,3 +305,15 @@ async def test_the_trail_is_read_by_who_and_what(store: Store) -> None:
 async def test_an_event_outside_the_vocabulary_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="vocabulary"):
         event("token.stolen")
+
+
+async def test_leases(store: Store) -> None:
+    assert await store.leases.take("sweep", "node-1", NOW, 30)
+    assert not await store.leases.take("sweep", "node-2", NOW + 29, 30)
+    assert await store.leases.take("sweep", "node-1", NOW + 29, 30)
+    assert not await store.leases.take("sweep", "node-2", NOW + 30, 30)
+    await store.leases.leave("sweep", "node-2")
+    assert not await store.leases.take("sweep", "node-2", NOW + 30, 30)
+    await store.leases.leave("sweep", "node-1")
+    taken = await asyncio.gather(*(store.leases.take("sweep", f"node-{i}", NOW, 30) for i in range(10)))
+    assert sum(taken) == 1
