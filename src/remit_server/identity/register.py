@@ -65,7 +65,7 @@ async def replace(machines: Machines, client: Client, wanted: Registration, addr
         changed = msgspec.structs.replace(changed, secrets=(machines.peppers.client_secret(secret),))
     event = machines.event("client.changed", client=client.id, subject=client.id, address=address, dynamic=True)
     clients = machines.store.clients
-    await machines.store.commit(clients.put(changed), events=(event,), wakes=(clients.wake(client.id),))
+    await machines.store.commit(clients.change(changed), events=(event,), wakes=(clients.wake(client.id),))
     return {**shown(machines, changed), **({"client_secret": secret, "client_secret_expires_at": 0} if secret else {})}
 
 

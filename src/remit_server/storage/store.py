@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy
+from remit_server.records import Api, Connection, DetailType, Organisation, Policy
 from remit_server.records.event import Event
 from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Row, Step, Unit
 from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRequests, Tokens
 from remit_server.storage.groups.approvals import Approvals
+from remit_server.storage.groups.clients import Clients
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
 from remit_server.storage.groups.leases import Leases
@@ -27,7 +28,7 @@ class Store:
         self.barrier = barrier
         self._keyring = keyring
         self.organisation = Directory(sealed, Rows(t.ORGANISATION, Organisation, barrier=barrier))
-        self.clients = Directory(engine, Rows(t.CLIENTS, Client, changing=("state",)))
+        self.clients = Clients(engine)
         self.apis = Directory(engine, Rows(t.APIS, Api))
         self.detail_types = Directory(engine, Rows(t.DETAIL_TYPES, DetailType))
         self.policies = Directory(engine, Rows(t.POLICIES, Policy))

@@ -87,7 +87,8 @@ class Applier:
         if change.kind == "client":
             if change.act == "remove":
                 return (store.clients.remove(change.old.id),)
-            return (store.clients.put(replace(change.new, updated_at=now)),)
+            client = replace(change.new, updated_at=now)
+            return (store.clients.change(client) if change.old else store.clients.add(client),)
         if change.kind == "relation store":
             if change.act == "remove":
                 return store.relations.remove_store(change.old.id)

@@ -252,11 +252,12 @@ def _relations(m: d.Manifest) -> Iterator[Problem]:
         try:
             model_of(store)
         except ConfigurationError as error:
-            yield (*at, "model"), error.text
+            yield (*at, "model"), str(error)
+            continue
         try:
             tuples_of(store)
         except ConfigurationError as error:
-            yield (*at, "tuples"), error.text
+            yield (*at, "tuples"), str(error)
 
 
 def _policies(m: d.Manifest) -> Iterator[Problem]:

@@ -4,41 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import yaml
-from msgspec import Struct
 
 from remit_server.errors import ConfigurationError
 from remit_server.management.manifest.declared import RelationStore
-from remit_server.storage.groups.relations import RelationTuple
-
-
-class Written(Struct, frozen=True, forbid_unknown_fields=True):
-    """A tuple as OpenFGA's tools write it."""
-
-    user: str
-    relation: str
-    object: str
+from remit_server.rules import model, relations
+from remit_server.rules.relations import RelationTuple
 
 
 def model_of(store: RelationStore) -> dict[str, Any]:
-    """The model of a store. Raises `ConfigurationError`."""
-    if "type " not in store.model.value:
-        raise ConfigurationError("a model defines at least one type (https://openfga.dev/docs/configuration-language)")
-    return {"dsl": store.model.value}
+    """The model of a store in OpenFGA's JSON form. Raises `ConfigurationError`."""
+    return model.parse(store.model.value)
 
 
 def tuples_of(store: RelationStore) -> tuple[RelationTuple, ...]:
-    """The tuples of a store, each once. Raises `ConfigurationError`."""
+    """The tuples of a store, each once, all such as its model takes. Raises `ConfigurationError`."""
     if store.tuples is None:
         return ()
     try:
-        written = msgspec.convert(yaml.safe_load(store.tuples.value) or [], list[Written])
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise ConfigurationError(f"not a list of {{user, relation, object}}: {error}") from error
-    for t in written:
-        if ":" not in t.object or ":" not in t.user or not t.relation:
-            raise ConfigurationError(
-                f"objects and users are written type:id, which {t.user} {t.relation} {t.object} is not"
-            )
-    return tuple(dict.fromkeys(RelationTuple(t.object, t.relation, t.user) for t in written))
+        written = yaml.safe_load(store.tuples.value) or []
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the tuples are not YAML: {error}") from error
+    if not isinstance(written, list):
+        raise ConfigurationError("the tuples are a list of {user, relation, object}")
+    compiled = model.compiled(model_of(store))
+    found = tuple(dict.fromkeys(relations.parse_tuple(one) for one in written))
+    for one in found:
+        if fault := relations.judge(compiled, one):
+            raise ConfigurationError(f"{one.subject} {one.relation} {one.object}: {fault}")
+    return found

@@ -15,10 +15,11 @@ from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.check import methods_of, policy_name, secrets_of, settings_of, text_of
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy, User
+from remit_server.rules.relations import RelationTuple
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
-from remit_server.storage.groups.relations import RelationStore, RelationTuple
+from remit_server.storage.groups.relations import RelationStore
 from remit_server.storage.store import Store
 
 KINDS = ("user", "api", "client", "connection", "detail type", "relation store", "policy")

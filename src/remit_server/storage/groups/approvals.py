@@ -45,6 +45,11 @@ class Approvals:
         set="state = 'expired', version = version + 1",
         where="approvals.id = :id AND approvals.state IN ('pending', 'info_requested') AND expires_at <= :now",
     )
+    _CLOSE_ALL = Update(
+        t.APPROVALS,
+        set="state = 'denied', version = version + 1, decided_at = :now, reason = :reason",
+        where="approvals.client_id = :client_id AND approvals.state IN ('pending', 'info_requested', 'approved')",
+    )
     _POLL = Update(
         t.APPROVALS,
         set="polled_at = :now, interval = :interval, slow_downs = :slow_downs",
@@ -105,6 +110,10 @@ class Approvals:
     def expire(self, approval_id: str, now: int) -> Step:
         """Close what nobody answered; loses when an answer was in time."""
         return Step(self._EXPIRE, {"id": approval_id, "now": now})
+
+    def close_all(self, client_id: str, now: int, reason: str) -> Step:
+        """Deny all that a client has asked and not yet taken, whether or not somebody answered."""
+        return Step(self._CLOSE_ALL, {"client_id": client_id, "now": now, "reason": reason}, may_miss=True)
 
     def poll(self, approval: Approval, now: int, *, interval: int, slow_downs: int) -> Step:
         """Remember a poll; loses when another poll came between."""
