@@ -103,7 +103,7 @@ def _with(client: Client, wanted: Registration, now: int) -> Client:
         client,
         name=wanted.name,
         kind=wanted.kind,
-        auth_methods=_accepted(wanted.auth_method),
+        auth_methods=(wanted.auth_method,),
         redirect_uris=wanted.redirect_uris,
         post_logout_redirect_uris=wanted.post_logout_redirect_uris,
         grants=wanted.grants,
@@ -113,13 +113,6 @@ def _with(client: Client, wanted: Registration, now: int) -> Client:
         metadata=wanted.metadata,
         updated_at=now,
     )
-
-
-def _accepted(method: str) -> tuple[str, ...]:
-    """The method that was registered, first; a secret is taken in header and body alike, because clients that register for
-    one send it in the other, and neither is weaker."""
-    secret = ("client_secret_basic", "client_secret_post")
-    return (method, *(other for other in secret if other != method)) if method in secret else (method,)
 
 
 async def _open_apis(machines: Machines) -> dict[str, tuple[str, ...]]:

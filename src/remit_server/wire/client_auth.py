@@ -125,8 +125,15 @@ def _secret_matches(client: Client | None, secret: str, machines: Machines) -> b
 
 
 def _proven(client: Client | None, method: str, right: bool) -> Client:
-    if client is None or not right or method not in client.auth_methods:
+    if client is None or not right or not _accepts(client, method):
         raise InvalidClient(detail=f"{method} failed for {client.id if client else 'an unknown client'}")
     if client.state != "active":
         raise InvalidClient(f"This client is {client.state}.")
     return client
+
+
+def _accepts(client: Client, method: str) -> bool:
+    """The methods that the client is registered for. A secret is taken in header and body alike: clients registered for the
+    one send the other, and neither is weaker (RFC 6749 section 2.3.1)."""
+    secret = {"client_secret_basic", "client_secret_post"}
+    return method in client.auth_methods or (method in secret and not secret.isdisjoint(client.auth_methods))
