@@ -69,7 +69,7 @@ async def protected():
     app = tools.streamable_http_app(host=at.hostname)
     server = uvicorn.Server(uvicorn.Config(app, host=at.hostname, port=at.port, log_level="error"))
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.02)
     yield
     server.should_exit = True
