@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
+from remit_server.access import refusals
+from remit_server.access.judge import RelationJudge
+from remit_server.access.stores import Stores
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound
 from remit_server.oversight.decide import Decide
+from remit_server.oversight.policy import PolicyJudge
 from remit_server.routes import Route, routes
 from remit_server.runtime.clock import Clock, SystemClock
 from remit_server.runtime.machines import Machines
@@ -27,6 +31,7 @@ from remit_server.ui.html import Pages
 from remit_server.wire.answer import serve
 from remit_server.wire.cors import with_cors
 from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Stream
+from remit_server.wire.problem import problem
 
 
 async def start_machines(
@@ -47,7 +52,7 @@ async def start_machines(
         passwords=Passwords(),
         outbound=Outbound(settings, clock, context=tls),
         throttle=Throttle(time.monotonic),
-        decide=Decide(),
+        decide=Decide((RelationJudge(store, Stores(store)), PolicyJudge(store, clock))),
     )
 
 
@@ -67,7 +72,15 @@ def _only(methods: str, endpoint: Endpoint) -> Endpoint:
 
 def _face(route: Route, pages: Pages) -> App:
     endpoint = _only(route.methods, route.endpoint)
-    app = serve(endpoint, pages.failure) if route.face == "page" else serve(endpoint)
+    match route.face:
+        case "page":
+            app = serve(endpoint, pages.failure)
+        case "problem":
+            app = serve(endpoint, problem)
+        case "openfga":
+            app = serve(endpoint, refusals.openfga)
+        case "oauth":
+            app = serve(endpoint)
     return with_cors(app, route.methods) if route.cors else app
 
 

@@ -56,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Tolerance towards other parties' clocks."""
     default_audience: str | None = None
     """The API meant by a request that names none."""
+    access_audience: str | None = None
+    """The API that tokens for `/stores` and `/access` are for; absent: `/access/` under the issuer."""
     registration: Literal["off", "token", "open"] = "off"
     """Dynamic client registration (RFC 7591): nobody, who holds the initial access token, or anybody (rate-limited)."""
     registration_token: str | None = None

@@ -7,6 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from remit_server.access.endpoints.authzen_configuration import AuthzenConfiguration
+from remit_server.access.endpoints.check import Check
+from remit_server.access.endpoints.evaluation import Evaluation
+from remit_server.access.endpoints.evaluations import Evaluations
+from remit_server.access.endpoints.read import Read
+from remit_server.access.endpoints.write import Write
+from remit_server.access.stores import Stores
 from remit_server.approvals.endpoints.answer import Answer
 from remit_server.approvals.endpoints.approvals import Approvals
 from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
@@ -32,44 +39,60 @@ from remit_server.management.endpoints.healthz import Healthz
 from remit_server.management.endpoints.readyz import Readyz
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
+from remit_server.ui.pages.accounts import AccountsPage
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
-from remit_server.ui.pages.callback import Callback
+from remit_server.ui.pages.callback import Callback, ConnectCallback
+from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
 from remit_server.ui.pages.device import DeviceAnswer, DevicePage
+from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
+from remit_server.ui.pages.reconnect import Reconnect
+from remit_server.ui.pages.start import ConnectStart
 from remit_server.ui.pages.static import Static
 from remit_server.ui.returning import Returning
+from remit_server.vault.endpoints.accounts import Account, Accounts
+from remit_server.vault.endpoints.complete import Complete
+from remit_server.vault.endpoints.connect import Connect
+from remit_server.vault.endpoints.connections import Connections
+from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693, TokenExchange
+from remit_server.vault.refresh import Refresher
 from remit_server.wire.grants import Grant
 from remit_server.wire.http import Endpoint
 
 
 @dataclass(frozen=True)
 class Route:
-    """`face` says who reads the errors: `oauth` programs get JSON, `page` readers get HTML. `cors` lets browser apps call it."""
+    """`face` says who reads the errors: `oauth` programs get JSON, `problem` programs get RFC 9457's, `openfga` programs
+    get that API's JSON, `page` readers get HTML. `cors` lets browser apps call it."""
 
     methods: str
     path: str
     endpoint: Endpoint
-    face: Literal["oauth", "page"] = "oauth"
+    face: Literal["oauth", "problem", "openfga", "page"] = "oauth"
     cors: bool = False
 
 
 def grants(machines: Machines) -> Iterable[Grant]:
     """Every grant type of every room."""
+    refresher = Refresher(machines)
     return (
         AuthorizationCode(machines),
         ClientCredentials(machines),
         RefreshToken(machines),
         DeviceCode(machines),
         Ciba(machines),
+        TokenExchange(machines, refresher, FEDERATED),
+        TokenExchange(machines, refresher, RFC_8693),
     )
 
 
 def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
     m = machines
     types = tuple(grants(m))
+    stores = Stores(m.store)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)
     metadata = Metadata(m, (grant.type for grant in types))
@@ -85,6 +108,12 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        # vault: the person's connected accounts
+        Route("POST", "/me/v1/connected-accounts/connect", Connect(m), "problem", cors=True),
+        Route("POST", "/me/v1/connected-accounts/complete", Complete(m), "problem", cors=True),
+        Route("GET", "/me/v1/connected-accounts/accounts", Accounts(m), "problem", cors=True),
+        Route("DELETE", "/me/v1/connected-accounts/accounts/{id}", Account(m), "problem", cors=True),
+        Route("GET", "/me/v1/connected-accounts/connections", Connections(m), "problem", cors=True),
         # identity: authorization
         Route("GET POST", "/authorize", Authorize(m, returning), face="page"),
         Route("POST", "/oauth/par", Par(m)),
@@ -104,12 +133,26 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/.well-known/openid-configuration", metadata, cors=True),
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
+        # access: AuthZEN, and what speaks OpenFGA
+        Route("POST", "/access/v1/evaluation", Evaluation(m, stores)),
+        Route("POST", "/access/v1/evaluations", Evaluations(m, stores)),
+        Route("GET", "/.well-known/authzen-configuration", AuthzenConfiguration(m)),
+        Route("POST", "/stores/{store_id}/check", Check(m, stores), face="openfga"),
+        Route("POST", "/stores/{store_id}/read", Read(m, stores), face="openfga"),
+        Route("POST", "/stores/{store_id}/write", Write(m, stores), face="openfga"),
         # running it
         Route("GET", "/healthz", Healthz()),
         Route("GET", "/readyz", Readyz(m)),
         # pages
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
+        Route("GET", "/accounts", AccountsPage(m, pages), "page"),
+        Route("POST", "/accounts/connect", ConnectByHand(m), "page"),
+        Route("POST", "/accounts/connect/start", ConnectStart(m, pages), "page"),
+        Route("POST", "/accounts/{id}/disconnect", Disconnect(m, pages), "page"),
+        Route("POST", "/accounts/{id}/reconnect", Reconnect(m), "page"),
+        Route("GET", "/connect", ConnectPage(m, pages), "page"),
+        Route("GET", "/connect/callback/{connection}", ConnectCallback(m, pages), "page"),
         Route("GET POST", "/device", DevicePage(m, pages), "page"),
         Route("POST", "/device/answer", DeviceAnswer(m, pages), "page"),
         Route("GET", "/static/{name}", Static(pages.assets)),

@@ -34,7 +34,7 @@ class PolicyJudge:
         try:
             return policy.read(each.text for each in found)
         except ConfigurationError as error:
-            log.error("policies cannot be read: everything is refused", fault=error.text)
+            log.critical("policies cannot be read: everything is refused", fault=error.text)
             return _UNREADABLE
 
     async def __call__(self, act: Act) -> Decision:

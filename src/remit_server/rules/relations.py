@@ -16,19 +16,20 @@ LONGEST_OBJECT: Final = 256
 LONGEST_USER: Final = 512
 
 
-class Written(NamedTuple):
-    """A tuple: `user` has `relation` to `object`. A user is `type:id`, `type:*` or a userset `type:id#relation`."""
+class RelationTuple(NamedTuple):
+    """`subject` has `relation` to `object`."""
 
     object: str
     relation: str
-    user: str
+    subject: str
+    """`user:ada`, `user:*` or a userset `group:traders#member`. On the wire it is called the user."""
 
 
-def parse_tuple(value: Mapping[str, Any]) -> Written:
+def parse_tuple(value: Mapping[str, Any]) -> RelationTuple:
     """A tuple from its YAML or JSON form `{user, relation, object}`. Raises `ConfigurationError`."""
     if not isinstance(value, Mapping) or set(value) != {"user", "relation", "object"}:
         raise ConfigurationError("a tuple has exactly `user`, `relation` and `object`")
-    tuple_ = Written(value["object"], value["relation"], value["user"])
+    tuple_ = RelationTuple(value["object"], value["relation"], value["user"])
     if not all(isinstance(part, str) for part in tuple_):
         raise ConfigurationError("`user`, `relation` and `object` are texts")
     if fault := malformed(tuple_):
@@ -36,17 +37,17 @@ def parse_tuple(value: Mapping[str, Any]) -> Written:
     return tuple_
 
 
-def malformed(tuple_: Written) -> str | None:
+def malformed(tuple_: RelationTuple) -> str | None:
     """What is wrong with the form of a tuple, or of a question, whatever the model."""
     if len(tuple_.object) > LONGEST_OBJECT or not _OBJECT.fullmatch(tuple_.object) or tuple_.object.endswith(":*"):
         return f"the object {_shown(tuple_.object)} is not written `type:id`"
     if not _RELATION.fullmatch(tuple_.relation):
         return f"the relation {_shown(tuple_.relation)} is not a name"
-    object_, mark, relation = tuple_.user.partition("#")
-    if len(tuple_.user) > LONGEST_USER or not _OBJECT.fullmatch(object_):
-        return f"the user {_shown(tuple_.user)} is not written `type:id`, `type:*` or `type:id#relation`"
+    object_, mark, relation = tuple_.subject.partition("#")
+    if len(tuple_.subject) > LONGEST_USER or not _OBJECT.fullmatch(object_):
+        return f"the user {_shown(tuple_.subject)} is not written `type:id`, `type:*` or `type:id#relation`"
     if mark and (not _RELATION.fullmatch(relation) or object_.endswith(":*")):
-        return f"the user {_shown(tuple_.user)} has no relation after `#`"
+        return f"the user {_shown(tuple_.subject)} has no relation after `#`"
     return None
 
 
@@ -59,7 +60,7 @@ def kind_of(user: str) -> str:
     return f"{type_}#{relation}" if mark else type_
 
 
-def judge(model: Model, tuple_: Written) -> str | None:
+def judge(model: Model, tuple_: RelationTuple) -> str | None:
     """Why a model does not take a tuple, or None where it does."""
     if fault := malformed(tuple_):
         return fault
@@ -69,21 +70,21 @@ def judge(model: Model, tuple_: Written) -> str | None:
     relation = model.relation(type_, tuple_.relation)
     if relation is None:
         return f"{_shown(tuple_.relation)} is not a relation of {_shown(type_)}"
-    if kind_of(tuple_.user) not in relation.takes:
+    if kind_of(tuple_.subject) not in relation.takes:
         takes = ", ".join(relation.takes) or "no tuples: it follows from other relations"
-        return f"{_shown(tuple_.relation)} of {_shown(type_)} does not take {_shown(tuple_.user)}; it takes {takes}"
+        return f"{_shown(tuple_.relation)} of {_shown(type_)} does not take {_shown(tuple_.subject)}; it takes {takes}"
     return None
 
 
-def question(model: Model, asked: Written) -> None:
+def question(model: Model, asked: RelationTuple) -> None:
     """Whether a model can answer. Raises `InvalidRequest` for what it does not define."""
     fault = malformed(asked)
     if fault is None and model.relation(asked.object.partition(":")[0], asked.relation) is None:
         fault = f"the model defines no {asked.relation!r} for {_shown(asked.object.partition(':')[0])}"
     if fault is None:
-        type_, mark, relation = kind_of(asked.user).removesuffix(":*").partition("#")
+        type_, mark, relation = kind_of(asked.subject).removesuffix(":*").partition("#")
         if type_ not in model.types or (mark and relation not in model.types[type_]):
-            fault = f"the model does not define what {_shown(asked.user)} is"
+            fault = f"the model does not define what {_shown(asked.subject)} is"
     if fault is not None:
         raise InvalidRequest(fault[:1].upper() + fault[1:] + ".")
 

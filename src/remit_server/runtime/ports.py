@@ -20,6 +20,8 @@ class Act(Struct, frozen=True, kw_only=True):
     connection: str | None = None
     details: tuple[dict[str, Any], ...] = ()
     actors: tuple[dict[str, Any], ...] = ()
+    needs: tuple[tuple[str, str], ...] = ()
+    """(relation, object) pairs that the user must have, such as ("viewer", "document:7")."""
     approved_by: tuple[str, ...] = ()
     """Ids of people who approved exactly this."""
 

@@ -1,0 +1,25 @@
+"""POST /access/v1/evaluation: one question, one decision (AuthZEN 1.0 section 6). No is an answer, not an error."""
+
+from __future__ import annotations
+
+from remit_server.access.askers import asker
+from remit_server.access.evaluate import decide, echoing, evaluation, refused
+from remit_server.access.stores import Stores
+from remit_server.errors import ProtocolError
+from remit_server.runtime.machines import Machines
+from remit_server.wire.form import parse_json
+from remit_server.wire.http import Answer, Request, json_answer
+
+
+class Evaluation:
+    def __init__(self, machines: Machines, stores: Stores) -> None:
+        self._machines, self._stores = machines, stores
+
+    async def __call__(self, request: Request) -> Answer:
+        try:
+            who = await asker(request, self._machines)
+            asked = evaluation(parse_json(await request.body()))
+            decision = await decide(self._machines, self._stores, who, asked)
+        except ProtocolError as error:
+            raise refused(request, error) from error
+        return echoing(request, json_answer(decision))
