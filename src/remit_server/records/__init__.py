@@ -6,7 +6,7 @@ Times are integer seconds since the epoch, UTC. Ids sort by time. Nothing here d
 from remit_server.records.agreement import Code, Grant, PushedRequest, Token
 from remit_server.records.approval import Approval, ApprovalState
 from remit_server.records.client import Client, ClientKind, ClientState, SecretHash
-from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Connection
+from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Connection, Narrowed
 from remit_server.records.event import Actor, Event
 from remit_server.records.key import SigningKey
 from remit_server.records.organisation import Api, DetailType, Organisation, Policy
@@ -14,6 +14,6 @@ from remit_server.records.person import Interaction, Session, User
 
 __all__ = [
     "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
-    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Organisation", "Policy",
+    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Narrowed", "Organisation", "Policy",
     "PushedRequest", "SecretHash", "Session", "SigningKey", "Token", "User",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -30,6 +30,17 @@ class Connection(Struct, frozen=True, kw_only=True):
     display_name: str | None = None
 
 
+class Narrowed(Struct, frozen=True, kw_only=True):
+    """An access token for less than the account allows, for a client that may not borrow all of it."""
+
+    asked: tuple[str, ...]
+    scopes: tuple[str, ...]
+    """What the provider says it carries; a provider may ignore the wish."""
+    access_token: str
+    issued_at: int
+    expires_at: int | None = None
+
+
 class ConnectedAccount(Struct, frozen=True, kw_only=True):
     """A person's account at a provider. The row is sealed; only what a statement filters on is a column."""
 
@@ -42,8 +53,11 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...] = ()
     access_token: str | None = None
     access_expires_at: int | None = None
+    """None: the provider did not say, and the token is used until it is refused."""
     refresh_token: str | None = None
+    narrowed: tuple[Narrowed, ...] = ()
     state: Literal["ok", "reconnect", "disconnected"] = "ok"
+    """`disconnected` is a disconnect under way: nobody borrows any more, the provider is being told, the row goes last."""
     cause: str | None = None
     """Why the state is not ok, in words for the person."""
     version: int = 0
@@ -52,21 +66,31 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     lease_holder: str = ""
     created_at: int = 0
     refreshed_at: int | None = None
+    """When the access token was issued."""
     used_at: int | None = None
     used_by: str | None = None
 
 
+ASKED, SENT, RETURNED, HELD, DONE = range(5)
+"""The stages of a connect flow: the link exists; the person is at the provider; the person came back, and its code is ours
+to redeem, once; the provider's answer waits for the client's `complete`; over."""
+
+
 class ConnectAttempt(Struct, frozen=True, kw_only=True):
-    """A connect flow under way, from `connect` to `complete` (My Account API). Sealed: it holds the upstream PKCE verifier."""
+    """A connect flow under way. Sealed: it holds the upstream PKCE verifier, and for a moment the upstream tokens."""
 
     ticket: str
     """SHA-256 of the ticket in the connect link."""
     user_id: str
-    client_id: str
+    """Nobody else may open the link."""
     connection: str
-    redirect_uri: str
+    client_id: str | None = None
+    """The agent or app that asked; None when the person came by themselves."""
+    redirect_uri: str | None = None
+    """Where the client waits (My Account API); None when the flow ends on a page of ours."""
     state: str | None = None
     challenge: str = ""
+    """PKCE S256 challenge of the client that will call `complete`."""
     auth_session: str = ""
     """SHA-256 of the auth_session that `complete` must present."""
     upstream_state: str | None = None
@@ -74,10 +98,10 @@ class ConnectAttempt(Struct, frozen=True, kw_only=True):
     upstream_verifier: str | None = None
     connect_code: str | None = None
     """SHA-256 of the code handed back to the client's redirect URI."""
-    account: dict[str, Any] | None = None
-    """What upstream answered, kept sealed until `complete` proves that the same client and person came back."""
+    account: ConnectedAccount | None = None
+    """What upstream answered, kept until `complete` proves that the same client and person came back."""
     scopes: tuple[str, ...] = ()
     authorization_params: dict[str, str] = field(default_factory=dict)
     created_at: int = 0
     expires_at: int = 0
-    step: int = 0
+    step: int = ASKED

@@ -62,6 +62,14 @@ async def caller(
     return Caller(token, live.client, user)
 
 
+async def person(request: Request, machines: Machines, *, scopes: Iterable[str]) -> tuple[Caller, User]:
+    """The caller of the API for a person's own account, and the person. Raises as `caller`."""
+    who = await caller(request, machines, audience=machines.settings.url("/me/"), scopes=scopes)
+    if who.user is None:
+        raise _refused(InvalidToken("The access token stands for no person."))
+    return who, who.user
+
+
 async def _hold_key(request: Request, machines: Machines, token: Token, value: str) -> None:
     try:
         shown = await dpop.proven_key(request, machines, access_token=value)

@@ -27,6 +27,11 @@ class ConnectedAccounts:
         where="connected_accounts.id = :id AND connected_accounts.version = :version AND "
         "connected_accounts.lease_until <= :now",
     )
+    _RELEASE = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="lease_until = 0, lease_holder = ''",
+        where="connected_accounts.id = :id AND connected_accounts.lease_holder = :lease_holder",
+    )
     _SAVE = Update(
         t.CONNECTED_ACCOUNTS,
         set="body = :body, state = :state, upstream_id = :upstream_id, version = version + 1, lease_until = 0, "
@@ -34,7 +39,9 @@ class ConnectedAccounts:
         where="connected_accounts.id = :id AND connected_accounts.version = :version",
     )
     _TOUCH = Update(
-        t.CONNECTED_ACCOUNTS, set="used_at = :used_at, used_by = :used_by", where="connected_accounts.id = :id"
+        t.CONNECTED_ACCOUNTS,
+        set="used_at = :used_at, used_by = :used_by",
+        where="connected_accounts.id = :id AND connected_accounts.state = 'ok'",
     )
     _REMOVE = Delete(
         t.CONNECTED_ACCOUNTS, where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id"
@@ -65,6 +72,10 @@ class ConnectedAccounts:
         }  # fmt: skip
         return Step(self._LEASE, params)
 
+    def release(self, account_id: str, holder: str) -> Step:
+        """End a lease without a change."""
+        return Step(self._RELEASE, {"id": account_id, "lease_holder": holder}, may_miss=True)
+
     def save(self, account: ConnectedAccount) -> Step:
         """Replace the sealed body and end the lease; loses when the version has moved on."""
         return Step(
@@ -72,14 +83,15 @@ class ConnectedAccounts:
         )
 
     def touch(self, account_id: str, now: int, client_id: str) -> Step:
-        return Step(self._TOUCH, {"id": account_id, "used_at": now, "used_by": client_id}, may_miss=True)
+        """Note a use; loses when the account was disconnected, or broke, in this moment."""
+        return Step(self._TOUCH, {"id": account_id, "used_at": now, "used_by": client_id})
 
     def remove(self, account_id: str, user_id: str) -> Step:
         return Step(self._REMOVE, {"id": account_id, "user_id": user_id})
 
 
 class ConnectAttempts:
-    """`step` counts a flow's stages: 0 asked, 1 sent upstream, 2 came back, 3 complete. Each stage happens once."""
+    """Flows under way; `step` is the stage (records/connection.py)."""
 
     _GET = Select(t.CONNECT_ATTEMPTS, where="connect_attempts.ticket = :ticket")
     _BY_STATE = Select(t.CONNECT_ATTEMPTS, where="connect_attempts.upstream_state = :upstream_state")
@@ -108,10 +120,8 @@ class ConnectAttempts:
     def add(self, attempt: ConnectAttempt) -> Step:
         return Step(self._ADD, self._rows.params(attempt))
 
-    def advance(self, attempt: ConnectAttempt, now: int) -> Step:
-        """Move to `attempt.step` from the stage before it; loses when that stage is over or the time is up."""
-        params = self._rows.params(attempt)
-        names = set(self._ADVANCE.names)
-        return Step(
-            self._ADVANCE, {**{k: v for k, v in params.items() if k in names}, "was": attempt.step - 1, "now": now}
-        )
+    def advance(self, attempt: ConnectAttempt, now: int, *, was: int | None = None) -> Step:
+        """Move to `attempt.step`, from the stage before it or from `was`; loses when that stage is over or the time is up."""
+        params = {name: value for name, value in self._rows.params(attempt).items() if name in self._ADVANCE.names}
+        before = attempt.step - 1 if was is None else was
+        return Step(self._ADVANCE, {**params, "was": before, "now": now})

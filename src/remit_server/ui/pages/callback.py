@@ -1,14 +1,25 @@
-"""GET /login/callback/{connection}: back from another provider. Each provider has a redirect URI of its own, so that an
-answer of one cannot be taken for another's (RFC 9700 section 4.4.2.2)."""
+"""Back from another provider: GET /login/callback/{connection} from a sign-in, GET /connect/callback/{connection} from
+connecting an account. Each provider has a redirect URI of its own, so that an answer of one cannot be taken for another's
+(RFC 9700 section 4.4.2.2)."""
 
 from __future__ import annotations
 
 from remit_server.errors import InvalidRequest
 from remit_server.identity import errands, upstream
-from remit_server.identity.advance import Advance
+from remit_server.identity.advance import Advance, see_other
 from remit_server.identity.sign_in import start_session
+from remit_server.records import ConnectAttempt, Connection, User
+from remit_server.rules.connecting import return_url
 from remit_server.runtime.machines import Machines
+from remit_server.ui.html import Pages
+from remit_server.ui.pages.accounts import provider_name
+from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.pages.login import go_on, going
+from remit_server.ui.render import Page
+from remit_server.ui.telling import viewer_of
+from remit_server.ui.views.accounts import ConnectDoneView
+from remit_server.vault import connect
+from remit_server.vault.connect import NotConnectedHere
 from remit_server.wire.form import parse_query
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import visitor
@@ -31,3 +42,42 @@ class Callback:
             machines, person.user, who, request, amr=person.amr, auth_time=person.auth_time, errand=towards.record
         )
         return await go_on(self._advance, towards, fresh)
+
+
+class ConnectCallback:
+    """The person who left must be the one who comes back; the code goes to the provider that they left for."""
+
+    def __init__(self, machines: Machines, pages: Pages) -> None:
+        self._machines, self._pages = machines, pages
+
+    async def __call__(self, request: Request) -> Answer:
+        machines, form = self._machines, parse_query(request)
+        person = signed_in(who := await visitor(request, machines))
+        if person is None:
+            return await sign_in_first(machines, who, here(request))
+        user, _ = person
+        attempt, connection = await connect.returned(
+            machines, user, request.params["connection"], state=form.need("state"), iss=form.get("iss")
+        )
+        try:
+            account, connect_code = await connect.redeem(machines, attempt, connection, form.get("code"))
+        except NotConnectedHere as error:
+            return await self._failed(user, attempt, connection, error)
+        if attempt.redirect_uri:
+            return see_other(return_url(attempt.redirect_uri, connect_code=connect_code, state=attempt.state))
+        return await self._done(user, connection, label=account.label)
+
+    async def _failed(
+        self, user: User, attempt: ConnectAttempt, connection: Connection, error: NotConnectedHere
+    ) -> Answer:
+        if attempt.redirect_uri is None:
+            return await self._done(user, connection, problem=error.text)
+        said = {"error": error.code, "error_description": error.text, "state": attempt.state}
+        return see_other(return_url(attempt.redirect_uri, **said))
+
+    async def _done(
+        self, user: User, connection: Connection, *, label: str | None = None, problem: str | None = None
+    ) -> Answer:
+        viewer = await viewer_of(self._machines, user)
+        view = ConnectDoneView(viewer=viewer, provider=provider_name(connection), label=label, problem=problem)
+        return self._pages(Page(view))

@@ -50,7 +50,7 @@ class AccountsView(View, frozen=True, kw_only=True):
 
 class ConnectStartView(View, frozen=True, kw_only=True):
     """Before leaving for the provider. Posts `csrf`, `ticket`, `answer` (`continue` or `cancel`) to
-    `/accounts/connect/start`; the page's `form_targets` hold the provider's origin."""
+    `/accounts/connect/start`; the page's `form_targets` hold the origin of the app that a `cancel` returns to."""
 
     template: ClassVar[str] = "connect-start.html"
     csrf: str
@@ -61,6 +61,14 @@ class ConnectStartView(View, frozen=True, kw_only=True):
     agent_name: str | None = None
     """The agent that asked; `None` when the person came by themselves."""
     scopes: tuple[str, ...]
+
+
+class ConnectLeaveView(View, frozen=True, kw_only=True):
+    """Sends the browser on to the provider."""
+
+    template: ClassVar[str] = "connect-leave.html"
+    provider: str
+    href: str
 
 
 class ConnectDoneView(View, frozen=True, kw_only=True):

@@ -1,0 +1,197 @@
+"""What to do with a connected account now, and what a provider's answer means for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from remit_server.records import ConnectedAccount, Connection, Narrowed
+
+MARGIN = 60
+"""Seconds before its end in which a token is renewed: a task that starts with it should be able to finish."""
+MOST_NARROWED = 8
+LONGEST_TOKEN = 16_384  # characters; upstream tokens are opaque to us (RFC 6749 section 1.4), but not boundless
+_SPLIT = re.compile(r"[\s,]+")
+
+
+class Use(Struct, frozen=True, kw_only=True):
+    """There is a token to hand out."""
+
+    access_token: str
+    scopes: tuple[str, ...]
+    expires_at: int | None
+
+
+class Refresh(Struct, frozen=True, kw_only=True):
+    """Ask the provider for a new one first. `scopes`: less than the account allows; empty: all of it."""
+
+    refresh_token: str
+    scopes: tuple[str, ...] = ()
+
+
+class Reconnect(Struct, frozen=True, kw_only=True):
+    """Only the person can mend it. `cause` is in words for them."""
+
+    cause: str
+
+
+class TooWide(Struct, frozen=True, kw_only=True):
+    """The provider gives only tokens that allow more than this client may borrow."""
+
+
+Plan = Use | Refresh | Reconnect | TooWide
+
+
+def plan(
+    account: ConnectedAccount, wanted: tuple[str, ...], *, may: frozenset[str], now: int, last_minute: bool = False
+) -> Plan:
+    """What to do for a client that wants these scopes and may borrow `may`.
+
+    The token carries exactly what is wanted, if the provider can narrow; never more than the client may borrow.
+    `last_minute`: the provider cannot be reached, so a token is good to its end.
+    """
+    if account.state != "ok":
+        return Reconnect(cause=account.cause or "The account was disconnected.")
+    whole = _whole(account)
+    held = whole if set(wanted) == set(account.scopes) else _narrowed(account, wanted)
+    if held and _fresh(held, now, 0 if last_minute else MARGIN):
+        return _use(held, may)
+    if account.refresh_token and not last_minute:
+        return Refresh(refresh_token=account.refresh_token, scopes=() if held is whole and whole else wanted)
+    if whole and _fresh(whole, now, 0):
+        return _use(whole, may)
+    if account.refresh_token:
+        return Refresh(refresh_token=account.refresh_token)
+    return Reconnect(cause="The access has run out, and the provider gave nothing to renew it with.")
+
+
+def _whole(account: ConnectedAccount) -> Narrowed | None:
+    if account.access_token is None:
+        return None
+    return Narrowed(
+        asked=account.scopes, scopes=account.scopes, access_token=account.access_token,
+        issued_at=account.refreshed_at or account.created_at, expires_at=account.access_expires_at,
+    )  # fmt: skip
+
+
+def _narrowed(account: ConnectedAccount, wanted: tuple[str, ...]) -> Narrowed | None:
+    return next((held for held in account.narrowed if set(held.asked) == set(wanted)), None)
+
+
+def _fresh(held: Narrowed, now: int, margin: int) -> bool:
+    """Short-lived tokens are renewed in the last quarter of their life, not in their last minute."""
+    if held.expires_at is None:
+        return True
+    return held.expires_at - min(margin, (held.expires_at - held.issued_at) // 4) > now
+
+
+def _use(held: Narrowed, may: frozenset[str]) -> Use | TooWide:
+    if not may.issuperset(held.scopes):
+        return TooWide()
+    return Use(access_token=held.access_token, scopes=held.scopes, expires_at=held.expires_at)
+
+
+class Issued(Struct, frozen=True, kw_only=True):
+    """A provider's token response (RFC 6749 section 5.1)."""
+
+    access_token: str
+    refresh_token: str | None
+    scopes: tuple[str, ...]
+    issued_at: int
+    expires_at: int | None
+
+
+class Withdrawn(Struct, frozen=True, kw_only=True):
+    """The provider does not honour the grant any more."""
+
+    error: str
+
+
+class NotNarrowed(Struct, frozen=True, kw_only=True):
+    """The provider refuses to give a part of what it granted."""
+
+
+class Later(Struct, frozen=True, kw_only=True):
+    """No answer to act on: busy, broken, or our own registration there is wrong. `why` is for the log and the trail."""
+
+    why: str
+    retry_after: int = 1
+
+
+Outcome = Issued | Withdrawn | NotNarrowed | Later
+
+
+def read_reply(
+    connection: Connection,
+    status: int,
+    members: Mapping[str, Any],
+    *,
+    asked: tuple[str, ...],
+    now: int,
+    retry_after: str | None = None,
+) -> Outcome:
+    """What a token endpoint's answer means. Some providers put their errors into a 200, hence members before status."""
+    error = members.get("error")
+    if status == 429 or status >= 500:
+        return Later(why=f"the provider answered {status}", retry_after=_seconds(retry_after))
+    if error == "invalid_grant":
+        return Withdrawn(error="invalid_grant")
+    if error == "invalid_scope":
+        return NotNarrowed()
+    token, refresh = _token(members.get("access_token")), _token(members.get("refresh_token"))
+    if error is not None or status != 200 or token is None:
+        return Later(why=f"the provider answered {status} {str(error or 'without a token')[:60]}")
+    said = members.get("scope")
+    lifetime = _number(members.get("expires_in"))
+    return Issued(
+        access_token=token,
+        refresh_token=refresh,
+        # Without the member the scopes are those that were asked for (RFC 6749 section 5.1).
+        scopes=scopes_of(connection, said) if isinstance(said, str) else asked,
+        issued_at=now,
+        expires_at=None if lifetime is None else now + lifetime,
+    )  # fmt: skip
+
+
+def scopes_of(connection: Connection, said: str) -> tuple[str, ...]:
+    """A provider's list of scopes, whatever it puts between them."""
+    pieces = said.split(connection.scope_separator) if connection.scope_separator.strip(" ,") else [said]
+    return tuple(dict.fromkeys(scope for piece in pieces for scope in _SPLIT.split(piece) if scope))
+
+
+def renewed(account: ConnectedAccount, issued: Issued, asked: tuple[str, ...]) -> ConnectedAccount:
+    """The account with what a refresh brought; `asked` as in `Refresh.scopes`. A provider that sends no new refresh token
+    means the old one to stay (RFC 6749 section 6)."""
+    refresh = issued.refresh_token or account.refresh_token
+    if not asked:
+        return msgspec.structs.replace(
+            account, access_token=issued.access_token, access_expires_at=issued.expires_at, refresh_token=refresh,
+            scopes=issued.scopes or account.scopes, refreshed_at=issued.issued_at,
+        )  # fmt: skip
+    part = Narrowed(
+        asked=asked, scopes=issued.scopes, access_token=issued.access_token, issued_at=issued.issued_at,
+        expires_at=issued.expires_at,
+    )  # fmt: skip
+    others = [held for held in account.narrowed if set(held.asked) != set(asked) and _fresh(held, issued.issued_at, 0)]
+    return msgspec.structs.replace(account, refresh_token=refresh, narrowed=(part, *others[: MOST_NARROWED - 1]))
+
+
+def _token(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_TOKEN and value.isprintable() else None
+
+
+def _number(value: Any) -> int | None:
+    """Seconds, also of providers that write them as text; None for what is not there or makes no sense."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
+        value = int(value)
+    return (
+        int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**10 else None
+    )
+
+
+def _seconds(retry_after: str | None) -> int:
+    return max(1, min(_number(retry_after) or 1, 300))
