@@ -105,12 +105,13 @@ async def live(place: Path, trust: Trust, *more: Any, tls: bool = True, **settin
     at, port = bound()
     issuer = f"https://localhost:{port}/" if tls else f"http://127.0.0.1:{port}"
     settings = {"poll_interval": 1, **settings}
-    async with built(sqlite(place), *more, clock=SystemClock(), issuer=issuer, **settings) as house:
-        calls: list[str] = []
+    with at:
+        async with built(sqlite(place), *more, clock=SystemClock(), issuer=issuer, **settings) as house:
+            calls: list[str] = []
 
-        async def counted(scope: Any, receive: Any, send: Any) -> None:
-            calls.append(f"{scope['method']} {scope['path']}")
-            await house.app(scope, receive, send)
+            async def counted(scope: Any, receive: Any, send: Any) -> None:
+                calls.append(f"{scope['method']} {scope['path']}")
+                await house.app(scope, receive, send)
 
-        async with listening(counted, at, trust.server if tls else None):
-            yield Live(house, trust, calls)
+            async with listening(counted, at, trust.server if tls else None):
+                yield Live(house, trust, calls)

@@ -36,7 +36,8 @@ async def test_private_key_jwt(trust: Trust, tmp_path: Path) -> None:
         id="robot", name="Robot", kind="service", auth_methods=("private_key_jwt",), grants=("client_credentials",),
         apis={BROKER: ("portfolio:read",)}, jwks={"keys": [key.as_dict(private=False)]}, created_at=START,
     )  # fmt: skip
-    async with live(tmp_path, trust, robot) as server:
+    # authlib signs for an hour, and five minutes is the most that we take unless told otherwise.
+    async with live(tmp_path, trust, robot, assertion_lifetime=3600) as server:
         given = {"client": "robot", "auth": "private_key_jwt", "key": key.as_pem(private=True).decode()}
         got = await play_python(server, "authlib_service", resource=BROKER, **given)
     assert got["before"]["client_id"] == "robot"
