@@ -375,3 +375,13 @@ async def test_an_agent_on_loopback_may_use_any_port(house: House) -> None:
     assert (code.browser.left_for or "").startswith("http://127.0.0.1:49152/callback?")
     assert (await house.redeem(code)).status_code == 200
     assert code.redirect_uri != AGENT
+
+
+async def test_an_address_that_no_policy_can_name_is_reached_by_a_page(house: House) -> None:
+    client = await house.store.clients.get("agent")
+    assert client is not None
+    await house.store.commit(house.store.clients.put(replace(client, redirect_uris=("http://[::1]/callback",))))
+    browser = await house.sign_in("ada")
+    page = await house.authorize(browser, "agent", redirect_uri="http://[::1]:4000/callback", audience=BROKER)
+    await browser.submit(press=("answer", "allow")) if "/consent" in page.text else None
+    assert 'http-equiv="refresh" content="0; url=http://[::1]:4000/callback?code=' in browser.page.text

@@ -8,7 +8,7 @@ from remit_server.identity.advance import see_other
 from remit_server.rules.authorization import Back
 from remit_server.ui.html import Pages, form_targets
 from remit_server.ui.render import Page
-from remit_server.ui.views.consent import FormPostView
+from remit_server.ui.views.consent import FormPostView, ReturnView
 from remit_server.wire.http import Answer
 
 
@@ -26,7 +26,10 @@ class Returning:
         if back.mode == "form_post":
             view = FormPostView(action=back.redirect_uri, fields=tuple(sent.items()))
             return self._pages(Page(view, form_targets=form_targets(back.redirect_uri)))
-        return see_other(with_parameters(back, sent))
+        location = with_parameters(back, sent)
+        if not form_targets(back.redirect_uri):  # no policy can name it, so no form may lead there: a page does
+            return self._pages(Page(ReturnView(href=location, client_name="the app")))
+        return see_other(location)
 
 
 def with_parameters(back: Back, sent: dict[str, str]) -> str:
