@@ -37,21 +37,28 @@ from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
 from remit_server.management.endpoints.healthz import Healthz
 from remit_server.management.endpoints.readyz import Readyz
+from remit_server.oversight.timeline import ChainWatch
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import AccountsPage
+from remit_server.ui.pages.activity import Activity
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
 from remit_server.ui.pages.callback import Callback, ConnectCallback
 from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
+from remit_server.ui.pages.console import Console
 from remit_server.ui.pages.device import DeviceAnswer, DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
+from remit_server.ui.pages.export import Export
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
 from remit_server.ui.pages.reconnect import Reconnect
+from remit_server.ui.pages.resume import Resume
+from remit_server.ui.pages.setup import Setup
 from remit_server.ui.pages.start import ConnectStart
 from remit_server.ui.pages.static import Static
+from remit_server.ui.pages.suspend import Suspend
 from remit_server.ui.returning import Returning
 from remit_server.vault.endpoints.accounts import Account, Accounts
 from remit_server.vault.endpoints.complete import Complete
@@ -155,5 +162,11 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/connect/callback/{connection}", ConnectCallback(m, pages), "page"),
         Route("GET POST", "/device", DevicePage(m, pages), "page"),
         Route("POST", "/device/answer", DeviceAnswer(m, pages), "page"),
+        Route("GET", "/activity", Activity(m, pages, ChainWatch(m.store, m.clock)), "page"),
+        Route("GET", "/activity/export", Export(m), "page"),
+        Route("GET", "/console", Console(m, pages), "page"),
+        Route("POST", "/console/agents/{id}/suspend", Suspend(m), "page"),
+        Route("POST", "/console/agents/{id}/resume", Resume(m), "page"),
+        Route("GET POST", "/setup", Setup(m, pages), "page"),
         Route("GET", "/static/{name}", Static(pages.assets)),
     )

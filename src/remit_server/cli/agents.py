@@ -54,5 +54,5 @@ def resume(place: Place, client_id: str, reason: str | None) -> None:
 
 async def _move(place: Place, client_id: str, reason: str | None, *, suspending: bool) -> None:
     async with place.store() as store:
-        about = {"by": f"command line, {getpass.getuser()}"} | ({"reason": reason} if reason else {})
-        await (suspend_agent if suspending else resume_agent)(store, SystemClock(), client_id, about=about)
+        by = {"by": f"command line, {getpass.getuser()}"} | ({"reason": reason} if reason else {})
+        await (suspend_agent if suspending else resume_agent)(store, SystemClock(), client_id, **by)

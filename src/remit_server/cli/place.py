@@ -64,7 +64,7 @@ class Place(Struct, frozen=True):
 
     async def open(self, *, create: bool = False) -> Store:
         scheme, _, path = self.database.partition(":")
-        if scheme == "sqlite" and not create and not Path(path).exists():
+        if scheme == "sqlite" and not create and not _exists(path):
             raise ConfigurationError(f"there is no database at {path}; `remit serve` makes one")
         if create and self.data is not None:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -81,19 +81,25 @@ def place_of(data: Path | None, database: str | None) -> Place:
     return Place(data, database)
 
 
-def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[P, R]:
+def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
     """Adds `--data` and `--database`; the command gets a `Place` first."""
 
     @click.option(
         "--data", type=click.Path(file_okay=False, path_type=Path), envvar="REMIT_DATA",
         help="Directory of the database file and the master key.  [default: remit-data]",
     )  # fmt: skip
-    @click.option("--database", envvar="REMIT_DATABASE", help="postgresql://… or sqlite:PATH instead of a file in --data.")
+    @click.option(
+        "--database", envvar="REMIT_DATABASE", help="postgresql://… or sqlite:PATH instead of a file in --data."
+    )
     @wraps(command)
     def placed(*args: Any, data: Path | None, database: str | None, **kwargs: Any) -> R:
         return command(place_of(data, database), *args, **kwargs)
 
     return placed
+
+
+def _exists(path: str) -> bool:
+    return Path(path).exists()
 
 
 def _decoded(text: str, where: str) -> Master:

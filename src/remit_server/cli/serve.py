@@ -35,19 +35,25 @@ GRACE_SECONDS = 15
 
 
 @click.command()
-@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), envvar="REMIT_CONFIG", help="Apply this first.")
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), envvar="REMIT_CONFIG", help="Apply this first."
+)
 @click.option("--issuer", envvar="REMIT_ISSUER", help="The URL that tokens name.  [default: http://127.0.0.1:PORT/]")
 @click.option("--host", default="127.0.0.1", envvar="REMIT_HOST", show_default=True)
 @click.option("--port", default=8400, envvar="REMIT_PORT", show_default=True, help="0 takes a free one.")
-@click.option("--tls-cert", type=click.Path(dir_okay=False), envvar="REMIT_TLS_CERT", help="PEM file, the chain included.")
+@click.option(
+    "--tls-cert", type=click.Path(dir_okay=False), envvar="REMIT_TLS_CERT", help="PEM file, the chain included."
+)
 @click.option("--tls-key", type=click.Path(dir_okay=False), envvar="REMIT_TLS_KEY", help="PEM file.")
 @click.option(
     "--forwarded-allow-ips", envvar="REMIT_FORWARDED_ALLOW_IPS",
     help="Proxies whose X-Forwarded-For and -Proto are believed, comma-separated.  [default: none]",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(1, 64), default=1, envvar="REMIT_WORKERS", help="Processes; PostgreSQL only.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, envvar="REMIT_WORKERS", help="Processes; PostgreSQL only."
+)
 @with_place
-def command(
+def command(  # noqa: PLR0917 - click passes them by name
     place: Place,
     config: Path | None,
     issuer: str | None,

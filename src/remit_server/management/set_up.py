@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from remit_server.errors import Conflict, NotFound
 from remit_server.records import Interaction, User
 from remit_server.runtime.clock import Clock

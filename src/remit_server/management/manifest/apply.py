@@ -20,6 +20,7 @@ from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
 from remit_server.storage.contract import Step
+from remit_server.storage.groups.rows import Directory
 from remit_server.storage.store import Store
 
 LEASE_SECONDS = 60
@@ -80,29 +81,33 @@ class Applier:
         for tuples in found.tuples:
             await self._write(tuples)
 
-    async def _steps(self, change: Change) -> Sequence[Step]:
+    async def _steps(self, change: Change) -> Sequence[Step]:  # noqa: PLR0911 - a line a kind
         store, now = self.store, self.clock.now()
-        if change.kind == "user":
-            return await self._remove_user(change.old.id) if change.act == "remove" else self._put_user(change, now)
-        if change.kind == "client":
-            if change.act == "remove":
-                return (store.clients.remove(change.old.id),)
-            client = replace(change.new, updated_at=now)
-            return (store.clients.change(client) if change.old else store.clients.add(client),)
-        if change.kind == "relation store":
-            if change.act == "remove":
+        match change.kind, change.act:
+            case "organisation", _:
+                return ()  # it is written at the end in any case
+            case "user", "remove":
+                return await self._remove_user(change.old.id)
+            case "user", _:
+                return self._put_user(change, now)
+            case "client", "create":
+                return (store.clients.add(replace(change.new, updated_at=now)),)
+            case "client", "change":
+                return (store.clients.change(replace(change.new, updated_at=now)),)
+            case "relation store", "remove":
                 return store.relations.remove_store(change.old.id)
-            return (store.relations.put_store(change.new),)
-        directories: dict[str, tuple[Any, str]] = {
-            "api": (store.apis, "identifier"),
-            "connection": (store.connections, "name"),
-            "detail type": (store.detail_types, "type"),
-            "policy": (store.policies, "name"),
-        }
-        if change.kind not in directories:
-            return ()  # the organisation is written at the end in any case
-        directory, key = directories[change.kind]
-        return (directory.remove(getattr(change.old, key)) if change.act == "remove" else directory.put(change.new),)
+            case "relation store", _:
+                return (store.relations.put_store(change.new),)
+        directory = self._directories[change.kind]
+        return (directory.remove(change.key) if change.act == "remove" else directory.put(change.new),)
+
+    @property
+    def _directories(self) -> dict[str, Directory[Any]]:
+        store = self.store
+        return {
+            "api": store.apis, "client": store.clients, "connection": store.connections,
+            "detail type": store.detail_types, "policy": store.policies,
+        }  # fmt: skip
 
     def _put_user(self, change: Change, now: int) -> Sequence[Step]:
         user = replace(change.new, updated_at=now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import cedarpy
@@ -36,7 +37,7 @@ def _settings(m: d.Manifest) -> Iterator[Problem]:
         yield ("settings",), error.text
 
 
-def settings_of(manifest: d.Manifest) -> dict[str, object]:
+def settings_of(manifest: d.Manifest) -> dict[str, Any]:
     """The settings that are given, ready for `Settings`."""
     form = manifest.settings
     given = {name: getattr(form, name) for name in (form.__struct_fields__ if form is not None else ())}

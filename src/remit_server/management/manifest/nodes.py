@@ -73,7 +73,7 @@ class Document:
 
     # by type
 
-    def read(self, node: yaml.Node, wanted: Any, path: Path_ = ()) -> Any:
+    def read(self, node: yaml.Node, wanted: Any, path: Path_ = ()) -> Any:  # noqa: PLR0911 - a line a type
         """The node as a value of the wanted type. Raises `Bad` after noting why not."""
         self._places[path] = node.start_mark
         if wanted is Secret:
@@ -151,7 +151,7 @@ class Document:
     def _tuple(self, node: yaml.Node, item: Any, path: Path_) -> tuple[Any, ...]:
         if not isinstance(node, yaml.SequenceNode):
             raise self.wrong(node, f"a list is wanted here, not {shown(node)}")
-        return tuple(self._each({i: child for i, child in enumerate(node.value)}, item, path).values())
+        return tuple(self._each(dict(enumerate(node.value)), item, path).values())
 
     def _dict(self, node: yaml.Node, value: Any, path: Path_) -> dict[str, Any]:
         return self._each(self.members(node, path), value, path)

@@ -70,7 +70,7 @@ async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, p
     by_email = {(user.email or "").lower(): user for user in there["user"].values()}
     users = {}
     for user in manifest.users:
-        record = await _user(user, by_email.get(user.email.lower()) or there["user"].get(user.id), passwords, now)
+        record = await _user(user, by_email.get(user.email.lower()) or there["user"].get(user.id or ""), passwords, now)
         users[record.id] = record
     stores = manifest.relations.stores
     return State(

@@ -20,6 +20,7 @@ class ConnectedAccounts:
     _FOR = Select(
         t.CONNECTED_ACCOUNTS, where="user_id = :user_id AND connection = :connection", tail="ORDER BY id"
     )  # fmt: skip
+    _COUNTS = Select(t.CONNECTED_ACCOUNTS, columns="connection, COUNT(*) AS accounts", tail="GROUP BY connection")
     _ADD = Insert(t.CONNECTED_ACCOUNTS)
     _LEASE = Update(
         t.CONNECTED_ACCOUNTS,
@@ -61,6 +62,10 @@ class ConnectedAccounts:
     async def connected(self, user_id: str, connection: str) -> Sequence[ConnectedAccount]:
         rows = await self._engine.many(self._FOR, {"user_id": user_id, "connection": connection})
         return [self._rows.record(row) for row in rows]
+
+    async def counts(self) -> dict[str, int]:
+        """How many accounts each connection has; those without any are not named."""
+        return {row["connection"]: row["accounts"] for row in await self._engine.many(self._COUNTS, {})}
 
     def add(self, account: ConnectedAccount) -> Step:
         return Step(self._ADD, self._rows.params(account))

@@ -1,0 +1,106 @@
+"""The trail as people read it: one sentence an event, and the mark that says whether the chain holds."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from remit_server.errors import IntegrityError
+from remit_server.records import Event
+from remit_server.records.event import KINDS
+from remit_server.runtime.clock import Clock
+from remit_server.storage.store import Store
+
+CHECKED_FOR: Final = 60
+"""Seconds that the state of the chain is shown before it is worked out anew."""
+
+REFUSED: Final = frozenset(
+    {
+        "user.sign_in_failed", "consent.refused", "code.reused", "token.reused", "token.refused", "approval.denied",
+        "approval.expired", "vault.refresh_failed", "access.denied", "policy.denied", "client.suspended",
+    }
+)  # fmt: skip
+_SAYS: Final[dict[str, str]] = {
+    "client.created": "{subject} was registered",
+    "client.changed": "{subject} was changed",
+    "client.suspended": "{subject} was suspended: every token of it is refused from then on",
+    "client.resumed": "{subject} may work again",
+    "client.removed": "{subject} was removed",
+    "user.signed_in": "{user} signed in",
+    "user.sign_in_failed": "Somebody failed to sign in as {user}",
+    "user.signed_out": "{user} signed out",
+    "consent.given": "{user} allowed {client} to act for them",
+    "consent.refused": "{user} refused {client}",
+    "token.issued": "{client} received access{scope}",
+    "token.refreshed": "{client} renewed its access{scope}",
+    "token.reused": "{client} presented a spent refresh token: its access was revoked",
+    "code.reused": "{client} presented a spent code: its access was revoked",
+    "token.revoked": "A token of {client} was revoked",
+    "approval.asked": "{client} asked {user}",
+    "approval.approved": "{user} approved what {client} had asked",
+    "approval.denied": "{user} denied what {client} had asked",
+    "approval.expired": "What {client} had asked was not answered in time",
+    "approval.taken": "{client} took the approved authority, once",
+    "approval.used": "{client} carried out what was approved",
+    "vault.connect_started": "{user} was sent to {connection} to connect an account",
+    "vault.connected": "{user} connected an account at {connection}",
+    "vault.disconnected": "{user} disconnected {connection}",
+    "vault.exchanged": "{client} borrowed access to {connection}",
+    "vault.refreshed": "Access to {connection} was renewed there",
+    "vault.refresh_failed": "{connection} no longer honours the connection",
+    "vault.proxied": "{client} called {connection} through the vault",
+}
+
+Name = Callable[[str | None], str]
+
+
+def sentence(event: Event, *, user: Name, client: Name) -> str:
+    """What happened, in one sentence of ours; `user` and `client` turn ids into names."""
+    says = _SAYS.get(event.kind)
+    if says is None:
+        return KINDS[event.kind]
+    scope = event.about.get("scope")
+    words: dict[str, Any] = {
+        "user": user(event.actor.user),
+        "client": client(event.actor.client),
+        "subject": event.about.get("name") or client(event.subject),
+        "connection": event.about.get("connection") or "a provider",
+        "scope": f": {scope}" if scope else "",
+    }
+    return says.format(**words)
+
+
+class ChainState(Struct, frozen=True, kw_only=True):
+    events: int
+    checked_at: int
+    broken_at: int | None = None
+    """Number of the first event that does not verify."""
+
+
+class ChainWatch:
+    """Whether the chain holds, worked out by one reader at a time for all who ask."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._state: ChainState | None = None
+        self._lock = asyncio.Lock()
+
+    async def state(self) -> ChainState:
+        async with self._lock:
+            now = self._clock.now()
+            if self._state is None or self._state.checked_at + CHECKED_FOR <= now:
+                self._state = await self._verified(now)
+            return self._state
+
+    async def _verified(self, now: int) -> ChainState:
+        try:
+            verified = await self._store.trail.verify()
+        except IntegrityError as error:
+            number = re.search(r"\d+", str(error))
+            broken_at = int(number[0]) if number else 1
+            return ChainState(events=broken_at - 1, checked_at=now, broken_at=broken_at)
+        return ChainState(events=verified.count, checked_at=now)
