@@ -78,6 +78,7 @@ class _Reader:
         self._places: dict[Place, str] = {}
         self._type = self._relation = ""
         self._direct: list[dict[str, Any]] | None = None
+        self._operated: Token | None = None
 
     def model(self) -> Parsed:
         self._begin("model", "a model begins with `model`, then `schema 1.1`")
@@ -139,14 +140,14 @@ class _Reader:
         return operand
 
     def _mixed(self) -> NoReturn:
-        self._wrong("`or`, `and` and `but not` need parentheses when they meet", self._tokens[self._at - 1])
+        self._wrong("`or`, `and` and `but not` need parentheses when they meet", self._operated)
 
     def _operator(self, depth: int) -> str | None:
         """The next operator, taken; None where the expression ends."""
         token = self._here
         if token.text not in _OPERATORS or (token.first and not depth):
             return None
-        self._next()
+        self._operated = self._next()
         if token.text == "but":
             self._expect("not")
         return token.text

@@ -129,13 +129,13 @@ def _notes(number: str, policy: Mapping[str, Any]) -> Notes:
 def judge(book: Book, question: Question) -> Verdict:
     """What the policies say. An approval lifts a refusal only if with it they would say yes."""
     answer = _ask(book, question, question.context)
-    ids = tuple(book.notes[number].id for number in answer.policies)
+    said = sorted((book.notes[number] for number in answer.policies), key=lambda note: note.id)
+    ids = tuple(note.id for note in said)
     if answer.failed:
         return Refused(ids, "The organisation's policies could not be evaluated for this.", answer.failed)
     if answer.allowed:
         return Allowed(ids)
-    said = [book.notes[number] for number in answer.policies]
-    if said and all(note.lifted for note in said) and "approval" not in question.context:
+    if said and all(note.lifted for note in said):
         approvers = tuple(dict.fromkeys(approver for note in said for approver in note.approvers))
         supposed = _ask(book, question, {**question.context, "approval": approval(question.context, approvers)})
         if supposed.allowed and not supposed.failed:
@@ -182,4 +182,4 @@ def _ask(book: Book, question: Question, context: Mapping[str, Any]) -> _Answer:
     answer = cedarpy.is_authorized(request, book.policies, entities)
     decided = answer.decision in {cedarpy.Decision.Allow, cedarpy.Decision.Deny}
     failed = tuple(answer.diagnostics.errors) or (() if decided else ("no decision",))
-    return _Answer(answer.allowed, tuple(sorted(answer.diagnostics.reasons)), failed)
+    return _Answer(answer.allowed, tuple(answer.diagnostics.reasons), failed)
