@@ -29,6 +29,15 @@ class Person:
                 await self._browser.submit(press=("answer", "allow"))
         raise AssertionError(f"no way through: {self._browser.page.text}")
 
+    async def leave(self, url: str) -> str | None:
+        """Open a sign-out link; the URL that the browser is sent to afterwards."""
+        await self._browser.get(url)
+        return self._browser.left_for
+
+    async def calls(self, what: str) -> int:
+        """How often the server has been asked this so far."""
+        return self._live.calls.count(what)
+
     async def device(self, url: str, answer: str = "allow") -> str:
         """Open the page of a device code, type the code, and answer; the page's last words."""
         await self._browser.get(url)

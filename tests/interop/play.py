@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,22 @@ from tests.needs import need
 HERE = Path(__file__).parent
 LONGEST = 40.0
 
-Asks = Callable[[dict[str, Any]], Awaitable[Any]]
+Answers = Mapping[str, Callable[[], Awaitable[Any]]]
+"""Who answers what is not for the person, by the name of the ask."""
 
 
-async def play_node(live: Live, script: str, user: str = "ada", **given: Any) -> Any:
+async def play_node(live: Live, script: str, **given: Any) -> Any:
     """The result of `node/<script>.mjs`; it finds `issuer` among what it is given."""
     need("node-clients")
-    return await _play(live, [need("node"), str(HERE / "node" / f"{script}.mjs")], user, given)
+    return await _play(live, [need("node"), str(HERE / "node" / f"{script}.mjs")], given, {})
 
 
-async def play_python(live: Live, script: str, user: str = "ada", **given: Any) -> Any:
+async def play_python(live: Live, script: str, answers: Answers | None = None, **given: Any) -> Any:
     """The result of `python/<script>.py`, run by the interpreter that has their packages."""
-    return await _play(live, [need("python-clients"), str(HERE / "python" / f"{script}.py")], user, given)
+    return await _play(live, [need("python-clients"), str(HERE / "python" / f"{script}.py")], given, answers or {})
 
 
-async def _play(live: Live, command: list[str], user: str, given: dict[str, Any]) -> Any:
+async def _play(live: Live, command: list[str], given: dict[str, Any], answers: Answers) -> Any:
     process = await asyncio.create_subprocess_exec(
         *command, json.dumps({"issuer": live.issuer, **given}),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -44,7 +45,7 @@ async def _play(live: Live, command: list[str], user: str, given: dict[str, Any]
     complaints = asyncio.create_task(process.stderr.read())
     try:
         async with asyncio.timeout(LONGEST), live.browser() as browser:
-            result = await _talk(process, Person(live, browser, user))
+            result = await _talk(process, Person(live, browser, "ada"), answers)
             await process.wait()
     finally:
         if process.returncode is None:
@@ -56,14 +57,15 @@ async def _play(live: Live, command: list[str], user: str, given: dict[str, Any]
     return result["result"]
 
 
-async def _talk(process: asyncio.subprocess.Process, person: Person) -> dict[str, Any] | None:
+async def _talk(process: asyncio.subprocess.Process, person: Person, answers: Answers) -> dict[str, Any] | None:
     assert process.stdout is not None
     assert process.stdin is not None
     async for line in process.stdout:
         message: dict[str, Any] = json.loads(line)
         if "result" in message:
             return message
-        answer = await person.asked(**message)
+        elsewhere = answers.get(message["ask"])
+        answer = await elsewhere() if elsewhere else await person.asked(**message)
         process.stdin.write(json.dumps(answer).encode() + b"\n")
         await process.stdin.drain()
     return None

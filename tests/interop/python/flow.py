@@ -6,8 +6,8 @@ import sys
 given = json.loads(sys.argv[1])
 
 
-def ask(what, **about):
-    print(json.dumps({"ask": what, **about}), flush=True)
+def ask(ask, /, **about):
+    print(json.dumps({"ask": ask, **about}), flush=True)
     return json.loads(sys.stdin.readline())
 
 
