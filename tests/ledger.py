@@ -98,6 +98,9 @@ LEDGER: dict[str, Promise] = {
         "standards 3.9", "What others wrote is shown as text, with hidden characters made visible."
     ),
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
+    "story.check": Promise(
+        "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
+    ),
 }
 
 

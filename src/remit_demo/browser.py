@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urljoin
 
 import httpx2
 
+_MAX_REFRESHES = 5
 _UNSEEN = {"script", "style", "template", "title", "noscript"}
 
 
@@ -104,7 +105,7 @@ class Browser:
 
     async def open(self, url: str) -> Page:
         """Follow a link."""
-        return self._show(await self._http.get(url))
+        return await self._show(await self._http.get(url))
 
     async def follow(self, label: str) -> Page:
         """Follow the link of the open page whose label contains ``label``.
@@ -137,22 +138,31 @@ class Browser:
             sent.append((pressed.name, pressed.value))
         target = urljoin(self.page.url, form.action)
         if form.method == "get":
-            return self._show(await self._http.get(target, params=urlencode(sent)))
+            return await self._show(await self._http.get(target, params=urlencode(sent)))
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": urljoin(self.page.url, "/")[:-1]}
-        return self._show(await self._http.post(target, content=urlencode(sent), headers=headers))
+        return await self._show(await self._http.post(target, content=urlencode(sent), headers=headers))
 
     async def close(self) -> None:
         """Close the window."""
         await self._http.aclose()
 
-    def _show(self, response: httpx2.Response) -> Page:
+    async def _show(self, response: httpx2.Response) -> Page:
+        """Read a page; one that sends the browser on at once is followed, as a browser does."""
+        for _ in range(_MAX_REFRESHES):
+            reader = self._read(response)
+            if reader.goes_on_to is None:
+                break
+            response = await self._http.get(urljoin(str(response.url), reader.goes_on_to))
+        return self.page
+
+    def _read(self, response: httpx2.Response) -> _Reader:
         reader = _Reader()
         reader.feed(response.text)
         reader.close()
         text = " ".join("".join(reader.text).split())
         title = " ".join("".join(reader.title).split())
         self._page = Page(str(response.url), response.status_code, text, title, reader.forms, reader.links)
-        return self._page
+        return reader
 
 
 class _Reader(HTMLParser):
@@ -164,6 +174,7 @@ class _Reader(HTMLParser):
         self.title: list[str] = []
         self.forms: list[Form] = []
         self.links: list[Link] = []
+        self.goes_on_to: str | None = None
         self._by_id: dict[str, Form] = {}
         self._form: Form | None = None
         self._unseen: list[str] = []
@@ -178,6 +189,10 @@ class _Reader(HTMLParser):
         match tag:
             case _ if tag in _UNSEEN:
                 self._unseen.append(tag)
+            case "meta" if at.get("http-equiv", "").lower() == "refresh":
+                seconds, _, target = at.get("content", "").partition(";")
+                if seconds.strip() == "0" and target:
+                    self.goes_on_to = target.strip().removeprefix("url=")
             case "form":
                 self._form = Form(at.get("action", ""), at.get("method", "get").lower())
                 self.forms.append(self._form)

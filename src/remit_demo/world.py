@@ -32,7 +32,7 @@ ADA_SUBJECT = "auth0|ada"
 ADA_DEPOT = "...4821"
 
 _START_SECONDS = 30.0
-_CALLBACK = "/accounts/connect/callback"
+_CALLBACK = "/connect/callback/calendar"
 
 
 class WorldProblem(Exception):
