@@ -44,9 +44,9 @@ class Refresher:
         """A token with these scopes. Raises `UpstreamRefused` when only the person can help, `AccessDenied` when the
         provider cannot give less than the client may not have, `TemporarilyUnavailable` when trying again may do."""
         until = time.monotonic() + PATIENCE
-        last_minute = False
         while time.monotonic() < until:
-            match rules.plan(account, wanted, may=may, now=self._machines.clock.now(), last_minute=last_minute):
+            now = self._machines.clock.now()
+            match rules.plan(account, wanted, may=may, now=now):
                 case Use() as use:
                     return use
                 case Reconnect(cause=cause):
@@ -57,9 +57,10 @@ class Refresher:
                     try:
                         account = await self._shared(connection, account, asked)
                     except TemporarilyUnavailable:
-                        if last_minute:
-                            raise
-                        last_minute = True
+                        spare = rules.plan(account, wanted, may=may, now=now, last_minute=True)
+                        if isinstance(spare, Use):
+                            return spare
+                        raise
         raise _later(1)
 
     async def _shared(

@@ -1,0 +1,354 @@
+"""Borrowing a connected account at the token endpoint: who may, what comes back, what an error says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.fixtures.browser import forms
+from tests.fixtures.house import BROKER, SECRET, Clock, built
+from tests.fixtures.vault import ACCESS, ADA, BOB, REFRESH, Vault, meridian
+
+from remit_server.rules.exchange import FEDERATED as FEDERATED_TYPE
+from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693
+
+
+async def test_an_account_is_connected_by_the_link_of_the_refusal_and_borrowed(any_vault: Vault) -> None:
+    vault = any_vault
+    refused = await vault.exchange()
+    assert refused.status_code == 401
+    body = refused.json()
+    assert body["error"] == "federated_connection_refresh_token_not_found"
+    assert refused.headers["content-type"] == "application/json"
+    assert "www-authenticate" not in refused.headers
+    browser = await vault.follow(body["connect_uri"])
+    assert "is connected" in browser.page.text
+    assert "ada@meridian.example" in browser.page.text
+
+    answer = await vault.exchange()
+    assert answer.status_code == 200, answer.text
+    lent = answer.json()
+    assert lent.keys() == {"access_token", "issued_token_type", "token_type", "expires_in", "scope"}
+    assert (lent["token_type"], lent["scope"], lent["issued_token_type"]) == ("Bearer", "calendar.read", FEDERATED_TYPE)
+    assert 0 < lent["expires_in"] <= 300
+    assert vault.meridian.authority.bearer(lent["access_token"], "calendar.read").id == "mer_ada"
+    assert vault.meridian.calls() == 1, "it is still fresh: no refresh"
+    account = await vault.account()
+    assert (account.used_by, account.used_at) == ("agent", vault.house.clock.at)
+    (event,) = await vault.house.events("vault.exchanged")
+    assert (event.actor.user, event.actor.client, event.subject) == ("auth0|ada", "agent", account.id)
+    text = repr(await vault.house.events())
+    assert lent["access_token"] not in text
+    assert account.refresh_token not in text
+
+
+async def test_the_subject_token_is_not_spent(vault: Vault) -> None:
+    await vault.connected()
+    token = await vault.refresh_token()
+    for _ in range(2):
+        assert (await vault.exchange(subject_token=token)).status_code == 200
+    form = {"grant_type": "refresh_token", "refresh_token": token, **vault.house.proof("agent")}
+    assert (await vault.house.http.post("/oauth/token", data=form)).status_code == 200
+    assert (await vault.exchange(subject_token=token)).json()["error"] == "invalid_grant"  # rotated away
+
+
+async def test_plain_rfc_8693_names_the_connection_as_connection_or_audience(vault: Vault) -> None:
+    await vault.connected()
+    for named in ({"connection": "calendar"}, {"connection": None, "audience": "calendar"}):
+        answer = await vault.exchange(grant_type=RFC_8693, **named)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["issued_token_type"] == ACCESS
+
+
+async def test_json_is_as_good_as_a_form(vault: Vault) -> None:
+    await vault.connected()
+    body = {
+        "grant_type": FEDERATED, "subject_token": await vault.refresh_token(), "subject_token_type": REFRESH,
+        "requested_token_type": FEDERATED_TYPE, "connection": "calendar", "login_hint": None, "client_id": "agent",
+        "client_secret": SECRET,
+    }  # fmt: skip
+    assert (await vault.house.http.post("/oauth/token", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"subject_token": "made up"}, "invalid_grant"),
+        ({"subject_token_type": ACCESS}, "invalid_grant"),
+        ({"subject_token_type": "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request"),
+        ({"subject_token_type": None}, "invalid_request"),
+        ({"subject_token": None}, "invalid_request"),
+        ({"requested_token_type": REFRESH}, "invalid_request"),
+        ({"connection": None}, "invalid_request"),
+        ({"connection": "nowhere"}, "invalid_target"),
+        ({"actor_token": "x"}, "invalid_request"),
+        ({"scope": "calendar.write"}, "invalid_scope"),
+        ({"scope": 'a"b'}, "invalid_scope"),
+    ],
+)
+async def test_each_bad_request_has_its_error(vault: Vault, changes: dict[str, Any], error: str) -> None:
+    await vault.connected()
+    answer = await vault.exchange(**changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+class TestWhoMay:
+    async def test_another_clients_refresh_token_is_worth_nothing(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("web", calendar=("calendar.read",))
+        await vault.change("web", grants=("authorization_code", "refresh_token", "token_exchange"))
+        answer = await vault.exchange("web", subject_token=await vault.refresh_token("agent"))
+        assert answer.json()["error"] == "invalid_grant"
+
+    async def test_an_api_exchanges_the_token_that_was_issued_for_it(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("broker-api", calendar=("calendar.read",))
+        token = (await vault.tokens("agent", audience=BROKER, scope="openid trade:write"))["access_token"]
+        answer = await vault.exchange("broker-api", subject_token=token, subject_token_type=ACCESS)
+        assert answer.status_code == 200, answer.text
+        (event,) = await vault.house.events("vault.exchanged")
+        assert (event.actor.client, event.actor.chain) == ("broker-api", ("agent",))
+
+    async def test_a_token_for_another_api_is_refused(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("broker-api", calendar=("calendar.read",))
+        for audience in ("https://notes.example", vault.house.issuer + "me/"):
+            scope = "openid notes:read" if "notes" in audience else "openid read:me:connected_accounts"
+            token = (await vault.tokens("agent", audience=audience, scope=scope))["access_token"]
+            answer = await vault.exchange("broker-api", subject_token=token, subject_token_type=ACCESS)
+            assert answer.json()["error"] == "invalid_grant"
+
+    async def test_who_is_no_api_does_not_exchange_access_tokens(self, vault: Vault) -> None:
+        await vault.connected()
+        token = (await vault.tokens("agent", audience=BROKER, scope="openid trade:write"))["access_token"]
+        answer = await vault.exchange("agent", subject_token=token, subject_token_type=ACCESS)
+        assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+
+    async def test_a_client_without_the_connection_learns_nothing_of_it(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("agent")
+        known, unknown = await vault.exchange(), await vault.exchange(connection="nowhere")
+        assert known.json()["error"] == unknown.json()["error"] == "invalid_target"
+        assert known.json()["error_description"].replace("calendar", "") == unknown.json()["error_description"].replace(
+            "nowhere", ""
+        )
+
+    async def test_a_suspended_agent_borrows_nothing(self, vault: Vault) -> None:
+        await vault.connected()
+        token = await vault.refresh_token()
+        await vault.change("agent", state="suspended")
+        assert (await vault.exchange(subject_token=token)).json()["error"] == "invalid_client"
+
+    async def test_a_revoked_agreement_lends_nothing(self, vault: Vault) -> None:
+        await vault.connected()
+        token = await vault.refresh_token()
+        form = {"token": token, **vault.house.proof("agent")}
+        await vault.house.http.post("/oauth/revoke", data=form)
+        assert (await vault.exchange(subject_token=token)).json()["error"] == "invalid_grant"
+
+    async def test_an_application_of_its_own_has_no_persons_account(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("broker-api", calendar=("calendar.read",))
+        form = {"grant_type": "client_credentials", "audience": BROKER, **vault.house.proof("agent")}
+        token = (await vault.house.http.post("/oauth/token", data=form)).json()["access_token"]
+        answer = await vault.exchange("broker-api", subject_token=token, subject_token_type=ACCESS)
+        assert answer.json()["error"] == "invalid_grant"
+
+
+class TestScopes:
+    async def test_a_client_never_gets_more_than_it_may_borrow(self, vault: Vault) -> None:
+        """The person granted reading and writing to one agent; another that may only read gets a token that only reads."""
+        await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
+        await vault.connected()
+        await vault.allow("agent", calendar=("calendar.read",))
+        lent = (await vault.exchange()).json()
+        assert lent["scope"] == "calendar.read"
+        with pytest.raises(Exception, match=r"calendar\.write"):
+            vault.meridian.authority.bearer(lent["access_token"], "calendar.write")
+        again = (await vault.exchange()).json()
+        assert again["access_token"] == lent["access_token"], "the narrowed token is kept, too"
+
+    async def test_a_narrower_token_on_request(self, vault: Vault) -> None:
+        await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
+        await vault.connected()
+        assert (await vault.exchange()).json()["scope"] == "calendar.read calendar.write"
+        assert (await vault.exchange(scope="calendar.write")).json()["scope"] == "calendar.write"
+        assert (await vault.exchange()).json()["scope"] == "calendar.read calendar.write"
+
+    async def test_what_the_person_did_not_grant_comes_with_a_link_to_grant_it(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
+        answer = (await vault.exchange(scope="calendar.read calendar.write")).json()
+        assert answer["scope"] == "calendar.read"
+        await vault.follow(answer["connect_uri"])
+        both = (await vault.exchange(scope="calendar.read calendar.write")).json()
+        assert (both["scope"], "connect_uri" in both) == ("calendar.read calendar.write", False)
+        nothing = await vault.exchange(scope="calendar.read")
+        assert nothing.json()["scope"] == "calendar.read"
+
+    async def test_one_agents_wish_does_not_take_away_what_another_has(self, vault: Vault) -> None:
+        await vault.connected()
+        account = await vault.account()
+        await vault.allow("agent", calendar=("calendar.write",))
+        refused = await vault.exchange()
+        assert refused.json()["error"] == "federated_connection_refresh_token_not_found"
+        await vault.follow(refused.json()["connect_uri"])
+        after = await vault.account()
+        assert (after.id, set(after.scopes)) == (account.id, {"calendar.read", "calendar.write"})
+
+
+class TestSeveralAccounts:
+    async def test_the_hint_picks_one(self, vault: Vault) -> None:
+        await vault.connected()
+        browser = await vault.house.sign_in("ada")
+        await browser.get("/accounts")
+        await browser.submit(next(form for form in forms(browser.page.text) if form.action == "/accounts/connect"))
+        await vault.follow(str(browser.page.request.url), there="bob", browser=browser)
+        hints = {"mer_ada": "mer_ada", ADA.email: "mer_ada", "mer_bob": "mer_bob", BOB.email: "mer_bob"}
+        for hint, whose in hints.items():
+            lent = (await vault.exchange(login_hint=hint)).json()
+            assert vault.meridian.authority.bearer(lent["access_token"], None).id == whose
+        missing = await vault.exchange(login_hint="mer_eve")
+        assert missing.json()["error"] == "federated_connection_refresh_token_not_found"
+
+
+class TestKeeping:
+    async def test_it_is_refreshed_when_it_runs_out(self, any_vault: Vault) -> None:
+        vault = any_vault
+        await vault.connected()
+        first = (await vault.exchange()).json()["access_token"]
+        before = await vault.account()
+        vault.later(300)
+        second = (await vault.exchange()).json()
+        assert second["access_token"] != first
+        assert second["expires_in"] == 300
+        after = await vault.account()
+        assert after.refresh_token != before.refresh_token, "what upstream rotated is kept"
+        assert len(await vault.house.events("vault.refreshed")) == 1
+
+    async def test_fifty_at_once_cause_one_refresh(self, any_vault: Vault) -> None:
+        vault = any_vault
+        await vault.connected()
+        vault.later(300)
+        before = vault.meridian.calls()
+        answers = await asyncio.gather(*(vault.exchange() for _ in range(50)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.json()["access_token"] for answer in answers}) == 1
+        assert vault.meridian.calls() == before + 1
+
+    async def test_fifty_at_two_servers_cause_one_refresh(self, postgresql_url: str) -> None:
+        clock = Clock()
+        with meridian(clock) as upstream:
+            calendar = upstream.connection()
+            async with (
+                built(postgresql_url, calendar, clock=clock) as one,
+                built(postgresql_url, calendar, clock=clock) as two,
+            ):
+                here, there = Vault(one, upstream), Vault(two, upstream)
+                await here.connected()
+                clock.forward(300)
+                token, before = await here.refresh_token(), upstream.calls()
+                upstream.fail("slow", seconds=0.4)
+                asked = [each.exchange(subject_token=token) for _ in range(25) for each in (here, there)]
+                answers = await asyncio.gather(*asked)
+                assert {answer.status_code for answer in answers} == {200}
+                assert len({answer.json()["access_token"] for answer in answers}) == 1
+                assert upstream.calls() == before + 1
+
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    async def test_a_provider_in_trouble_is_asked_again_later(self, vault: Vault, status: int) -> None:
+        await vault.connected()
+        vault.later(300)
+        vault.meridian.fail("refuse", status=status)
+        answer = await vault.exchange()
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert (await vault.account()).state == "ok"
+        assert (await vault.exchange()).status_code == 200, "the lease was let go"
+        (failed,) = await vault.house.events("vault.refresh_failed")
+        assert str(status) in failed.about["cause"]
+
+    async def test_a_token_in_its_last_minute_is_good_enough_while_the_provider_is_away(self, vault: Vault) -> None:
+        await vault.connected()
+        vault.later(270)
+        vault.meridian.fail("refuse", status=503)
+        answer = await vault.exchange()
+        assert (answer.status_code, answer.json()["expires_in"]) == (200, 30)
+
+    async def test_a_withdrawn_grant_asks_the_person_to_reconnect_and_keeps_the_id(self, vault: Vault) -> None:
+        await vault.connected()
+        before = await vault.account()
+        vault.meridian.authority.withdraw()
+        vault.later(300)
+        for _ in range(2):
+            refused = await vault.exchange()
+            assert refused.status_code == 401
+            assert refused.json()["error"] == "federated_connection_refresh_token_flow_failed"
+        account = await vault.account()
+        assert (account.state, bool(account.cause)) == ("reconnect", True)
+        (event,) = await vault.house.events("vault.refresh_failed")
+        assert event.about["cause"] == "invalid_grant"
+        await vault.follow(refused.json()["connect_uri"])
+        after = await vault.account()
+        assert (after.id, after.state, after.cause) == (before.id, "ok", None)
+        assert (await vault.exchange()).status_code == 200
+
+    async def test_a_lost_reply_ends_in_reconnect_never_in_silence(self, vault: Vault) -> None:
+        """Upstream rotated, and nobody heard the new token. The old one is presented once more, which a strict provider
+        takes for theft."""
+        await vault.connected()
+        vault.later(300)
+        vault.meridian.fail("drop")
+        lost = await vault.exchange()
+        assert (lost.status_code, lost.json()["error"]) == (503, "temporarily_unavailable")
+        again = await vault.exchange()
+        assert again.json()["error"] == "federated_connection_refresh_token_flow_failed"
+        assert again.json()["connect_uri"]
+        assert (await vault.account()).state == "reconnect"
+
+    async def test_a_refresher_that_died_is_replaced_when_its_lease_is_over(self, vault: Vault) -> None:
+        await vault.connected()
+        vault.later(300)
+        account = await vault.account()
+        store = vault.house.store
+        await store.commit(store.connected_accounts.lease(account, "dead", vault.house.clock.now(), 30))
+        asking = asyncio.create_task(vault.exchange())
+        await asyncio.sleep(0.4)
+        assert not asking.done()
+        vault.later(30)
+        assert (await asking).status_code == 200
+
+    async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(self, vault: Vault) -> None:
+        await vault.connected()
+        vault.later(300)
+        before = await vault.account()
+        token = await vault.refresh_token()
+        vault.meridian.fail("slow", seconds=0.3)
+        asking = asyncio.create_task(vault.exchange(subject_token=token))
+        await asyncio.sleep(0.15)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0.5)
+        after = await vault.account()
+        assert after.refresh_token != before.refresh_token
+        assert (await vault.exchange(subject_token=token)).status_code == 200
+
+    async def test_nobody_sees_a_token_that_is_not_kept(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+        await vault.connected()
+        vault.later(300)
+
+        async def full(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("the disk is full")
+
+        commit = vault.house.store.commit
+
+        async def no_save(*steps: Any, **more: Any) -> Any:
+            if any("body = :body" in getattr(step.statement, "set", "") for step in steps):
+                await full()
+            return await commit(*steps, **more)
+
+        monkeypatch.setattr(vault.house.store, "commit", no_save)
+        answer = await vault.exchange()
+        assert answer.status_code == 500
+        assert "mda_" not in answer.text
