@@ -1,0 +1,283 @@
+"""May this user do this with that? Over HTTP: by AuthZEN, as the SDK asks, and as OpenFGA's clients ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.fixtures.house import BROKER, SECRET, START, House
+from tests.rules.test_relations import DRIVE
+
+from remit_server.records import Api, Client, Grant
+from remit_server.rules.model import parse
+from remit_server.runtime.ids import new_id
+from remit_server.storage.groups.relations import RelationStore, RelationTuple
+
+STORE = "01JACCESS0000000000000STRE"
+MODEL = "01JACCESS0000000000000MODL"
+ACCESS = "http://127.0.0.1:8080/access/"
+
+
+async def furnished(house: House) -> House:
+    """With documents, services that may ask about anybody, and Ada's agreement with the agent."""
+    store, secret = house.store, house.machines.peppers.client_secret(SECRET)
+    kept: dict[str, Any] = {"secrets": (secret,), "grants": ("client_credentials",), "created_at": START}
+    asks, writes = {ACCESS: ()}, {ACCESS: ("relations:write",)}
+    await store.commit(
+        store.relations.put_store(RelationStore(id=STORE, name="documents", model=parse(DRIVE), model_id=MODEL)),
+        store.apis.put(Api(identifier=ACCESS, name="Access", scopes={"relations:write": "Write relations"})),
+        store.clients.put(Client(id="search", name="Search", kind="service", apis=asks, **kept)),
+        store.clients.put(Client(id="writer", name="Writer", kind="service", apis=writes, **kept)),
+        store.clients.put(Client(id="agent-too", name="Other", kind="agent", apis=writes, **kept)),
+        store.clients.put(Client(id="walk-in", name="Walk-in", kind="service", apis=writes, dynamic=True, **kept)),
+        store.grants.add(Grant(id="g1", client_id="agent", user_id="auth0|ada", created_at=START)),
+        *(
+            store.relations.add(STORE, RelationTuple(*text.split()), START)
+            for text in ("document:1 viewer user:auth0|ada", "document:2 viewer user:auth0|bob")
+        ),
+    )
+    return house
+
+
+@pytest.fixture
+async def at(house: House) -> House:
+    return await furnished(house)
+
+
+@pytest.fixture
+async def each(any_house: House) -> House:
+    """On either database."""
+    return await furnished(any_house)
+
+
+def question(document: str = "1", user: str = "auth0|ada", action: str = "viewer") -> dict[str, Any]:
+    return {
+        "subject": {"type": "user", "id": user}, "action": {"name": action},
+        "resource": {"type": "document", "id": document},
+    }  # fmt: skip
+
+
+def basic(client: str = "agent") -> dict[str, Any]:
+    return {"auth": (client, SECRET)}
+
+
+async def token(house: House, client: str) -> dict[str, Any]:
+    form = {"grant_type": "client_credentials", "audience": ACCESS, **house.proof(client)}
+    answer = await house.http.post("/oauth/token", data=form)
+    assert answer.status_code == 200, answer.text
+    return {"headers": {"authorization": f"Bearer {answer.json()['access_token']}"}}
+
+
+async def ask(house: House, body: Any, as_: dict[str, Any], path: str = "evaluation") -> tuple[int, Any]:
+    answer = await house.http.post(f"/access/v1/{path}", json=body, **as_)
+    return answer.status_code, answer.json()
+
+
+async def test_a_decision_is_an_answer(each: House) -> None:
+    assert await ask(each, question("1"), basic()) == (200, {"decision": True})
+    assert await ask(each, question("2"), basic()) == (200, {"decision": False})
+    assert await ask(each, question("2", "auth0|bob"), await token(each, "search")) == (200, {"decision": True})
+
+
+async def test_a_client_asks_about_those_who_agreed_to_it(each: House) -> None:
+    status, body = await ask(each, question("2", "auth0|bob"), basic("agent"))
+    assert (status, body["error"]) == (403, "forbidden")
+    assert (await ask(each, question("1", "nobody"), basic("agent"))) == (status, body)
+    assert (await ask(each, question("1"), basic("web")))[0] == 403
+    await each.store.commit(each.store.grants.revoke("g1", START, "test"))
+    assert (await ask(each, question("1"), basic("agent")))[0] == 403
+
+
+async def test_a_service_that_is_not_registered_for_it_asks_about_nobody(at: House) -> None:
+    assert (await ask(at, question("1"), basic("service")))[0] == 403
+    assert (await ask(at, question("1"), basic("search")))[0] == 200
+
+
+async def test_a_persons_token_asks_about_that_person(at: House) -> None:
+    mine = {"headers": {"authorization": "Bearer " + (await at.tokens_for("web", "ada"))["access_token"]}}
+    assert await ask(at, question("1"), mine) == (200, {"decision": True})
+    assert (await ask(at, question("2", "auth0|bob"), mine))[0] == 403
+    group = {**question("1"), "subject": {"type": "group", "id": "all"}}
+    assert (await ask(at, group, mine))[0] == 403
+
+
+async def test_a_token_for_another_api_is_refused(at: House) -> None:
+    tokens = await at.tokens_for("web", "ada", audience=BROKER, scope="openid trade:write")
+    status, body = await ask(at, question("1"), {"headers": {"authorization": f"Bearer {tokens['access_token']}"}})
+    assert (status, body["error"]) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize("client", ["public", "walk-in"])
+async def test_whoever_just_says_a_name_or_walked_in_is_refused(at: House, client: str) -> None:
+    assert (await ask(at, {**question("1"), **at.proof(client)}, {}))[0] == 403
+
+
+async def test_no_proof_no_answer(at: House) -> None:
+    assert (await ask(at, question("1"), {}))[0] == 401
+    assert (await ask(at, question("1"), {"auth": ("agent", "wrong")}))[0] == 401
+    assert (await ask(at, question("1"), {"headers": {"authorization": "Bearer nothing"}}))[0] == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, {"subject": "user:ada"}, {**question(), "subject": {"type": "user"}}, {**question(), "action": {}},
+     {**question(), "resource": {"type": 1, "id": "1"}}, {**question(), "subject": {"type": "user", "id": ""}}],
+)  # fmt: skip
+async def test_malformed_is_400(at: House, body: Any) -> None:
+    assert (await ask(at, body, await token(at, "search")))[0] == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"resource": {"type": "picture", "id": "1"}}, {"resource": {"type": "document", "id": "a b"}},
+     {"resource": {"type": "document", "id": "1#viewer"}}, {"resource": {"type": "document", "id": "*"}},
+     {"subject": {"type": "user", "id": "*"}}, {"subject": {"type": "group", "id": "a#member"}},
+     {"subject": {"type": "robot", "id": "1"}}, {"action": {"name": "fly"}}, {"action": {"name": "a b"}},
+     {"resource": {"type": "doc:ument", "id": "1"}}, {"resource": {"type": "document", "id": "x" * 300}}],
+)  # fmt: skip
+async def test_what_no_model_can_mean_is_a_no_with_a_reason(at: House, change: Any) -> None:
+    status, body = await ask(at, {**question(), **change}, await token(at, "search"))
+    assert (status, body["decision"]) == (200, False)
+    assert body["context"]["reason_admin"]["en"]
+
+
+async def test_unknown_members_are_ignored_and_the_request_id_comes_back(at: House) -> None:
+    body = {**question(), "context": {"time": "now"}, "extra": 1}
+    answer = await at.http.post("/access/v1/evaluation", json=body, headers={"x-request-id": "r-1"}, **basic())
+    assert (answer.json(), answer.headers["x-request-id"]) == ({"decision": True}, "r-1")
+    refused = await at.http.post("/access/v1/evaluation", json=body, headers={"x-request-id": "r-2"})
+    assert (refused.status_code, refused.headers["x-request-id"]) == (401, "r-2")
+    odd = await at.http.post("/access/v1/evaluation", json=body, headers={"x-request-id": "a b"}, **basic())
+    assert "x-request-id" not in odd.headers
+
+
+async def test_many_at_once(at: House) -> None:
+    asked = [{"resource": {"type": "document", "id": id_}} for id_ in ("1", "2", "1")]
+    whole: dict[str, Any] = {**question(), "evaluations": asked}
+    yes, no = {"decision": True}, {"decision": False}
+
+    async def under(semantic: str) -> Any:
+        options = {"options": {"evaluations_semantic": semantic}}
+        return (await ask(at, {**whole, **options}, basic(), "evaluations"))[1]["evaluations"]
+
+    assert await under("execute_all") == [yes, no, yes]
+    assert await under("deny_on_first_deny") == [yes, no]
+    assert await under("permit_on_first_permit") == [yes]
+    assert (await ask(at, question(), basic(), "evaluations")) == (200, yes)
+    assert (await ask(at, {**whole, "options": {"evaluations_semantic": "best"}}, basic(), "evaluations"))[0] == 400
+    assert (await ask(at, {**whole, "evaluations": asked * 40}, basic(), "evaluations"))[0] == 400
+    others = [{"subject": {"type": "user", "id": "auth0|bob"}}, {"action": 1}, {}]
+    body = (await ask(at, {**question(), "evaluations": others}, basic(), "evaluations"))[1]["evaluations"]
+    assert [(each["decision"], each.get("context", {}).get("error", {}).get("status")) for each in body] == [
+        (False, 403), (False, 400), (True, None)
+    ]  # fmt: skip
+
+
+async def test_where_decisions_are_made(at: House) -> None:
+    body = (await at.http.get("/.well-known/authzen-configuration")).json()
+    assert body["access_evaluation_endpoint"] == at.issuer + "access/v1/evaluation"
+    assert body["policy_decision_point"] == at.issuer.rstrip("/")
+
+
+# what speaks OpenFGA
+
+
+def key(text: str) -> dict[str, str]:
+    object_, relation, user = text.split()
+    return {"user": user, "relation": relation, "object": object_}
+
+
+async def fga(house: House, verb: str, body: Any, as_: dict[str, Any], store: str = STORE) -> tuple[int, Any]:
+    answer = await house.http.post(f"/stores/{store}/{verb}", json=body, **as_)
+    return answer.status_code, answer.json()
+
+
+async def test_written_is_seen_at_once(each: House) -> None:
+    writer = await token(each, "writer")
+    asked = {"tuple_key": key("document:9 viewer user:eve"), "authorization_model_id": MODEL}
+    assert await fga(each, "check", asked, writer) == (200, {"allowed": False, "resolution": ""})
+    keys = [key("document:9 parent folder:x"), key("folder:x viewer group:a#member"), key("group:a member user:eve")]
+    assert await fga(each, "write", {"writes": {"tuple_keys": keys}}, writer) == (200, {})
+    assert (await fga(each, "check", asked, writer))[1]["allowed"] is True
+    assert await fga(each, "write", {"deletes": {"tuple_keys": keys[2:]}}, writer) == (200, {})
+    assert (await fga(each, "check", asked, writer))[1]["allowed"] is False
+    contextual = {"contextual_tuples": {"tuple_keys": keys[2:]}}
+    assert (await fga(each, "check", {**asked, **contextual}, writer))[1]["allowed"] is True
+    deleted, written = await each.events("access.written")
+    assert written.about["written"][0] == ["document:9", "parent", "folder:x"]
+    assert (deleted.about["deleted"], deleted.actor.client) == ([["group:a", "member", "user:eve"]], "writer")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "validation_error"),
+        ({"writes": {"tuple_keys": [{"user": "user:eve"}]}}, "validation_error"),
+        ({"writes": {"tuple_keys": [key("document:9 viewer group:a#member")]}}, "invalid_tuple"),
+        ({"writes": {"tuple_keys": [key("document:9 fly user:eve")]}}, "invalid_tuple"),
+        ({"writes": {"tuple_keys": [{**key("document:9 viewer user:eve"), "condition": {"name": "x"}}]}}, "validation_error"),
+        ({"writes": {"tuple_keys": [key("document:1 viewer user:auth0|ada")]}}, "write_failed_due_to_invalid_input"),
+        ({"deletes": {"tuple_keys": [key("document:9 viewer user:eve")]}}, "write_failed_due_to_invalid_input"),
+        ({"writes": {"tuple_keys": [key("document:9 viewer user:eve")] * 2}}, "cannot_allow_duplicate_tuples_in_one_request"),
+        ({"writes": {"tuple_keys": [key(f"document:{n} viewer user:eve") for n in range(101)]}}, "exceeded_entity_limit"),
+        ({"writes": {"tuple_keys": [], "on_duplicate": "hope"}}, "validation_error"),
+        ({"authorization_model_id": "01JACCESS000000000000OTHER"}, "authorization_model_not_found"),
+    ],
+)  # fmt: skip
+async def test_a_bad_write_changes_nothing(each: House, body: Any, code: str) -> None:
+    before = await each.store.relations.all(STORE)
+    good = [key("document:8 viewer user:eve")]
+    if "writes" in body and code == "write_failed_due_to_invalid_input":
+        body = {"writes": {"tuple_keys": good + body["writes"]["tuple_keys"]}}
+    status, answer = await fga(each, "write", body, await token(each, "writer"))
+    assert (status, answer["code"], bool(answer["message"])) == (400, code, True)
+    assert await each.store.relations.all(STORE) == before
+    assert await each.events("access.written") == []
+
+
+async def test_what_is_there_may_be_ignored(each: House) -> None:
+    body = {
+        "writes": {"tuple_keys": [key("document:1 viewer user:auth0|ada")], "on_duplicate": "ignore"},
+        "deletes": {"tuple_keys": [key("document:7 viewer user:eve")], "on_missing": "ignore"},
+    }
+    assert await fga(each, "write", body, await token(each, "writer")) == (200, {})
+
+
+async def test_who_may_use_the_stores(at: House) -> None:
+    body = {"tuple_key": key("document:1 viewer user:auth0|ada")}
+    write = {"writes": {"tuple_keys": [key("document:5 viewer user:eve")]}}
+    assert (await fga(at, "check", body, await token(at, "search")))[0] == 200
+    status, answer = await fga(at, "write", write, await token(at, "search"))
+    assert (status, answer["code"]) == (403, "forbidden")
+    for client in ("agent-too", "walk-in"):
+        assert (await fga(at, "check", body, await token(at, client)))[0] == 403
+    mine = {"headers": {"authorization": "Bearer " + (await at.tokens_for("web", "ada"))["access_token"]}}
+    status, answer = await fga(at, "check", body, mine)
+    assert (status, answer["code"]) == (401, "auth_failed_invalid_bearer_token")
+    assert (await fga(at, "check", body, basic("search")))[0] == 401
+    status, answer = await fga(at, "check", body, await token(at, "search"), store=new_id())
+    assert (status, answer["code"]) == (404, "store_id_not_found")
+
+
+async def test_read_goes_page_by_page(each: House) -> None:
+    reader = await token(each, "search")
+    keys = ["document:3 viewer user:eve", "document:3 editor user:eve", "documents:3 viewer user:eve"]
+    await each.store.commit(*(each.store.relations.add(STORE, RelationTuple(*text.split()), START) for text in keys))
+
+    async def read(**body: Any) -> list[str]:
+        found, more = [], ""
+        while True:
+            status, answer = await fga(each, "read", {**body, "page_size": 1, "continuation_token": more}, reader)
+            assert status == 200, answer
+            found += [" ".join((t["key"]["object"], t["key"]["relation"], t["key"]["user"])) for t in answer["tuples"]]
+            if not (more := answer["continuation_token"]):
+                return found
+
+    assert len(await read()) == 5
+    assert await read(tuple_key={"object": "document:3"}) == sorted(keys[:2])
+    assert await read(tuple_key={"object": "document:3", "relation": "viewer"}) == keys[:1]
+    assert await read(tuple_key={"object": "document:", "user": "user:eve"}) == sorted(keys[:2])
+    assert await read(tuple_key={"object": "document:4"}) == []
+    for wrong in ({"tuple_key": {"user": "user:eve"}}, {"tuple_key": {"object": "document:"}}, {"page_size": 101},
+                  {"continuation_token": "?"}, {"tuple_key": 1}):  # fmt: skip
+        assert (await fga(each, "read", wrong, reader))[0] == 400

@@ -1,0 +1,115 @@
+"""The company's policies and the relations at the one door, through the token endpoint and by the judges themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.fixtures.house import BROKER, House
+from tests.rules.test_policy import BOB, documented, order
+from tests.rules.test_relations import DRIVE
+
+from remit_server.access.judge import RelationJudge
+from remit_server.access.stores import Stores
+from remit_server.oversight.policy import PolicyJudge
+from remit_server.records import Policy
+from remit_server.rules.model import parse
+from remit_server.runtime.ports import Act, Decision, Deny, Permit, RequireApproval
+from remit_server.storage.groups.relations import RelationStore, RelationTuple
+
+
+async def client_credentials(house: House) -> tuple[int, Any]:
+    form = {"grant_type": "client_credentials", "audience": BROKER, **house.proof("service")}
+    answer = await house.http.post("/oauth/token", data=form)
+    return answer.status_code, answer.json()
+
+
+def named(text: str, name: str = "test.cedar") -> Policy:
+    return Policy(name=name, text=text)
+
+
+async def test_policies_come_and_go_while_the_server_runs(any_house: House) -> None:
+    policies = any_house.store.policies
+    assert (await client_credentials(any_house))[0] == 200
+    forbid = '@id("no-reports") @reason("Reports are off.") forbid(principal == Agent::"service", action, resource);'
+    await any_house.store.commit(policies.put(named("permit(principal, action, resource);" + forbid)))
+    status, body = await client_credentials(any_house)
+    assert (status, body["error"], body["error_description"]) == (400, "access_denied", "Reports are off.")
+    (event,) = await any_house.events("policy.denied")
+    assert (event.actor.client, event.about["policies"]) == ("service", ["no-reports"])
+    await any_house.store.commit(policies.put(named("permit(principal, action, resource);")))
+    assert (await client_credentials(any_house))[0] == 200
+    await any_house.store.commit(policies.remove("test.cedar"))
+    assert (await client_credentials(any_house))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["permit(principal, action, resource", '@ttl("x") permit(principal, action, resource);']
+)
+async def test_policies_that_cannot_be_read_refuse_everything(house: House, text: str) -> None:
+    await house.store.commit(house.store.policies.put(named(text)))
+    assert (await client_credentials(house))[0] == 400
+
+
+async def judged(house: House, **more: Any) -> Decision:
+    client, user = await house.store.clients.get("agent"), await house.store.users.get("auth0|ada")
+    assert client
+    act = Act(**{"kind": "ask", "client": client, "user": user, "audiences": (BROKER,), **more})
+    return await PolicyJudge(house.store, house.clock)(act)
+
+
+async def test_the_door_asks_the_documented_policies(house: House) -> None:
+    assert await judged(house) == Permit(act=(await judged(house)).act, why=("no policy",))  # type: ignore[union-attr]
+    await house.store.commit(house.store.policies.put(named(documented())))
+    house.clock.forward(86400)  # Monday
+    assert isinstance(await judged(house, details=(order(100),)), Permit)
+    needed = await judged(house, details=(order(800),))
+    assert needed == RequireApproval(
+        approvers=("group:trading-supervisors",), ttl=300, why=("org-ordinary-acts", "org-trade-needs-approval")
+    )
+    assert isinstance(await judged(house, details=(order(800),), approved_by=(BOB.id,)), Permit)
+    assert isinstance(await judged(house, details=(order(800),), approved_by=("auth0|ada",)), RequireApproval)
+    assert isinstance(await judged(house, details=(order(800),), approved_by=("nobody",)), RequireApproval)
+    assert isinstance(await judged(house, details=(order(800, note=0.5),), approved_by=(BOB.id,)), Deny)
+
+
+async def test_nobody_named_means_the_person_themselves(house: House) -> None:
+    text = '@require("approval") forbid(principal, action, resource) unless { context has approval };'
+    await house.store.commit(house.store.policies.put(named("permit(principal, action, resource);" + text)))
+    needed = await judged(house)
+    assert isinstance(needed, RequireApproval)
+    assert needed.approvers == ("user:auth0|ada",)
+    assert isinstance(await judged(house, user=None), Deny)
+
+
+async def test_an_act_that_names_a_relation_needs_it(any_house: House) -> None:
+    store = any_house.store
+    judge = RelationJudge(store, Stores(store))
+    client, user = await store.clients.get("agent"), await store.users.get("auth0|ada")
+    assert client
+
+    async def ask(*needs: tuple[str, str], **more: Any) -> bool:
+        act = Act(**{"kind": "token", "client": client, "user": user, "needs": needs, **more})
+        return isinstance(await judge(act), Permit)
+
+    assert await ask()
+    assert not await ask(("viewer", "document:1"))
+    await store.commit(
+        store.relations.put_store(RelationStore(id="s", name="documents", model=parse(DRIVE))),
+        store.relations.add("s", RelationTuple("document:1", "viewer", "user:auth0|ada"), 0),
+    )
+    assert await ask(("viewer", "document:1"))
+    assert not await ask(("viewer", "document:1"), user=None)
+    assert not await ask(("viewer", "document:1"), ("editor", "document:1"))
+    for odd in (("viewer", "document"), ("fly", "document:1"), ("viewer", "picture:1"), ("viewer", "document:*")):
+        assert not await ask(odd)
+    # A second store that defines the type leaves it open which one is meant: nobody passes.
+    await store.commit(store.relations.put_store(RelationStore(id="t", name="more", model=parse(DRIVE))))
+    assert not await ask(("viewer", "document:1"))
+
+
+def test_a_server_without_policies_does_not_load_cedar() -> None:
+    code = "import sys, remit_server.app, remit_server.rules.policy; sys.exit('cedarpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
