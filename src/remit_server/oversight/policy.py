@@ -6,7 +6,7 @@ import structlog
 
 from remit_server.catalog.load import detail_types
 from remit_server.errors import ConfigurationError
-from remit_server.records import Actor, Event
+from remit_server.records import Actor, DetailType, Event
 from remit_server.rules import policy
 from remit_server.rules.policy import Book, NeedsApproval, Refused, Verdict
 from remit_server.rules.policy_vocabulary import Doing, Unclear, questions
@@ -25,6 +25,7 @@ class PolicyJudge:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._book = Kept(store, "policies", self._read)
+        self._types = Kept(store, "detail_types", self._read_types)
 
     async def _read(self) -> Book | Refused | None:
         """The policies, parsed; None where there are none, and a refusal of everything where they do not parse."""
@@ -36,6 +37,9 @@ class PolicyJudge:
         except ConfigurationError as error:
             log.critical("policies cannot be read: everything is refused", fault=error.text)
             return _UNREADABLE
+
+    async def _read_types(self) -> dict[str, DetailType]:
+        return {**detail_types(), **{kind.type: kind for kind in await self._store.detail_types.all()}}
 
     async def __call__(self, act: Act) -> Decision:
         book = await self._book()
@@ -55,9 +59,7 @@ class PolicyJudge:
         return RequireApproval(approvers=approvers, ttl=min(verdict.ttl for verdict in needed), why=why)
 
     async def _verdicts(self, book: Book, act: Act) -> list[Verdict]:
-        types = detail_types()
-        if act.details:
-            types = {**types, **{kind.type: kind for kind in await self._store.detail_types.all()}}
+        types = await self._types() if act.details else {}
         approved_by = [await self._store.users.get(user_id) for user_id in act.approved_by]
         doing = Doing(
             kind=act.kind, client=act.client, user=act.user, audiences=act.audiences, scopes=act.scopes,
