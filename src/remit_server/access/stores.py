@@ -46,7 +46,7 @@ class Stores:
         opened = (await self._kept()).get(store_id)
         if opened is None:
             raise StoreNotFound
-        if model_id not in {None, "", opened.record.model_id}:
+        if model_id not in (None, "", opened.record.model_id):
             raise ModelNotFound
         return opened
 
