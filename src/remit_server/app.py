@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.routing import Route as PathRoute
 from starlette.routing import Router
@@ -16,7 +18,9 @@ from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound
 from remit_server.oversight.decide import Decide
 from remit_server.oversight.policy import PolicyJudge
+from remit_server.records import Approval, Event
 from remit_server.routes import Route, routes
+from remit_server.runtime import metrics
 from remit_server.runtime.clock import Clock, SystemClock
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.mint import Mint
@@ -25,12 +29,17 @@ from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
 from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
+from remit_server.runtime.traces import Traces
 from remit_server.runtime.verify import TokenVerifier
+from remit_server.runtime.worker import Job, Worker
+from remit_server.storage.contract import Unit
 from remit_server.storage.store import Store
+from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
 from remit_server.wire.answer import serve
 from remit_server.wire.cors import with_cors
 from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Stream
+from remit_server.wire.observe import observed
 from remit_server.wire.problem import problem
 
 
@@ -52,6 +61,7 @@ async def start_machines(
         passwords=Passwords(),
         outbound=Outbound(settings, clock, context=tls),
         throttle=Throttle(time.monotonic),
+        traces=Traces(settings.otlp_endpoint),
         decide=Decide((RelationJudge(store, Stores(store)), PolicyJudge(store, clock))),
     )
 
@@ -70,7 +80,37 @@ def _only(methods: str, endpoint: Endpoint) -> Endpoint:
     return checked
 
 
-def _face(route: Route, pages: Pages) -> App:
+def _jobs(machines: Machines) -> tuple[Job, ...]:
+    """What comes round by itself."""
+    m = machines
+
+    def expired(approval: Approval) -> Event:
+        return m.event("approval.expired", user=approval.user_id, client=approval.client_id, subject=approval.id)
+
+    return (
+        Job("sweep", 60, lambda: sweep(m.store, m.clock.now(), expired)),
+        Job("rotate signing keys", 3600, lambda: m.keys.rotate_older_than(m.settings.signing_key_age)),
+    )
+
+
+class _Watch(AbstractContextManager[None]):
+    """Around a commit: how many wait, a span, and the count of what happened once it is written."""
+
+    def __init__(self, unit: Unit, traces: Traces) -> None:
+        self._unit, self._span = unit, traces.commit(len(unit.steps))
+
+    def __enter__(self) -> None:
+        metrics.WRITING.inc()
+        self._span.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        metrics.WRITING.dec()
+        self._span.__exit__(kind, *rest)
+        if kind is None:
+            metrics.happened(self._unit.events)
+
+
+def _face(route: Route, pages: Pages, traces: Traces) -> App:
     endpoint = _only(route.methods, route.endpoint)
     match route.face:
         case "page":
@@ -81,7 +121,7 @@ def _face(route: Route, pages: Pages) -> App:
             app = serve(endpoint, refusals.openfga)
         case "oauth":
             app = serve(endpoint)
-    return with_cors(app, route.methods) if route.cors else app
+    return observed(route.path, with_cors(app, route.methods) if route.cors else app, traces)
 
 
 async def _nothing(_: Request) -> Answer:
@@ -96,13 +136,16 @@ class RemitApp:
     _exact: dict[str, App] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        pages = Pages(secure=self.machines.settings.secure)
+        pages, traces = Pages(secure=self.machines.settings.secure), self.machines.traces
         table = routes(self.machines, pages)
-        self._exact = {route.path: _face(route, pages) for route in table if "{" not in route.path}
+        self._exact = {route.path: _face(route, pages, traces) for route in table if "{" not in route.path}
         self._router = Router(
-            [PathRoute(route.path, _Mounted(_face(route, pages))) for route in table if "{" in route.path],
-            default=serve(_nothing),
+            [PathRoute(route.path, _Mounted(_face(route, pages, traces))) for route in table if "{" in route.path],
+            redirect_slashes=False,  # it would go to the Host that the request names
+            default=observed("none", serve(_nothing), traces),
         )
+        self.machines.store.watch = lambda unit: _Watch(unit, traces)
+        self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -115,6 +158,7 @@ class RemitApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._worker.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.close()
@@ -123,10 +167,12 @@ class RemitApp:
 
     async def close(self) -> None:
         """Stop taking, drain what was taken, let go."""
+        await self._worker.close()
         await self.machines.background.close()
         await self.machines.outbound.close()
         self.machines.passwords.close()
         await self.machines.store.close()
+        self.machines.traces.close()
 
 
 class _Mounted:

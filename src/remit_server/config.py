@@ -68,8 +68,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Failed sign-ins per account and per address in 15 minutes before a pause."""
     private_networks: tuple[str, ...] = ()
     """Networks (CIDR) that outgoing requests may reach although they are private. Loopback is allowed for a loopback issuer."""
+    signing_key_age: int = 90 * 86400
+    """Signing keys older than this are rotated by themselves. 0 turns it off."""
+    metrics_token: str | None = None
+    """Who brings it as a bearer token may read /metrics; absent: this machine only."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From `warning` on there is no line for each request."""
     otlp_endpoint: str | None = None
-    """OpenTelemetry collector (OTLP over HTTP); absent: no traces."""
+    """Base URL of an OpenTelemetry collector (OTLP over HTTP, such as http://127.0.0.1:4318); absent: no traces."""
 
     def __post_init__(self) -> None:
         url = urlsplit(self.issuer)

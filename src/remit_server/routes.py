@@ -36,6 +36,7 @@ from remit_server.identity.grants.authorization_code import AuthorizationCode
 from remit_server.identity.grants.client_credentials import ClientCredentials
 from remit_server.identity.grants.refresh_token import RefreshToken
 from remit_server.management.endpoints.healthz import Healthz
+from remit_server.management.endpoints.metrics import Metrics
 from remit_server.management.endpoints.readyz import Readyz
 from remit_server.oversight.timeline import ChainWatch
 from remit_server.runtime.machines import Machines
@@ -150,6 +151,7 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         # running it
         Route("GET", "/healthz", Healthz()),
         Route("GET", "/readyz", Readyz(m)),
+        Route("GET", "/metrics", Metrics(m)),
         # pages
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),

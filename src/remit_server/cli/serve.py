@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         timeout_keep_alive=65,  # longer than proxies keep theirs, so that they never send into a closing connection
     )
     if workers > 1:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="remit-metrics-"))
         asyncio.run(_prepare_and_leave(served, manifest))
         click.echo(f"Remit starts {workers} workers at {served.issuer}")
         Multiprocess(settings, sockets=[listening]).run()
@@ -162,6 +165,7 @@ async def _prepare(served: Served, store: Store, manifest: Manifest | None) -> l
         if plan:
             logs.log.info("applied", changes=len(plan.changes))
     settings = await _settings(served.issuer, store)
+    logs.configure(settings.log_level)
     ticket = await set_up.offer(store, SystemClock())
     if ticket is None:
         return []

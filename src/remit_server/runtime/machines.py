@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from remit_server.config import Settings
 from remit_server.records import Actor, Event
+from remit_server.runtime import traces
 from remit_server.runtime.background import Background
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
@@ -16,6 +17,7 @@ from remit_server.runtime.ports import Decide
 from remit_server.runtime.secrets import Peppers
 from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
+from remit_server.runtime.traces import Traces
 from remit_server.runtime.verify import TokenVerifier
 from remit_server.storage.store import Store
 
@@ -34,6 +36,7 @@ class Machines:
     throttle: Throttle
     decide: Decide = field(repr=False)
     background: Background = field(default_factory=Background)
+    traces: Traces = field(default_factory=Traces)
 
     def event(
         self,
@@ -49,5 +52,5 @@ class Machines:
         """An event of this moment."""
         return Event(
             id=new_id(), at=self.clock.now(), kind=kind, actor=Actor(user=user, client=client, chain=chain),
-            subject=subject, about=about, address=address,
+            subject=subject, about=about, address=address, trace=traces.current(),
         )  # fmt: skip

@@ -139,6 +139,13 @@ class KeyRing:
             await self.load()
         return {"keys": self._public}
 
+    async def rotate_older_than(self, seconds: int) -> None:
+        """Rotate every current key that was made longer ago than this; 0 rotates none."""
+        now = self._clock.now()
+        for key in await self._store.signing_keys.all():
+            if seconds and key.state == "current" and key.created_at + seconds <= now:
+                await self.rotate(key.alg)
+
     async def rotate(self, alg: str) -> str:
         """Retire the current key of an algorithm and start a new one; both stay published. The new `kid`."""
         now = self._clock.now()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 from remit_server.records import Api, Connection, DetailType, Organisation, Policy
 from remit_server.records.event import Event
 from remit_server.storage.barrier import Barrier
@@ -50,12 +54,16 @@ class Store:
         self.relations = Relations(engine)
         self.leases = Leases(engine)
         self.trail = Trail(engine)
+        self.watch: Callable[[Unit], AbstractContextManager[Any]] = lambda _: nullcontext()
+        """Is around every commit; an operator's counts and spans hang here."""
 
     async def commit(
         self, *steps: Step, events: tuple[Event, ...] = (), wakes: tuple[str, ...] = ()
     ) -> list[Row | None]:
         """Write one unit. Raises `Lost` when a deciding step finds nothing to change, `Busy` when it cannot be written now."""
-        return await self.engine.commit(Unit(steps, events, wakes))
+        unit = Unit(steps, events, wakes)
+        with self.watch(unit):
+            return await self.engine.commit(unit)
 
     async def close(self) -> None:
         if self._keyring:

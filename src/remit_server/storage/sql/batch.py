@@ -20,6 +20,17 @@ Play = Generator[Ask, Sequence[Row | None], None]
 
 
 @dataclass(slots=True)
+class Counts:
+    """Of this process, since it started."""
+
+    units: int = 0
+    batches: int = 0
+
+
+COUNTS = Counts()
+
+
+@dataclass(slots=True)
 class Work:
     """A unit on its way, and what became of it."""
 
@@ -43,6 +54,8 @@ class Work:
 
 def play(batch: Sequence[Work]) -> Play:
     """Run all units' first steps, statement by statement, then the second steps of those still alive, and so on."""
+    COUNTS.batches += 1
+    COUNTS.units += len(batch)
     alive = list(batch)
     for i in range(max((len(work.unit.steps) for work in batch), default=0)):
         together: dict[Statement, list[Work]] = {}
