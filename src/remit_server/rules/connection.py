@@ -56,12 +56,12 @@ def plan(
     """
     if account.state != "ok":
         return Reconnect(cause=account.cause or "The account was disconnected.")
-    whole = _whole(account)
-    held = whole if set(wanted) == set(account.scopes) else _narrowed(account, wanted)
+    whole, all_of_it = _whole(account), set(wanted) == set(account.scopes)
+    held = whole if all_of_it else _narrowed(account, wanted)
     if held and _fresh(held, now, 0 if last_minute else MARGIN):
         return _use(held, may)
     if account.refresh_token and not last_minute:
-        return Refresh(refresh_token=account.refresh_token, scopes=() if held is whole and whole else wanted)
+        return Refresh(refresh_token=account.refresh_token, scopes=() if all_of_it else wanted)
     if whole and _fresh(whole, now, 0):
         return _use(whole, may)
     if account.refresh_token:

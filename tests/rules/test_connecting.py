@@ -1,0 +1,106 @@
+"""The connect flow's decisions that no browser shows."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from remit_server.errors import InvalidRequest, NotFound, ProtocolError
+from remit_server.records import Client, ConnectAttempt, Connection
+from remit_server.records.connection import ASKED, DONE, HELD, RETURNED, SENT
+from remit_server.rules import connecting
+
+NOW = 1_000
+HOME = Connection(
+    name="home", provider="oidc", issuer="https://home.example", authorization_endpoint="https://home.example/auth?tenant=7",
+    client_id="remit", scopes=("a", "b", "c"), scope_separator=",",
+)  # fmt: skip
+SENT_HOME = ConnectAttempt(
+    ticket="t", user_id="ada", connection="home", scopes=("a", "b"), step=SENT, expires_at=NOW + 1, upstream_state="s",
+)  # fmt: skip
+
+
+def attempt(**changes: Any) -> ConnectAttempt:
+    return ConnectAttempt(**{name: getattr(SENT_HOME, name) for name in SENT_HOME.__struct_fields__} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "user"),
+    [({}, "bob"), ({"expires_at": NOW}, "ada"), *(({"step": step}, "ada") for step in (RETURNED, HELD, DONE))],
+)
+def test_a_link_is_for_its_person_in_its_time_once(changes: dict[str, Any], user: str) -> None:
+    texts = set()
+    for found in (attempt(**changes), None):
+        with pytest.raises(NotFound) as refused:
+            connecting.open_to(found, user, NOW)
+        texts.add(refused.value.text)
+    assert len(texts) == 1, "every reason sounds the same"
+
+
+@pytest.mark.parametrize("step", [ASKED, SENT])
+def test_a_link_opens(step: int) -> None:
+    assert connecting.open_to(attempt(step=step), "ada", NOW).step == step
+
+
+@pytest.mark.parametrize(
+    ("path", "iss", "changes", "error"),
+    [
+        ("home", "https://home.example", {}, None),
+        ("home", None, {}, None),
+        ("home", "https://home.example/", {}, InvalidRequest),
+        ("home", "https://evil.example", {}, InvalidRequest),
+        ("evil", "https://home.example", {}, InvalidRequest),
+        ("home", None, {"connection": "evil"}, InvalidRequest),
+        ("home", None, {"step": ASKED}, InvalidRequest),
+        ("home", None, {"step": RETURNED}, NotFound),
+        ("home", None, {"user_id": "bob"}, NotFound),
+    ],
+)
+def test_who_comes_back_from_where(
+    path: str, iss: str | None, changes: dict[str, Any], error: type[ProtocolError] | None
+) -> None:
+    if error is None:
+        assert connecting.came_back(attempt(**changes), HOME, path, "ada", iss=iss, now=NOW) == (SENT_HOME, HOME)
+        return
+    with pytest.raises(error):
+        connecting.came_back(attempt(**changes), HOME, path, "ada", iss=iss, now=NOW)
+
+
+def test_where_the_person_is_sent() -> None:
+    asked = attempt(authorization_params={"tenant": "8", "login_hint": "ada", "client_id": "evil"})
+    url = connecting.authorization_url(HOME, asked, redirect_uri="https://r.example/cb", state="st", challenge="ch")
+    assert url.startswith("https://home.example/auth?")
+    assert parse_qs(urlsplit(url).query) == {
+        "tenant": ["8"], "login_hint": ["ada"], "response_type": ["code"], "client_id": ["remit"], "state": ["st"],
+        "redirect_uri": ["https://r.example/cb"], "scope": ["a,b"], "code_challenge": ["ch"],
+        "code_challenge_method": ["S256"],
+    }  # fmt: skip
+
+
+def test_each_connection_has_its_own_address() -> None:
+    assert connecting.callback("https://r.example", "a/b c") == "https://r.example/connect/callback/a%2Fb%20c"
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted", "sent"),
+    [((), (), ("a", "b")), (("b",), (), ("b",)), (("b",), ("c", "gone"), ("b", "c")), ((), ("a",), ("a", "b"))],
+)
+def test_scopes_to_ask(asked: tuple[str, ...], granted: tuple[str, ...], sent: tuple[str, ...]) -> None:
+    client = Client(id="c", name="C", connections={"home": ("a", "b", "unknown")})
+    assert connecting.scopes_to_ask(HOME, client, asked, granted) == sent
+
+
+@pytest.mark.parametrize("beyond", ["c", "unknown", ""])
+def test_nobody_asks_beyond(beyond: str) -> None:
+    client = Client(id="c", name="C", connections={"home": ("a", "b", "unknown")})
+    with pytest.raises(InvalidRequest):
+        connecting.scopes_to_ask(HOME, client, (beyond,))
+
+
+def test_a_redirect_uri_keeps_its_query() -> None:
+    assert connecting.return_url("https://a.example/cb?x=1", connect_code="c&c", state=None) == (
+        "https://a.example/cb?x=1&connect_code=c%26c"
+    )
+    assert connecting.return_url("https://a.example/cb", error="e") == "https://a.example/cb?error=e"
