@@ -18,6 +18,8 @@ def command(place: Place) -> None:
     `remit serve` does it, too, on its start; this is for deployments that want it done before.
     """
 
+    place.must_exist()
+
     async def migrate() -> None:
         await (await open_engine(place.database)).close()
 

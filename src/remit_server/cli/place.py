@@ -34,6 +34,17 @@ class Place(Struct, frozen=True):
     database: str
     """`sqlite:PATH` or `postgresql://…`"""
 
+    @property
+    def sqlite(self) -> Path | None:
+        """The database file, where the database is one."""
+        scheme, _, path = self.database.partition(":")
+        return Path(path) if scheme == "sqlite" else None
+
+    def must_exist(self) -> None:
+        """Raises `ConfigurationError` for a database file that is not there: only `serve` and `apply` make one."""
+        if self.sqlite is not None and not self.sqlite.exists():
+            raise ConfigurationError(f"there is no database at {self.sqlite}; `remit serve` makes one")
+
     def master(self, *, create: bool = False) -> Master:
         """The master key: REMIT_MASTER_KEY, the file that REMIT_MASTER_KEY_FILE names, or `master.key` in the data directory,
         which `create` makes when it is not there. Raises `ConfigurationError`."""
@@ -63,9 +74,8 @@ class Place(Struct, frozen=True):
             await store.close()
 
     async def open(self, *, create: bool = False) -> Store:
-        scheme, _, path = self.database.partition(":")
-        if scheme == "sqlite" and not create and not _exists(path):
-            raise ConfigurationError(f"there is no database at {path}; `remit serve` makes one")
+        if not create:
+            self.must_exist()
         if create and self.data is not None:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         return await open_store(self.database, self.master(create=create), SystemClock().now())
@@ -96,10 +106,6 @@ def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
         return command(place_of(data, database), *args, **kwargs)
 
     return placed
-
-
-def _exists(path: str) -> bool:
-    return Path(path).exists()
 
 
 def _decoded(text: str, where: str) -> Master:

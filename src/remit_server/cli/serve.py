@@ -94,10 +94,11 @@ def command(  # noqa: PLR0917 - click passes them by name
         timeout_keep_alive=65,  # longer than proxies keep theirs, so that they never send into a closing connection
     )
     if workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="remit-metrics-"))
         asyncio.run(_prepare_and_leave(served, manifest))
         click.echo(f"Remit starts {workers} workers at {served.issuer}")
-        Multiprocess(settings, sockets=[listening]).run()
+        with tempfile.TemporaryDirectory(prefix="remit-metrics-") as counts:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # the workers add up their counts there
+            Multiprocess(settings, sockets=[listening]).run()
         return
     _stop_quietly()
     with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
