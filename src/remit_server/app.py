@@ -15,7 +15,7 @@ from remit_server.access import refusals
 from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
 from remit_server.config import Settings
-from remit_server.errors import MethodNotAllowed, NotFound
+from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
 from remit_server.oversight.decide import Decide
 from remit_server.oversight.policy import PolicyJudge
 from remit_server.records import Approval, Event
@@ -36,7 +36,7 @@ from remit_server.storage.contract import Unit
 from remit_server.storage.store import Store
 from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
-from remit_server.wire.answer import serve
+from remit_server.wire.answer import error_answer, serve
 from remit_server.wire.cors import with_cors
 from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Stream
 from remit_server.wire.observe import observed
@@ -124,8 +124,17 @@ def _face(route: Route, pages: Pages, traces: Traces) -> App:
     return observed(route.path, with_cors(app, route.methods) if route.cors else app, traces)
 
 
-async def _nothing(_: Request) -> Answer:
-    raise NotFound
+def _nothing(pages: Pages) -> App:
+    """No such path: said in HTML to a browser, in JSON to a program."""
+
+    async def nowhere(_: Request) -> Answer:
+        raise NotFound
+
+    def said(error: ProtocolError, request: Request) -> Answer:
+        browser = "text/html" in (request.header("accept") or "")
+        return pages.failure(error, request) if browser else error_answer(error)
+
+    return serve(nowhere, said)
 
 
 @dataclass
@@ -142,7 +151,7 @@ class RemitApp:
         self._router = Router(
             [PathRoute(route.path, _Mounted(_face(route, pages, traces))) for route in table if "{" in route.path],
             redirect_slashes=False,  # it would go to the Host that the request names
-            default=observed("none", serve(_nothing), traces),
+            default=observed("none", _nothing(pages), traces),
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
         self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines))

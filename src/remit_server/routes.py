@@ -52,6 +52,7 @@ from remit_server.ui.pages.device import DeviceAnswer, DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.export import Export
+from remit_server.ui.pages.home import home
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
 from remit_server.ui.pages.reconnect import Reconnect
@@ -153,6 +154,7 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/readyz", Readyz(m)),
         Route("GET", "/metrics", Metrics(m)),
         # pages
+        Route("GET", "/", home, "page"),
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
         Route("GET", "/accounts", AccountsPage(m, pages), "page"),

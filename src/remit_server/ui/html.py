@@ -58,7 +58,7 @@ class Pages:
 
 
 _HAPPENED = {
-    "forbidden": "This form cannot be accepted",
+    "forbidden": "This is not allowed",
     "invalid_client": "This app is not known here",
     "invalid_redirect_uri": "This app's link is not safe to follow",
     "invalid_request": "The app that sent you here made a mistake",
