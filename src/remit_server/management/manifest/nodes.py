@@ -154,7 +154,9 @@ class Document:
         return tuple(self._each(dict(enumerate(node.value)), item, path).values())
 
     def _dict(self, node: yaml.Node, value: Any, path: Path_) -> dict[str, Any]:
-        return self._each(self.members(node, path), value, path)
+        values = self._each(self.members(node, path), value, path)
+        self.members(node, path)  # where a name that we do not know stands is its key, not what it is given
+        return values
 
     def _each(self, nodes: Mapping[Any, yaml.Node], wanted: Any, path: Path_) -> dict[Any, Any]:
         before, values = len(self._problems), {}

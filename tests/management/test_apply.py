@@ -1,0 +1,162 @@
+"""Applying: twice changes nothing, what goes is what came, and nothing of others is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from tests.management.test_manifest import ACME, ENVIRON
+
+from remit_server.errors import ConfigurationError
+from remit_server.management.manifest.apply import Applier
+from remit_server.management.manifest.read import read
+from remit_server.oversight import agents
+from remit_server.records import Client, User
+from remit_server.runtime.clock import SystemClock
+from remit_server.runtime.passwords import Passwords
+from remit_server.runtime.secrets import Peppers
+from remit_server.storage.barrier import Master
+from remit_server.storage.open import open_store
+from remit_server.storage.store import Store
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    store = await open_store(database_url, Master(b"k" * 32), 1)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def applier(store: Store) -> AsyncIterator[Applier]:
+    passwords = Passwords()
+    yield Applier(store, SystemClock(), passwords, await Peppers.load(store))
+    passwords.close()
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    shutil.copytree(ACME, tmp_path / "acme")
+    return tmp_path / "acme" / "remit.yaml"
+
+
+def edited(path: Path, *changes: tuple[str, str]) -> Path:
+    text = path.read_text()
+    for was, now in changes:
+        assert was in text
+        text = text.replace(was, now, 1)
+    path.write_text(text)
+    return path
+
+
+async def test_the_example_applies_and_again_changes_nothing(applier: Applier, store: Store, acme: Path) -> None:
+    plan = await applier.apply(read(acme, ENVIRON))
+    assert {change.act for change in plan.changes} == {"create", "change"}
+    before = (await store.trail.verify()).count
+    again = await applier.apply(read(acme, ENVIRON))
+    assert not again
+    assert str(again) == "  nothing to change"
+    assert (await store.trail.verify()).count == before
+    assistant = await store.clients.get("trading-assistant")
+    assert assistant is not None
+    assert assistant.auth_methods == ("client_secret_post",)
+    assert assistant.apis == {"https://broker.example": ("trade:write", "portfolio:read")}
+    documents = await store.relations.store_named("documents")
+    assert documents is not None
+    assert [one.subject for one in await store.relations.all(documents.id)] == ["user:auth0|ada"]
+    assert [policy.name for policy in await store.policies.all()] == ["policies/trading.cedar"]
+    organisation = await store.organisation.get("organisation")
+    assert organisation is not None
+    assert organisation.channels["email"] == {"smtp": "smtp://127.0.0.1:1025", "from": "remit@example.com"}
+
+
+async def test_a_plan_shows_what_changes_but_no_secret(applier: Applier, acme: Path) -> None:
+    await applier.apply(read(acme, ENVIRON))
+    edited(acme, ("name: Trading assistant", "name: Trader"))
+    secret = "another secret that is long"
+    plan = str(await applier.plan(read(acme, {**ENVIRON, "ASSISTANT_SECRET": secret, "ADA_PASSWORD": secret})))
+    assert '~ change client trading-assistant\n      name: "Trading assistant" -> "Trader"\n      secrets' in plan
+    assert "~ change user ada@example.com\n      password" in plan
+    assert secret not in plan
+    assert "argon2" not in plan
+
+
+async def test_only_what_a_manifest_brought_is_removed(applier: Applier, store: Store, acme: Path) -> None:
+    dynamic = Client(id="dyn_1", name="By itself", dynamic=True)
+    by_hand = Client(id="by-hand", name="By hand")
+    visitor = User(id="remit|1", email="visitor@example.com")
+    await store.commit(store.clients.add(dynamic), store.clients.add(by_hand), store.users.add(visitor))
+    await applier.apply(read(acme, ENVIRON))
+    (acme.parent / "less.yaml").write_text("version: 1\norganisation: {name: Acme}\n")
+    plan = await applier.apply(read(acme.parent / "less.yaml", ENVIRON))
+    removed = {(change.kind, change.key) for change in plan.changes if change.act == "remove"}
+    assert ("client", "trading-assistant") in removed
+    assert ("user", "bob@example.com") in removed
+    assert ("relation store", "documents") in removed
+    assert {client.id for client in await store.clients.all()} == {"dyn_1", "by-hand"}
+    assert [user.id for user in await store.users.all()] == ["remit|1"]
+    assert not await applier.apply(read(acme.parent / "less.yaml", ENVIRON))
+
+
+async def test_tuples_that_applications_wrote_stay(applier: Applier, store: Store, acme: Path) -> None:
+    from remit_server.rules.relations import RelationTuple
+
+    await applier.apply(read(acme, ENVIRON))
+    documents = await store.relations.store_named("documents")
+    assert documents is not None
+    own = RelationTuple("document:own", "viewer", "user:auth0|bob")
+    await store.commit(store.relations.add(documents.id, own, 1))
+    (acme.parent / "documents.yaml").write_text("[]")
+    await applier.apply(read(acme, ENVIRON))
+    assert await store.relations.all(documents.id) == [own]
+
+
+async def test_applying_does_not_resume_a_suspended_agent(applier: Applier, store: Store, acme: Path) -> None:
+    manifest = read(acme, ENVIRON)
+    await applier.apply(manifest)
+    plan = await applier.plan(read(edited(acme, ("name: Trading assistant", "name: Trader")), ENVIRON))
+    # The stop button is pressed between the plan and its carrying out.
+    await agents.suspend(store, SystemClock(), "trading-assistant")
+    await applier._carry_out(plan)
+    assistant = await store.clients.get("trading-assistant")
+    assert assistant is not None
+    assert (assistant.name, assistant.state) == ("Trader", "suspended")
+
+
+async def test_nodes_that_start_together_apply_once(applier: Applier, store: Store, acme: Path) -> None:
+    manifest = read(acme, ENVIRON)
+    plans = await asyncio.gather(*(applier.apply(manifest) for _ in range(4)))
+    assert sum(bool(plan) for plan in plans) == 1
+    applied = [event for _, event in await store.trail.latest(limit=500) if event.kind == "configuration.applied"]
+    assert len(applied) == 1
+
+
+async def test_a_manifest_takes_no_id_of_a_client_that_registered_itself(
+    applier: Applier, store: Store, acme: Path
+) -> None:
+    await store.commit(store.clients.add(Client(id="trading-assistant", name="Impostor", dynamic=True)))
+    with pytest.raises(ConfigurationError, match="registered itself"):
+        await applier.apply(read(acme, ENVIRON))
+
+
+async def test_an_address_that_somebody_has_under_another_id_is_refused(
+    applier: Applier, store: Store, acme: Path
+) -> None:
+    await store.commit(store.users.add(User(id="remit|1", email="Ada@example.com")))
+    with pytest.raises(ConfigurationError, match=r"as remit\|1"):
+        await applier.apply(read(acme, ENVIRON))
+
+
+async def test_a_blocked_person_stays_blocked(applier: Applier, store: Store, acme: Path) -> None:
+    await applier.apply(read(acme, ENVIRON))
+    bob = await store.users.get("auth0|bob")
+    assert bob is not None
+    await store.commit(store.users.put(replace(bob, state="blocked")))
+    await applier.apply(read(edited(acme, ("name: Bob", "name: Robert")), ENVIRON))
+    bob = await store.users.get("auth0|bob")
+    assert bob is not None
+    assert (bob.name, bob.state) == ("Robert", "blocked")

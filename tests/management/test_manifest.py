@@ -1,0 +1,188 @@
+"""remit.yaml: what is read, what is refused and where."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from remit_server.errors import ConfigurationError
+from remit_server.management.manifest.check import settings_of
+from remit_server.management.manifest.declared import Manifest
+from remit_server.management.manifest.read import read
+
+ACME = Path(__file__).parent / "acme"
+ENVIRON = {
+    name: f"{name.lower()}-that-is-long-enough"
+    for name in ("ADA_PASSWORD", "BOB_PASSWORD", "ASSISTANT_SECRET", "BROKER_SECRET", "CALENDAR_SECRET")
+}
+HEAD = "version: 1\n"
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    """A copy of the example, to be spoiled."""
+    shutil.copytree(ACME, tmp_path / "acme")
+    return tmp_path / "acme" / "remit.yaml"
+
+
+def spoiled(path: Path, was: str, now: str) -> str:
+    """The message for the example with one thing changed."""
+    text = path.read_text()
+    assert was in text
+    path.write_text(text.replace(was, now, 1))
+    with pytest.raises(ConfigurationError) as raised:
+        read(path, ENVIRON)
+    return str(raised.value)
+
+
+def given(tmp_path: Path, text: str) -> Manifest:
+    path = tmp_path / "remit.yaml"
+    path.write_text(HEAD + text)
+    return read(path, ENVIRON)
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        given(tmp_path, text)
+    return str(raised.value).replace(str(tmp_path) + "/", "")
+
+
+def test_the_example_is_read(acme: Path) -> None:
+    manifest = read(acme, ENVIRON)
+    assert [client.id for client in manifest.clients] == ["trading-assistant", "broker-api"]
+    assert manifest.policies[0].file is not None
+    assert manifest.channels.email is not None
+    assert manifest.channels.email.sender == "remit@example.com"
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "at", "words"),
+    [
+        ("kind: agent ", "kynd: agent ", "kynd", "did you mean 'kind'?"),
+        ("kind: agent ", "kind: agnet ", "agnet", "did you mean 'agent'?"),
+        ("owner: ada@example.com", "owner: eda@example.com", "eda", "did you mean 'ada@example.com'?"),
+        ("name: Broker\n", "name: 5\n", "5", "put it in quotes"),
+        ("lifetime: 300", "lifetime: soon", "soon", "a number is wanted here, not a string"),
+        ("skip_consent: true", "skip_consent: yes", "yes", "true or false is wanted"),
+        ("trade_order]", "trade_ordr]", "trade_ordr", "did you mean 'trade_order'?"),
+        ("[trade:write, portfolio", "[trade:rite, portfolio", "trade:rite", "did you mean 'trade:write'?"),
+        ("{calendar: [", "{calender: [", "calender", "did you mean 'calendar'?"),
+        ("api: https://broker.example", "api: https://x.example", "https://x", "there is no API"),
+        ("grants: [token_exchange]", "grants: [token_exchang]", "token_exchang", "did you mean 'token_exchange'?"),
+        ("token_endpoint: http:", "token_endpoint: ftp:", "ftp", "must be https"),
+        ("provider: oauth2", "provider: gogle", "gogle", "not in the catalog"),
+        ("documents.fga", "nowhere.fga", "nowhere", "cannot be read"),
+        ("policies/trading.cedar", "policies/nowhere.cedar", "policies/nowhere", "cannot be read"),
+        ("smtp://127", "http://127", "http", "smtp://host:port"),
+        ("{env: BOB_PASSWORD}", "{env: EVE_PASSWORD}", "EVE_", "EVE_PASSWORD is not set"),
+        ("{env: BOB_PASSWORD}", "{env: A, file: B}", "{env: A", "write a string, or {env: NAME} or {file: PATH}"),
+        ("http://127.0.0.1:8765/callback", "http://app.example/cb", "http://app", "must be https"),
+        ("  - id: broker-api ", "  - id: trading-assistant ", "trading-assistant", "stands here twice"),
+        ("    name: Broker API", "    name: Broker API\n    name: Again", "name: Again", "stands here twice"),
+        ("version: 1", "version: 2", "2", "is not one of 1"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(acme: Path, was: str, now: str, at: str, words: str) -> None:
+    message = spoiled(acme, was, now)
+    line = next((line for line in message.splitlines() if words in line), message)
+    assert words in line
+    assert line.startswith(f"{acme}:{place_of(acme, now, at)}: "), line
+
+
+def place_of(path: Path, changed: str, at: str) -> str:
+    text = path.read_text()
+    # the last place where the changed text stands, as a second `trading-assistant` comes after the first
+    before = text[: text.index(at, text.rindex(changed))]
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def test_every_mistake_is_told_in_one_run(tmp_path: Path) -> None:
+    message = refused(tmp_path, "users:\n  - {emial: a@b.c}\norganisation: {nam: x}\n")
+    assert "remit.yaml:3:6: 'emial' is not known here; did you mean 'email'?" in message
+    assert "remit.yaml:3:5: 'email' is missing" in message
+    assert "remit.yaml:4:16: 'nam' is not known here" in message
+
+
+@pytest.mark.parametrize(
+    ("auth", "words"),
+    [
+        ("{method: client_secret_basic}", "needs `secret`"),
+        ("{method: none, secret: x}", "no use for a secret"),
+        ("{method: private_key_jwt}", "needs either `jwks` or `jwks_uri`"),
+        ("{method: private_key_jwt, jwks: {keys: []}, jwks_uri: https://a.example/jwks}", "either"),
+        ("{methods: [none, client_secret_basic], secret: x}", "stands alone"),
+        ("{}", "give `method`"),
+        ("{method: none, methods: [none]}", "give `method`"),
+    ],
+)
+def test_half_of_a_client_authentication_is_refused(tmp_path: Path, auth: str, words: str) -> None:
+    assert words in refused(tmp_path, f"clients:\n  - {{id: c, name: C, kind: service, auth: {auth}}}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("clients:\n  - {id: c, name: C, kind: api, auth: {method: none}}\n", "needs `api`"),
+        (
+            "clients:\n  - {id: c, name: C, kind: web, auth: {method: none}, grants: [client_credentials]}\n",
+            "authenticates",
+        ),
+        (
+            "clients:\n  - {id: c, name: C, kind: web, auth: {method: none}, grants: [authorization_code]}\n",
+            "redirect_uris",
+        ),
+        ("connections:\n  - {name: c, provider: oauth2, client: {id: x, secret: y}}\n", "needs `token_endpoint`"),
+        ("connections:\n  - {name: c, provider: oidc, issuer: https://a.example, client: {id: x}}\n", "give `secret`"),
+        ("settings: {code_lifetim: 3}\n", "did you mean 'code_lifetime'?"),
+        ("settings: {issuer: https://a.example}\n", "'issuer' is not known here"),
+        ("settings: {registration: token}\n", "needs registration_token"),
+        ("policies:\n  - {name: p, text: permit(}\n", "not Cedar"),
+        ("details:\n  - {type: x}\n", "required property"),
+        ("users: {a: b}\n", "a list is wanted here, not a mapping"),
+        ("users: &a [*a]\n", "a mapping is wanted here, not a list"),
+        ("users: [\n", "not YAML"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refused(tmp_path, text)
+
+
+def test_a_document_that_refers_to_itself_ends(tmp_path: Path) -> None:
+    assert "nested too deeply" in refused(tmp_path, "details:\n  - &a {type: x, schema: *a}\n")
+
+
+def test_settings_are_read_by_their_types(tmp_path: Path) -> None:
+    manifest = given(
+        tmp_path, "settings: {code_lifetime: 30, metrics_token: {env: ADA_PASSWORD}, private_networks: [10.0.0.0/8]}\n"
+    )
+    assert settings_of(manifest) == {
+        "code_lifetime": 30,
+        "metrics_token": ENVIRON["ADA_PASSWORD"],
+        "private_networks": ("10.0.0.0/8",),
+    }
+
+
+def test_a_secret_shows_itself_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "hush").write_text("from-a-file\n")
+    manifest = given(
+        tmp_path,
+        "users:\n  - {email: a@b.example, password: {file: hush}}\n  - {email: c@d.example, password: in-the-open}\n",
+    )
+    assert [user.password and user.password.value for user in manifest.users] == ["from-a-file", "in-the-open"]
+    assert [user.password and user.password.plain for user in manifest.users] == [False, True]
+    assert "from-a-file" not in repr(manifest)
+    assert "in-the-open" not in repr(manifest)
+
+
+def test_a_wrong_secret_is_not_quoted(tmp_path: Path) -> None:
+    message = refused(tmp_path, "users:\n  - {email: a@b.example, password: 31337}\n")
+    assert "a string is wanted here, not a number" in message
+    assert "31337" not in message
+
+
+def test_the_example_stays_the_contract() -> None:
+    """Every key of the example is one that we read."""
+    assert set(yaml.safe_load((ACME / "remit.yaml").read_text())) == set(Manifest.__struct_fields__) - {"settings"}
