@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import replace
@@ -23,9 +24,15 @@ from remit_server.wire.http import Answer
 from remit_server.wire.tokens import permitted
 from remit_server.wire.visitor import Visitor
 
+_OF_A_URL = "%-._~:/?#[]@!$&'()*+,;="  # RFC 3986 section 2
+
 
 def see_other(location: str) -> Answer:
-    """303: whatever the method was, the next is GET, and a password is not sent on (RFC 9700 section 4.12)."""
+    """303: whatever the method was, the next is GET, and a password is not sent on (RFC 9700 section 4.12).
+
+    What a URL may not hold leaves percent-encoded, so that no line break in a path ends the header.
+    """
+    location = quote(location, safe=_OF_A_URL)
     return Answer(
         303, headers=(("location", location), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"))
     )
@@ -75,8 +82,6 @@ class Advance:
                 return see_other(f"/login/{asked.connection}?resume={resume}")
             case "sign_in":
                 return see_other(f"/login?resume={resume}")
-            case "second_factor":
-                return see_other(f"/login/second-factor?resume={resume}")
             case "consent":
                 return see_other(f"/consent?resume={resume}")
 

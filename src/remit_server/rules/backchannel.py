@@ -38,12 +38,19 @@ def login_hint(hint: str, issuer: str) -> Hint:
     match subject:
         case {"format": "iss_sub", "iss": str(iss), "sub": str(sub)}:
             # By host, not by scheme: some SDKs write https for a loopback development issuer that is http.
-            if urlsplit(iss).netloc.lower() != urlsplit(issuer).netloc.lower():
+            if not _same_host(iss, issuer):
                 raise UnknownUser("The login_hint names another issuer.")
             return Hint(user_id=sub)
         case {"format": "email", "email": str(email)}:
             return Hint(email=email)
     raise UnknownUser("The login_hint must be an iss_sub or email subject identifier (RFC 9493).")
+
+
+def _same_host(one: str, other: str) -> bool:
+    try:
+        return urlsplit(one).netloc.lower() == urlsplit(other).netloc.lower()
+    except ValueError:
+        return False
 
 
 def binding_message(message: str | None) -> str | None:

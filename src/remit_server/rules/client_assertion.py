@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from msgspec import Struct
 
 from remit_server.errors import InvalidClient
 from remit_server.records import Client
+from remit_server.rules.jose import UNREADABLE, Registry
 
-TYPES = frozenset({None, "JWT", "jwt", "client-authentication+jwt"})
+TYPES = (None, "JWT", "jwt", "client-authentication+jwt")
 
 
 class Assertion(Struct, frozen=True):
@@ -26,7 +26,7 @@ def unverified_subject(assertion: str) -> str:
     try:
         payload = jws.extract_compact(assertion.encode()).payload
         subject = _object(payload).get("sub")
-    except (JoseError, ValueError, UnicodeError) as error:
+    except UNREADABLE as error:
         raise InvalidClient("The client_assertion is not a JWT.") from error
     if not isinstance(subject, str) or not subject:
         raise InvalidClient("The client_assertion has no subject.")
@@ -47,8 +47,8 @@ def judge(
 ) -> Assertion:
     """Hold an assertion against the client's keys and our clock. Raises `InvalidClient` that says which check failed."""
     try:
-        token = jwt.decode(assertion, KeySet.import_key_set(jwks), algorithms=list(client.assertion_algs))  # type: ignore[arg-type]
-    except (JoseError, ValueError, UnicodeError) as error:
+        token = jwt.decode(assertion, KeySet.import_key_set(jwks), registry=Registry(algorithms=client.assertion_algs))  # type: ignore[arg-type]
+    except UNREADABLE as error:
         raise InvalidClient("The signature of the client_assertion is not one of this client's keys.") from error
     if token.header.get("typ") not in TYPES:
         raise InvalidClient("The client_assertion has another typ than a client assertion.")
@@ -64,7 +64,7 @@ def judge(
         raise InvalidClient(f"A client_assertion may live {longest} seconds at most.")
     for name in ("iat", "nbf"):
         value = claims.get(name)
-        if value is not None and (not isinstance(value, int | float) or value > now + skew):
+        if value is not None and (not isinstance(value, int | float) or not value <= now + skew):
             raise InvalidClient(f"The {name} of the client_assertion is in the future.")
     if not isinstance(jti, str) or not jti:
         raise InvalidClient("The client_assertion has no jti.")

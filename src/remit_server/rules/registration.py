@@ -10,11 +10,13 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from joserfc.jwk import KeySet
 from msgspec import Struct
 
 from remit_server.errors import InvalidClientMetadata, ProtocolError
 from remit_server.records.client import AUTH_METHODS
 from remit_server.rules import redirects
+from remit_server.rules.jose import UNREADABLE
 from remit_server.rules.scopes import IDENTITY, parse
 
 GRANTS = {
@@ -119,6 +121,10 @@ def _keys(members: dict[str, Any], method: str) -> tuple[dict[str, Any] | None, 
             raise InvalidClientMetadata("jwks must be a JWK Set (RFC 7517 section 5).")
         if any("d" in key or key["kty"] == "oct" for key in keys):
             raise InvalidClientMetadata("jwks must hold public keys only.")
+        try:
+            KeySet.import_key_set({"keys": keys})
+        except UNREADABLE as error:
+            raise InvalidClientMetadata("jwks holds a key that cannot be read.") from error
     if method == "private_key_jwt" and jwks is None and uri is None:
         raise InvalidClientMetadata("private_key_jwt needs jwks or jwks_uri.")
     return jwks, _link(members, "jwks_uri")
@@ -128,6 +134,14 @@ def _link(members: dict[str, Any], name: str) -> str | None:
     link = members.get(name)
     if link is None:
         return None
-    if not isinstance(link, str) or len(link) > 2048 or urlsplit(link).scheme != "https" or not urlsplit(link).hostname:
+    if not isinstance(link, str) or len(link) > 2048 or not _https(link):
         raise InvalidClientMetadata(f"{name} must be an https URL.")
     return link
+
+
+def _https(link: str) -> bool:
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)

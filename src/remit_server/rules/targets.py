@@ -16,12 +16,18 @@ def wanted(resources: Iterable[str], audiences: Iterable[str]) -> tuple[str, ...
     """The audiences asked for, each once. Raises `InvalidTarget` for a `resource` that is no absolute URI without fragment."""
     found: list[str] = []
     for resource in resources:
-        url = urlsplit(resource)
-        if not url.scheme or "#" in resource:
+        if not _absolute(resource):
             raise InvalidTarget("A resource must be an absolute URI without a fragment (RFC 8707 section 2).")
         found.append(resource)
     found += [audience for audience in audiences if audience not in ABSENT]
     return tuple(dict.fromkeys(found))
+
+
+def _absolute(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).scheme) and "#" not in uri
+    except ValueError:
+        return False
 
 
 def allowed(client: Client, audiences: tuple[str, ...], own: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ import hmac
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from msgspec import Struct
 
 from remit_server.errors import AccessDenied
+from remit_server.rules.jose import UNREADABLE, Registry
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 LONGEST_SUBJECT = 255  # OIDC Core section 2
@@ -33,8 +33,8 @@ def judge(
     if not isinstance(id_token, str):
         raise _unbelieved("there is no id_token")
     try:
-        claims = jwt.decode(id_token, KeySet.import_key_set(jwks), algorithms=list(ALGORITHMS)).claims  # type: ignore[arg-type]
-    except (JoseError, ValueError, TypeError, UnicodeError) as error:
+        claims = jwt.decode(id_token, KeySet.import_key_set(jwks), registry=Registry(algorithms=ALGORITHMS)).claims  # type: ignore[arg-type]
+    except UNREADABLE as error:
         raise _unbelieved("its signature is not by a key of the provider") from error
     if claims.get("iss") != issuer:
         raise _unbelieved("iss is another issuer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -75,11 +76,17 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """A JSON object. Raises `InvalidRequest` for anything else, repeated members included."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        json.loads(body, object_pairs_hook=_once)  # msgspec would take the last of two
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise InvalidRequest("The body is not valid JSON.") from error
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return value
+
+
+def _once(members: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in members}) < len(members):
+        raise InvalidRequest("A member of the body is repeated.")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

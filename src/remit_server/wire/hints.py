@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from remit_server.errors import InvalidRequest
+from remit_server.rules.jose import UNREADABLE, Registry
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.signing import ALGORITHMS
 
@@ -17,8 +17,8 @@ async def claims_of_hint(machines: Machines, hint: str) -> dict[str, Any]:
     """The claims of an ID token that we signed; its expiry does not matter. Raises `InvalidRequest` for anything else."""
     keys = KeySet.import_key_set(await machines.keys.jwks())  # type: ignore[arg-type]
     try:
-        token = jwt.decode(hint, keys, algorithms=list(ALGORITHMS))
-    except (JoseError, ValueError, UnicodeError) as error:
+        token = jwt.decode(hint, keys, registry=Registry(algorithms=ALGORITHMS))
+    except UNREADABLE as error:
         raise InvalidRequest("The id_token_hint is not an ID token of this server.") from error
     claims = token.claims
     # typ tells an ID token from our other JWTs, which are signed by the same keys.

@@ -43,7 +43,7 @@ class Answer:
             raise Forbidden("Only the organisation's own apps may carry a person's answer.")
         try:
             body = msgspec.json.decode(await request.body(), type=Body)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"The body is not an answer: {error}") from error
         if body.reason is not None and len(body.reason) > answering.LONGEST_REASON:
             raise InvalidRequest(f"A reason may have {answering.LONGEST_REASON} characters at most.")

@@ -92,7 +92,7 @@ class ApprovalPage:
         who = await visitor(request, machines)
         person = signed_in(who)
         if person is None:
-            return await sign_in_first(machines, who, request.path)
+            return await sign_in_first(machines, who, here(request))
         user, session = person
         approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), user)
         if request.method != "POST":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from remit_server.identity import errands
 from remit_server.identity.advance import see_other
 from remit_server.records import Session, User
@@ -25,4 +27,4 @@ async def sign_in_first(machines: Machines, who: Visitor, path: str) -> Answer:
 
 def here(request: Request) -> str:
     """The path and query of this request."""
-    return request.path + (f"?{request.query}" if request.query else "")
+    return quote(request.path) + (f"?{request.query}" if request.query else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from remit_server.errors import NotFound
+from remit_server.errors import InvalidRequest, NotFound
 from remit_server.identity import errands, upstream
 from remit_server.identity.advance import Advance, Errand, see_other
 from remit_server.identity.sign_in import Recognised, SignedIn, TooMany, Unrecognised, by_password, start_session
@@ -41,6 +41,8 @@ async def going(machines: Machines, who: Visitor, resume: str | None) -> Going:
     if not resume:
         return Going()
     record = await errands.find(machines, who, resume)
+    if record.kind not in {"authorize", "sign_in"}:
+        raise InvalidRequest("This link is for another page.")
     return Going(Errand(record, resume), errands.asked_in(record))
 
 
