@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jws import JWSAlgModel, JWSRegistry
+from joserfc.jws import JWSRegistry
 
 UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """joserfc's own errors, and those of what it stands on: it trusts headers and keys to be objects with members of the right
@@ -21,7 +21,7 @@ class Registry(JWSRegistry):
 
     max_header_length = 4096
 
-    def get_alg(self, name: str) -> JWSAlgModel:
+    def get_alg(self, name: str) -> Any:
         if not isinstance(name, str) or name not in (self.allowed or ()):
             raise UnsupportedAlgorithmError
         return self.algorithms[name]

@@ -7,7 +7,7 @@ from typing import Any
 
 from remit_server.config import Settings
 from remit_server.errors import InvalidRequest
-from remit_server.records import Api, Client, Token, User
+from remit_server.records import Client, Token, User
 from remit_server.rules.scopes import claims_of
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import base64url, hashed, new_id, new_secret
@@ -36,11 +36,14 @@ class Mint:
         such as `auth_time` and `acr`.
         """
         act, now = permit.act, self._clock.now()
-        api = await self._store.apis.get(act.audiences[0]) if act.audiences else None
-        if api and api.sender_constrained and jkt is None:
-            raise InvalidRequest(f"{api.name} takes only tokens that are bound to a DPoP key (RFC 9449): send a proof.")
+        apis = [api for audience in act.audiences if (api := await self._store.apis.get(audience))]
+        strict = next((api for api in apis if api.sender_constrained), None)
+        if strict and jkt is None:
+            raise InvalidRequest(
+                f"{strict.name} takes only tokens that are bound to a DPoP key (RFC 9449): send a proof."
+            )
         audiences = act.audiences or (self._settings.url("/userinfo"),)
-        lifetime = api.lifetime if api else self._settings.access_token_lifetime
+        lifetime = min((api.lifetime for api in apis), default=self._settings.access_token_lifetime)
         expires_at = min(now + lifetime, not_after or now + lifetime)
         subject = act.user.id if act.user else f"{act.client.id}@clients"
         jti = new_id()
@@ -65,7 +68,7 @@ class Mint:
             body["sid"] = sid
         if claims:
             body.update(claims)
-        signer = await self._keys.signer(self._alg(api))
+        signer = await self._keys.signer(apis[0].alg if apis else self._settings.signing_alg)
         value = signer.sign("at+jwt", body)
         token = Token(
             hash=hashed(value), kind="access", jti=jti, client_id=act.client.id, user_id=act.user.id if act.user else None,
@@ -134,9 +137,6 @@ class Mint:
         if sid:
             body["sid"] = sid
         return (await self._keys.signer(self._settings.signing_alg)).sign("logout+jwt", body)
-
-    def _alg(self, api: Api | None) -> str:
-        return api.alg if api else self._settings.signing_alg
 
 
 def nested(actors: tuple[dict[str, Any], ...]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from remit_server.errors import InsufficientScope, InvalidDpopProof, InvalidToken
+from remit_server.errors import InsufficientScope, InvalidDpopProof, InvalidToken, UseDpopNonce
 from remit_server.records import Client, Token, User
 from remit_server.rules.dpop import ALGORITHMS
 from remit_server.runtime.machines import Machines
@@ -75,6 +75,8 @@ async def _hold_key(request: Request, machines: Machines, token: Token, value: s
         shown = await dpop.proven_key(request, machines, access_token=value)
     except InvalidDpopProof as error:
         raise _refused(InvalidToken(error.text), scheme="DPoP", code="invalid_dpop_proof") from error
+    except UseDpopNonce as error:  # at a resource it is a 401 with a challenge (RFC 9449 section 9)
+        raise _refused(InvalidToken(error.text, headers=error.headers), scheme="DPoP", code=error.code) from error
     if shown != token.jkt:
         raise _refused(InvalidToken("The proof's key is not the key that the token is bound to."), scheme="DPoP")
 
