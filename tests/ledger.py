@@ -71,6 +71,26 @@ LEDGER: dict[str, Promise] = {
         "RFC 9700 section 4.14.2",
         "A lost reply may be asked for again only by the same client with the same key, and only for a short time.",
     ),
+    "attack.redirect-uri": Promise(
+        "RFC 9700 section 4.1",
+        "A redirect URI is compared character for character, but for the port on loopback; on a mismatch nobody is redirected.",
+    ),
+    "attack.races": Promise(
+        "RFC 9700 section 4.5", "Of fifty that redeem one code, request_uri or refresh token at once, one succeeds."
+    ),
+    "attack.cross-site-form": Promise(
+        "OIDC Core section 3.1.2", "A form that another site or another browser sends is refused."
+    ),
+    "attack.session-fixation": Promise(
+        "RFC 9700 section 4.7", "Each sign-in starts a session with a new value; the one before it ends."
+    ),
+    "attack.mix-up": Promise(
+        "RFC 9700 section 4.4",
+        "An answer of one upstream provider is never taken for another's; ours name their issuer.",
+    ),
+    "page.way-back": Promise(
+        "CSP Level 3 section 6.4.2", "After a form, a browser under our policy reaches the app's redirect URI."
+    ),
     "attack.device-phishing": Promise(
         "RFC 10027", "The device page names the client and asks who started this; a link never submits itself."
     ),
@@ -100,6 +120,20 @@ LEDGER: dict[str, Promise] = {
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
     "story.check": Promise(
         "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
+    ),
+    "attack.refresh-stolen-key": Promise(
+        "RFC 9449 section 5", "A public client's refresh token is worth nothing without the key it was bound to."
+    ),
+    "oauth.issuer-exact": Promise(
+        "RFC 8414 section 3.3", "The issuer is the same bytes in configuration, metadata and tokens."
+    ),
+    "oauth.dpop": Promise("RFC 9449", "A bound token needs a fresh proof by its key for this method and URL, once."),
+    "oauth.dpop-nonce": Promise("RFC 9449 section 8", "A missing or stale nonce gets use_dpop_nonce and a new one."),
+    "oauth.introspection": Promise(
+        "RFC 7662 section 2.2", "Whoever may not see a token learns active false and nothing else."
+    ),
+    "oauth.revocation": Promise(
+        "RFC 7009", "A revoked token and what hangs on it are dead at once; unknown tokens answer 200."
     ),
 }
 

@@ -11,8 +11,13 @@ INACTIVE: dict[str, Any] = {"active": False}
 
 
 def may_see(caller: Client, token: Token) -> bool:
-    """The client that holds it, and the API that it is meant for."""
-    return token.client_id == caller.id or (caller.api is not None and caller.api in token.audiences)
+    """The client that holds it, and the API that it is meant for.
+
+    An API sees access tokens only: for one that asks no more than `active`, a refresh token would open it for a month.
+    """
+    if token.client_id == caller.id:
+        return True
+    return token.kind == "access" and caller.api is not None and caller.api in token.audiences
 
 
 def shown(token: Token, issuer: str, *, act: dict[str, Any] | None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def describe(settings: Settings, *, grant_types: Iterable[str], detail_types: It
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": list(grant_types),
         "subject_types_supported": ["public"],
-        "acr_values_supported": ["urn:remit:acr:1fa", "urn:remit:acr:2fa"],
+        "acr_values_supported": ["urn:remit:acr:1fa"],
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "name", "email",
             "email_verified", "groups", "updated_at",
@@ -44,6 +44,7 @@ def describe(settings: Settings, *, grant_types: Iterable[str], detail_types: It
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
+        "introspection_signing_alg_values_supported": [settings.signing_alg],
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGS),
         "code_challenge_methods_supported": ["S256"],

@@ -93,7 +93,7 @@ class KeyRing:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._current: dict[str, Signer] = {}
-        self._public: list[dict[str, Any]] = []
+        self._public: list[tuple[int | None, dict[str, Any]]] = []
         self._stale = True
         store.engine.listen(self._hear)
 
@@ -118,10 +118,17 @@ class KeyRing:
             alg: old if (old := self._current.get(alg)) and old.kid == key.kid else Signer(key)
             for alg, key in current.items()
         }
-        shown = [key for key in keys if key.retired_at is None or key.retired_at + _KEEP_RETIRED > now]
         self._public = [
-            {**JWKRegistry.import_key(key.jwk).as_dict(private=False), "kid": key.kid, "alg": key.alg, "use": "sig"}
-            for key in shown
+            (
+                key.retired_at,
+                {
+                    **JWKRegistry.import_key(key.jwk).as_dict(private=False),
+                    "kid": key.kid,
+                    "alg": key.alg,
+                    "use": "sig",
+                },
+            )
+            for key in keys
         ]
 
     async def _create(self, key: SigningKey) -> None:
@@ -137,7 +144,8 @@ class KeyRing:
         """The JWK Set (RFC 7517 section 5): current, coming and lately retired keys, public halves only."""
         if self._stale:
             await self.load()
-        return {"keys": self._public}
+        since = self._clock.now() - _KEEP_RETIRED
+        return {"keys": [jwk for retired_at, jwk in self._public if retired_at is None or retired_at > since]}
 
     async def rotate_older_than(self, seconds: int) -> None:
         """Rotate every current key that was made longer ago than this; 0 rotates none."""
