@@ -43,12 +43,13 @@ from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import AccountsPage
 from remit_server.ui.pages.activity import Activity
+from remit_server.ui.pages.answer import DeviceAnswer
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
 from remit_server.ui.pages.callback import Callback, ConnectCallback
 from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
 from remit_server.ui.pages.console import Console
-from remit_server.ui.pages.device import DeviceAnswer, DevicePage
+from remit_server.ui.pages.device import DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.export import Export

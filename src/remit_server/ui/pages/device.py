@@ -1,24 +1,20 @@
-"""/device and /device/answer: enter the code, look who asks, allow or not (RFC 8628 section 3.3, BCP 247).
+"""/device: enter the code, and look who asks (RFC 8628 section 3.3, BCP 247).
 
 The link with the code in it saves typing and nothing else: the person still compares the code and still decides.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
-from remit_server.approvals.answer import Answer as Said
-from remit_server.approvals.answer import Authentication, answer, claim
 from remit_server.config import is_loopback
 from remit_server.errors import Conflict, ProtocolError, TooManyRequests
 from remit_server.records import Approval
 from remit_server.rules import user_code
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
-from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
+from remit_server.ui.pages.doorkeeper import here, sign_in_first
 from remit_server.ui.render import Page
 from remit_server.ui.telling import acting_as, agent_of, details_told, permissions, still_asks, viewer_of
-from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
+from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView
 from remit_server.wire import csrf
 from remit_server.wire.form import parse_form, parse_query
 from remit_server.wire.http import Answer, Request
@@ -81,36 +77,6 @@ class DevicePage:
             details=await details_told(machines, approval.details),
             lasts=_lasts(approval, machines),
             still_asks=await still_asks(machines, approval.audiences),
-        )
-        return self._pages(Page(view))
-
-
-class DeviceAnswer:
-    """Allow or not."""
-
-    def __init__(self, machines: Machines, pages: Pages) -> None:
-        self._machines, self._pages = machines, pages
-
-    async def __call__(self, request: Request) -> Answer:
-        machines = self._machines
-        who = await visitor(request, machines)
-        form = await parse_form(request)
-        csrf.check(request, form, who, machines.settings)
-        person = signed_in(who)
-        if person is None:
-            return await sign_in_first(machines, who, "/device")
-        user, session = person
-        approval = await open_request(machines, request, user_code.normalised(form.get("user_code") or ""))
-        outcome: Literal["approved", "denied"] = "approved" if form.need("answer") == "allow" else "denied"
-        if approval.user_id is None:
-            approval = await claim(machines, approval, user)
-        said = Said(outcome=outcome, version=approval.version, digest=approval.digest)
-        await answer(machines, approval, user, said, Authentication.of(session))
-        client = await machines.store.clients.get(approval.client_id)
-        view = DeviceDoneView(
-            viewer=await viewer_of(machines, user),
-            agent_name=client.name if client else approval.client_id,
-            allowed=outcome == "approved",
         )
         return self._pages(Page(view))
 
