@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from remit_server.ui.assets import Assets
 from remit_server.ui.policy import content_security_policy
 from remit_server.ui.render import Page, Renderer
-from remit_server.ui.views.accounts import Account, AccountsView, ConnectDoneView, ConnectStartView, Offer
+from remit_server.ui.views.accounts import Account, AccountsView, ConnectDoneView, ConnectLeaveView, ConnectStartView, Offer
 from remit_server.ui.views.activity import ActivityView, Chain, Happening
 from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, Request, Waiting
 from remit_server.ui.views.consent import ConsentView, Permission, ReturnView
@@ -412,6 +412,8 @@ SAMPLES: dict[str, View] = {
         done=ODD,
     ),
     "connect-start": connect_start,
+    "connect-leave": ConnectLeaveView(provider="Calendar", href="#/authorize?state=xyz"),
+    "connect-leave-hostile": ConnectLeaveView(provider=ODD, href="#/a?state=%22%3E<script>&x='y'"),
     "connect-start-hostile": replace(
         connect_start, viewer=mallory, provider=ODD, provider_host=ENDLESS, agent_name=ODD, scopes=(ODD,)
     ),
