@@ -23,19 +23,21 @@ from remit_server.runtime.clock import SystemClock
 
 @dataclass(frozen=True)
 class Trust:
-    """A certificate authority for tests: its file, and a certificate for localhost that it signed."""
+    """A certificate authority for tests: its file, and a certificate for localhost that it signed, with its key."""
 
     file: Path
+    leaf: Path
     client: ssl.SSLContext
     server: ssl.SSLContext
 
     @classmethod
     def made(cls, place: Path) -> Trust:
-        authority, file = trustme.CA(), place / "authority.pem"
+        authority, file, leaf = trustme.CA(), place / "authority.pem", place / "leaf.pem"
         authority.cert_pem.write_to_path(str(file))
+        authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(leaf))
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(server)
-        return cls(file, ssl.create_default_context(cafile=str(file)), server)
+        server.load_cert_chain(leaf)
+        return cls(file, leaf, ssl.create_default_context(cafile=str(file)), server)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,22 +47,25 @@ class Trust:
 
 
 @dataclass(frozen=True)
-class Live:
-    """A server that listens. `calls` lists what it was asked, as `POST /oauth/token`."""
+class Reached:
+    """A server that listens, seen from outside."""
 
-    house: House
+    issuer: str
     trust: Trust
-    calls: list[str]
-
-    @property
-    def issuer(self) -> str:
-        return self.house.issuer
 
     @contextlib.asynccontextmanager
     async def browser(self) -> AsyncIterator[Browser]:
         """A browser that comes over the network."""
         async with httpx2.AsyncClient(verify=self.trust.client, trust_env=False) as http:
             yield Browser(http, self.issuer)
+
+
+@dataclass(frozen=True)
+class Live(Reached):
+    """A server in this process. `calls` lists what it was asked, as `POST /oauth/token`."""
+
+    house: House
+    calls: list[str]
 
 
 class _Server(uvicorn.Server):
@@ -114,4 +119,4 @@ async def live(place: Path, trust: Trust, *more: Any, tls: bool = True, **settin
                 await house.app(scope, receive, send)
 
             async with listening(counted, at, trust.server if tls else None):
-                yield Live(house, trust, calls)
+                yield Live(issuer, trust, house, calls)

@@ -8,12 +8,17 @@ from typing import Any
 from tests.fixtures.asking import answer, own_app, waiting
 from tests.fixtures.browser import Browser
 from tests.fixtures.house import PASSWORD
-from tests.interop.live import Live
+from tests.interop.live import Live, Reached
 
 
 class Person:
-    def __init__(self, live: Live, browser: Browser, name: str) -> None:
-        self._live, self._browser, self._name = live, browser, name
+    def __init__(self, server: Reached, browser: Browser, name: str) -> None:
+        self._server, self._browser, self._name = server, browser, name
+
+    @property
+    def _live(self) -> Live:
+        assert isinstance(self._server, Live), "this is asked beside a server in this process only"
+        return self._server
 
     async def asked(self, ask: str, **about: Any) -> Any:
         """What a script asks, by the name of one of the methods below."""

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.interop.live import Live
+from tests.interop.live import Reached
 from tests.interop.person import Person
 from tests.needs import need
 
@@ -24,28 +24,28 @@ Answers = Mapping[str, Callable[[], Awaitable[Any]]]
 """Who answers what is not for the person, by the name of the ask."""
 
 
-async def play_node(live: Live, script: str, **given: Any) -> Any:
+async def play_node(server: Reached, script: str, **given: Any) -> Any:
     """The result of `node/<script>.mjs`; it finds `issuer` among what it is given."""
     need("node-clients")
-    return await _play(live, [need("node"), str(HERE / "node" / f"{script}.mjs")], given, {})
+    return await _play(server, [need("node"), str(HERE / "node" / f"{script}.mjs")], given, {})
 
 
-async def play_python(live: Live, script: str, answers: Answers | None = None, **given: Any) -> Any:
+async def play_python(server: Reached, script: str, answers: Answers | None = None, **given: Any) -> Any:
     """The result of `python/<script>.py`, run by the interpreter that has their packages."""
-    return await _play(live, [need("python-clients"), str(HERE / "python" / f"{script}.py")], given, answers or {})
+    return await _play(server, [need("python-clients"), str(HERE / "python" / f"{script}.py")], given, answers or {})
 
 
-async def _play(live: Live, command: list[str], given: dict[str, Any], answers: Answers) -> Any:
+async def _play(server: Reached, command: list[str], given: dict[str, Any], answers: Answers) -> Any:
     process = await asyncio.create_subprocess_exec(
-        *command, json.dumps({"issuer": live.issuer, **given}),
+        *command, json.dumps({"issuer": server.issuer, **given}),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=live.trust.environment,
+        env=server.trust.environment,
     )  # fmt: skip
     assert process.stderr is not None
     complaints = asyncio.create_task(process.stderr.read())
     try:
-        async with asyncio.timeout(LONGEST), live.browser() as browser:
-            result = await _talk(process, Person(live, browser, "ada"), answers)
+        async with asyncio.timeout(LONGEST), server.browser() as browser:
+            result = await _talk(process, Person(server, browser, "ada"), answers)
             await process.wait()
     finally:
         if process.returncode is None:

@@ -56,6 +56,8 @@ async def test_conformance_of_the_authorization_server(on_loopback: Live, tmp_pa
             runner.kill()
     assert "Total: 2 passed, 0 failed" in said
     assert short_of_success(tmp_path) == NOT_YET, said
+    (issued, *_) = await on_loopback.house.events("token.issued")
+    assert issued.about["scope"] == "openid", "who asks for nothing gets what its client is registered for"
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["over_tls", "on_loopback"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 from tests.fixtures.asking import ORDER
-from tests.fixtures.house import AGENT, BROKER, NOTES, SECRET, START
+from tests.fixtures.house import AGENT, BROKER, NOTES, SECRET, START, WEB
 from tests.interop.live import Live, Trust, live
 from tests.interop.play import play_node
 
@@ -48,6 +48,14 @@ async def test_refresh(over_tls: Live) -> None:
     assert len({got[turn]["refresh_token"] for turn in ("first", "second", "third")}) == 3
     assert got["third"]["scope"] == "openid"
     assert (got["replayed"], got["after"]) == ("invalid_grant", "invalid_grant"), "a copy ends the family"
+
+
+async def test_logout(over_tls: Live) -> None:
+    home = "https://app.example/"
+    got = await play_node(over_tls, "logout", client="web", secret=SECRET, redirect_uri=WEB, return_to=home)
+    assert got["before"] == got["sid"], "one session, one sid"
+    assert got["returned"] == home + "?state=bye"
+    assert got["after"] == "login_required"
 
 
 @pytest.mark.parametrize("auth", ["client_secret_basic", "client_secret_post"])
