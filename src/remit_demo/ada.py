@@ -75,6 +75,8 @@ class Ada:
                 await self.browser.press("Sign in", {"identifier": login.email, "password": login.password})
             elif page.offers("Continue"):
                 await self.browser.press("Continue")
+            elif page.offers("Go on"):
+                await self.browser.press("Go on")
             elif any(link.label == "Go on" for link in page.links):
                 await self.browser.follow("Go on")
             else:
