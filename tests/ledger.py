@@ -112,6 +112,17 @@ LEDGER: dict[str, Promise] = {
         "What a header brings along (jku, x5u, jwk) is ignored outside DPoP; kid has no meaning as a path or in SQL.",
     ),
     "race.device-code": Promise("RFC 8628 section 3.4", "Of fifty parallel redemptions of a device code one succeeds."),
+    "input.never-fails": Promise(
+        "issue: done when", "Whatever is sent to any URL, the answer is one that the URL has a name for, and never a 500."
+    ),
+    "input.exact-errors": Promise("standards 1h", "Each bad request gets the error that its standard gives it."),
+    "input.openapi-is-true": Promise(
+        "issue: done when", "docs/reference/openapi.json describes every URL, and the server answers as it says."
+    ),
+    "input.no-header-from-a-path": Promise("RFC 9112 section 11.1", "A line break in a path never ends a header."),
+    "input.no-redirect-to-the-host-header": Promise(
+        "RFC 9700 section 4.11", "No redirect goes to the host that a request names."
+    ),
     "page.csrf": Promise("RFC 9700 section 4.7", "A form posted from elsewhere changes nothing."),
     "page.without-javascript": Promise("issue: pages", "Every page works without JavaScript."),
     "page.escaping": Promise(
@@ -135,6 +146,30 @@ LEDGER: dict[str, Promise] = {
     "oauth.revocation": Promise(
         "RFC 7009", "A revoked token and what hangs on it are dead at once; unknown tokens answer 200."
     ),
+    "vault.one-refresher": Promise(
+        "docs/adr/0001", "However many exchanges meet one expired account, in however many processes, one asks the provider."
+    ),
+    "vault.never-silently-dead": Promise(
+        "issue: vault", "After a lost reply, a crash or a withdrawn grant an account works or says that it must be reconnected."
+    ),
+    "vault.own-account": Promise(
+        "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
+    ),
+    "vault.link-person": Promise(
+        "standards 3.12", "A connect link works for the person whose agent asked, once, and tells others nothing."
+    ),
+    "vault.no-more-than-allowed": Promise(
+        "standards 3.13", "A client never gets an upstream token with a scope that it may not borrow."
+    ),
+    "vault.right-client": Promise(
+        "RFC 8693 section 2.1",
+        "A refresh token is exchanged by its own client, an access token by the API that it was issued for.",
+    ),
+    "outbound.public-only": Promise(
+        "standards 3.5", "Outgoing requests reach public addresses and named networks, whatever a name resolves to."
+    ),
+    "outbound.pinned": Promise("standards 3.5", "A request goes to the address that was judged, under the name's certificate."),
+    "outbound.bounded": Promise("standards 3.5", "Time, size and the number of requests to one host are capped."),
 }
 
 

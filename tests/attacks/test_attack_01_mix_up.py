@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.browser import Browser
 from tests.fixtures.house import Clock, built, sqlite
 from tests.fixtures.vault import Meridian, Vault, meridian
+from tests.ledger import proves
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def with_(url: str, **changes: str | None) -> str:
     return parts._replace(query=urlencode({k: v for k, v in query.items() if v is not None})).geturl()
 
 
+@proves("attack.mix-up")
 async def test_each_provider_has_a_redirect_uri_of_its_own(two: tuple[Vault, Meridian]) -> None:
     vault, _ = two
     _, _, home = await underway(vault, "calendar")
@@ -49,6 +51,7 @@ async def test_each_provider_has_a_redirect_uri_of_its_own(two: tuple[Vault, Mer
     assert evil["redirect_uri"] == vault.house.issuer + "connect/callback/evil"
 
 
+@proves("attack.mix-up")
 async def test_an_honest_code_does_not_reach_the_evil_provider(two: tuple[Vault, Meridian]) -> None:
     """Ada begins at the evil provider, which sends her on to the honest one with its own `state`: the code that comes back
     would be redeemed at the evil token endpoint."""
@@ -72,6 +75,7 @@ async def test_an_answer_at_another_providers_address_is_refused(two: tuple[Vaul
 
 
 @pytest.mark.parametrize("said", ["evil", "slash", "nonsense"])
+@proves("attack.mix-up")
 async def test_an_answer_that_names_another_issuer_is_refused(two: tuple[Vault, Meridian], said: str) -> None:
     vault, evil = two
     browser, href, _ = await underway(vault, "calendar")

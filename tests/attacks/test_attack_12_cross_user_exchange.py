@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from tests.fixtures.vault import Vault
+from tests.ledger import proves
 
 from remit_server.errors import IntegrityError
 from remit_server.storage.contract import Step
@@ -12,6 +13,7 @@ from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Select, Update
 
 
+@proves("vault.own-account")
 async def test_the_person_comes_from_the_subject_token_and_from_nothing_else(any_vault: Vault) -> None:
     vault = any_vault
     await vault.connected("ada")
@@ -27,6 +29,7 @@ async def test_the_person_comes_from_the_subject_token_and_from_nothing_else(any
         assert answer.json()["error_description"] == "The user has not connected this account."
 
 
+@proves("vault.own-account")
 async def test_somebody_elses_account_is_as_none(vault: Vault) -> None:
     await vault.connected("ada")
     account = await vault.account("ada")
@@ -48,6 +51,7 @@ async def test_somebody_elses_account_is_as_none(vault: Vault) -> None:
     assert await vault.account("ada") == account
 
 
+@proves("vault.link-person")
 async def test_a_link_opens_for_its_person_only_and_tells_others_nothing(vault: Vault) -> None:
     """Ada's agent gets a link; Bob opens it, and would otherwise connect his account to her, or she hers to him."""
     link = (await vault.exchange(user="ada")).json()["connect_uri"]
@@ -68,6 +72,7 @@ async def test_a_link_opens_for_its_person_only_and_tells_others_nothing(vault: 
     assert (await vault.account("ada")).label == "ada@meridian.example"
 
 
+@proves("vault.link-person")
 async def test_who_left_must_be_who_comes_back(vault: Vault) -> None:
     """The attacker stops before the callback and hands its URL to a victim, or finishes a trip that the victim began."""
     link = (await vault.exchange(user="ada")).json()["connect_uri"]
@@ -82,6 +87,7 @@ async def test_who_left_must_be_who_comes_back(vault: Vault) -> None:
     assert "is connected" in ada.page.text
 
 
+@proves("sealing.place")
 async def test_a_row_that_was_given_to_another_user_does_not_open(any_vault: Vault) -> None:
     vault = any_vault
     await vault.connected("ada")

@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.browser import forms
 from tests.fixtures.house import BROKER, SECRET, Clock, built
 from tests.fixtures.vault import ACCESS, ADA, BOB, REFRESH, Vault, meridian
+from tests.ledger import proves
 
 from remit_server.rules.exchange import FEDERATED as FEDERATED_TYPE
 from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693
@@ -94,6 +95,7 @@ async def test_each_bad_request_has_its_error(vault: Vault) -> None:
 
 
 class TestWhoMay:
+    @proves("vault.right-client")
     async def test_another_clients_refresh_token_is_worth_nothing(self, vault: Vault) -> None:
         await vault.connected()
         await vault.allow("web", calendar=("calendar.read",))
@@ -101,6 +103,7 @@ class TestWhoMay:
         answer = await vault.exchange("web", subject_token=await vault.refresh_token("agent"))
         assert answer.json()["error"] == "invalid_grant"
 
+    @proves("vault.right-client")
     async def test_an_api_exchanges_the_token_that_was_issued_for_it(self, vault: Vault) -> None:
         await vault.connected()
         await vault.allow("broker-api", calendar=("calendar.read",))
@@ -110,6 +113,7 @@ class TestWhoMay:
         (event,) = await vault.house.events("vault.exchanged")
         assert (event.actor.client, event.actor.chain) == ("broker-api", ("agent",))
 
+    @proves("vault.right-client")
     async def test_a_token_for_another_api_is_refused(self, vault: Vault) -> None:
         await vault.connected()
         await vault.allow("broker-api", calendar=("calendar.read",))
@@ -157,6 +161,7 @@ class TestWhoMay:
 
 
 class TestScopes:
+    @proves("vault.no-more-than-allowed")
     async def test_a_client_never_gets_more_than_it_may_borrow(self, vault: Vault) -> None:
         """The person granted reading and writing to one agent; another that may only read gets a token that only reads."""
         await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
@@ -227,6 +232,7 @@ class TestKeeping:
         assert after.refresh_token != before.refresh_token, "what upstream rotated is kept"
         assert len(await vault.house.events("vault.refreshed")) == 1
 
+    @proves("vault.one-refresher")
     async def test_fifty_at_once_cause_one_refresh(self, any_vault: Vault) -> None:
         vault = any_vault
         await vault.connected()
@@ -237,6 +243,7 @@ class TestKeeping:
         assert len({answer.json()["access_token"] for answer in answers}) == 1
         assert vault.meridian.calls() == before + 1
 
+    @proves("vault.one-refresher")
     async def test_fifty_at_two_servers_cause_one_refresh(self, postgresql_url: str) -> None:
         clock = Clock()
         with meridian(clock) as upstream:
@@ -276,6 +283,7 @@ class TestKeeping:
         answer = await vault.exchange()
         assert (answer.status_code, answer.json()["expires_in"]) == (200, 30)
 
+    @proves("vault.never-silently-dead")
     async def test_a_withdrawn_grant_asks_the_person_to_reconnect_and_keeps_the_id(self, vault: Vault) -> None:
         await vault.connected()
         before = await vault.account()
@@ -294,6 +302,7 @@ class TestKeeping:
         assert (after.id, after.state, after.cause) == (before.id, "ok", None)
         assert (await vault.exchange()).status_code == 200
 
+    @proves("vault.never-silently-dead")
     async def test_a_lost_reply_ends_in_reconnect_never_in_silence(self, vault: Vault) -> None:
         """Upstream rotated, and nobody heard the new token. The old one is presented once more, which a strict provider
         takes for theft."""
@@ -307,6 +316,7 @@ class TestKeeping:
         assert again.json()["connect_uri"]
         assert (await vault.account()).state == "reconnect"
 
+    @proves("vault.never-silently-dead")
     async def test_a_refresher_that_died_is_replaced_when_its_lease_is_over(self, vault: Vault) -> None:
         await vault.connected()
         vault.later(300)
@@ -319,6 +329,7 @@ class TestKeeping:
         vault.later(30)
         assert (await asking).status_code == 200
 
+    @proves("vault.never-silently-dead")
     async def test_a_client_that_hangs_up_does_not_cut_a_rotation_in_half(self, vault: Vault) -> None:
         await vault.connected()
         vault.later(300)

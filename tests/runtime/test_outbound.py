@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from tests.fixtures.house import Clock
+from tests.ledger import proves
 
 from remit_server.config import Settings
 from remit_server.runtime import outbound as module
@@ -93,6 +94,7 @@ WALLED = {
 
 
 @pytest.mark.parametrize("address", WALLED.values(), ids=WALLED.keys())
+@proves("outbound.public-only")
 def test_what_is_not_public_is_not_called(address: str) -> None:
     assert allowed(ipaddress.ip_address(address), (), loopback=False) is False
 
@@ -112,6 +114,7 @@ def test_a_private_network_is_opened_by_name_and_loopback_never() -> None:
     assert not allowed(ipaddress.ip_address("127.0.0.1"), networks, loopback=False)
 
 
+@proves("outbound.public-only")
 async def test_a_public_server_does_not_call_its_own_machine() -> None:
     async with server(well) as (port, heads), sending(FAR) as out:
         with pytest.raises(OutboundRefused) as refused:
@@ -128,6 +131,7 @@ async def test_a_loopback_server_calls_its_own_machine() -> None:
         assert f"Host: 127.0.0.1:{port}".encode() in heads[0]
 
 
+@proves("outbound.public-only")
 async def test_a_name_with_one_bad_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     resolves(monkeypatch, ["8.8.8.8", "10.0.0.1"])
     async with sending(FAR) as out:
@@ -136,6 +140,7 @@ async def test_a_name_with_one_bad_address_is_refused(monkeypatch: pytest.Monkey
         assert "10.0.0.1" in (refused.value.detail or "")
 
 
+@proves("outbound.pinned")
 async def test_the_connection_goes_to_the_address_that_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """DNS rebinding: the name means a public address when it is judged, and this machine a moment later."""
     asked = resolves(monkeypatch, "8.8.8.8", "127.0.0.1")
@@ -194,6 +199,7 @@ async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("announced", [True, False])
+@proves("outbound.bounded")
 async def test_a_reply_without_end_is_cut(announced: bool) -> None:
     async def flood(_: bytes, writer: asyncio.StreamWriter) -> None:
         length = b"Content-Length: 100000000\r\n" if announced else b"Connection: close\r\n"
@@ -209,6 +215,7 @@ async def test_a_reply_without_end_is_cut(announced: bool) -> None:
 
 
 @pytest.mark.parametrize("part", ["head", "body", "nothing"])
+@proves("outbound.bounded")
 async def test_a_reply_that_drips_is_not_waited_for(part: str) -> None:
     """Each byte comes in time for a read timeout; the whole does not."""
 
@@ -243,6 +250,7 @@ async def test_a_lost_reply_is_told_from_a_request_that_never_left() -> None:
         assert not isinstance(refused.value, ReplyLost)
 
 
+@proves("outbound.bounded")
 async def test_a_slow_host_does_not_take_every_connection() -> None:
     async def never(_: bytes, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(5)
@@ -256,6 +264,7 @@ async def test_a_slow_host_does_not_take_every_connection() -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "other.example"])
+@proves("outbound.pinned")
 async def test_the_certificate_must_be_the_named_hosts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
