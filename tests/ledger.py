@@ -113,7 +113,8 @@ LEDGER: dict[str, Promise] = {
     ),
     "race.device-code": Promise("RFC 8628 section 3.4", "Of fifty parallel redemptions of a device code one succeeds."),
     "input.never-fails": Promise(
-        "issue: done when", "Whatever is sent to any URL, the answer is one that the URL has a name for, and never a 500."
+        "issue: done when",
+        "Whatever is sent to any URL, the answer is one that the URL has a name for, and never a 500.",
     ),
     "input.exact-errors": Promise("standards 1h", "Each bad request gets the error that its standard gives it."),
     "input.openapi-is-true": Promise(
@@ -147,10 +148,12 @@ LEDGER: dict[str, Promise] = {
         "RFC 7009", "A revoked token and what hangs on it are dead at once; unknown tokens answer 200."
     ),
     "vault.one-refresher": Promise(
-        "docs/adr/0001", "However many exchanges meet one expired account, in however many processes, one asks the provider."
+        "docs/adr/0001",
+        "However many exchanges meet one expired account, in however many processes, one asks the provider.",
     ),
     "vault.never-silently-dead": Promise(
-        "issue: vault", "After a lost reply, a crash or a withdrawn grant an account works or says that it must be reconnected."
+        "issue: vault",
+        "After a lost reply, a crash or a withdrawn grant an account works or says that it must be reconnected.",
     ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
@@ -168,8 +171,18 @@ LEDGER: dict[str, Promise] = {
     "outbound.public-only": Promise(
         "standards 3.5", "Outgoing requests reach public addresses and named networks, whatever a name resolves to."
     ),
-    "outbound.pinned": Promise("standards 3.5", "A request goes to the address that was judged, under the name's certificate."),
+    "outbound.pinned": Promise(
+        "standards 3.5", "A request goes to the address that was judged, under the name's certificate."
+    ),
     "outbound.bounded": Promise("standards 3.5", "Time, size and the number of requests to one host are capped."),
+    # Other people's clients, unmodified
+    "interop.openid-client": Promise("issue: interop", "npm openid-client works, in every flow that both of us have."),
+    "interop.authlib": Promise("issue: interop", "PyPI authlib works: code, client credentials, introspection."),
+    "interop.mcp": Promise("issue: interop", "The MCP conformance runner passes, and the MCP Python SDK signs in."),
+    "interop.auth0": Promise("issue: interop", "Auth0's server and API SDKs work with our host as their domain."),
+    "interop.token-endpoint": Promise(
+        "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
+    ),
 }
 
 

@@ -17,9 +17,12 @@ from msgspec.structs import replace
 from tests.fixtures import asking
 from tests.fixtures.house import BROKER, SECRET, House, built, request_of, sqlite
 from tests.fixtures.keys import asserted, assertion, new_key, public
+from tests.ledger import proves
 
 from remit_server.approvals.answer import Answer, Authentication, answer, claim
 from remit_server.rules import user_code
+
+pytestmark = proves("interop.token-endpoint")
 
 Body = dict[str, str]
 Prepared = Callable[[House, str], Awaitable[Body]]

@@ -16,8 +16,11 @@ from joserfc.jwk import RSAKey
 from tests.fixtures.house import BROKER, SECRET, WEB
 from tests.interop.live import Live, Trust, bound, listening, live
 from tests.interop.play import play_python
+from tests.ledger import proves
 
 from remit_server.wire.http import Answer, Request
+
+pytestmark = proves("interop.auth0")
 
 HOME = "https://app.example/"
 KEY = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})

@@ -9,8 +9,11 @@ from joserfc.jwk import RSAKey
 from tests.fixtures.house import AGENT, BROKER, SECRET, START
 from tests.interop.live import Live, Trust, live
 from tests.interop.play import play_python
+from tests.ledger import proves
 
 from remit_server.records import Client
+
+pytestmark = proves("interop.authlib")
 
 
 @pytest.mark.parametrize("auth", ["client_secret_basic", "client_secret_post"])

@@ -13,9 +13,12 @@ from tests.fixtures.house import BROKER, SECRET, START
 from tests.interop.live import Live, Trust, bound, live
 from tests.interop.person import Person
 from tests.interop.play import HERE, play_python
+from tests.ledger import proves
 from tests.needs import need
 
 from remit_server.records import Api, Client
+
+pytestmark = proves("interop.mcp")
 
 RUNNER = HERE / "node/node_modules/.bin/conformance"
 NOT_YET = {"authorization-server-metadata-cimd": "WARNING"}

@@ -12,10 +12,11 @@ from tests.fixtures.asking import ORDER
 from tests.fixtures.house import AGENT, BROKER, NOTES, SECRET, START, WEB
 from tests.interop.live import Live, Trust, live
 from tests.interop.play import play_node
+from tests.ledger import proves
 
 from remit_server.records import Client
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.node, proves("interop.openid-client", "oauth.issuer-exact")]
 
 AGENT_CLIENT = {"client": "agent", "secret": SECRET, "redirect_uri": AGENT}
 PUBLIC_CLIENT = {"client": "public", "auth": "none", "redirect_uri": AGENT}
