@@ -74,8 +74,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     manifest = read(config) if config else None
     logs.configure()
     listening = _listen(host, port)
-    default = f"{'https' if tls_cert else 'http'}://127.0.0.1:{listening.getsockname()[1]}/"
-    served = Served(place, issuer or default)
+    own = f"{'https' if tls_cert else 'http'}://{_written(host)}:{listening.getsockname()[1]}/"
+    served = Served(place, issuer or own)
+    where = own if served.issuer == own else f"{own} as {served.issuer}"
     settings = uvicorn.Config(
         served,
         workers=workers,
@@ -95,14 +96,14 @@ def command(  # noqa: PLR0917 - click passes them by name
     )
     if workers > 1:
         asyncio.run(_prepare_and_leave(served, manifest))
-        click.echo(f"Remit starts {workers} workers at {served.issuer}")
+        click.echo(f"Remit starts {workers} workers at {where}")
         with tempfile.TemporaryDirectory(prefix="remit-metrics-") as counts:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts  # the workers add up their counts there
             Multiprocess(settings, sockets=[listening]).run()
         return
     _stop_quietly()
     with asyncio.Runner(loop_factory=settings.get_loop_factory()) as runner:
-        failed = runner.run(_serve(settings, served, manifest, listening))
+        failed = runner.run(_serve(settings, served, manifest, listening, where))
     if failed:
         raise SystemExit(3)
 
@@ -120,13 +121,22 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _written(host: str) -> str:
+    """An address to go to: everywhere is here, too."""
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 def _stop_quietly() -> None:
     """uvicorn sends the signal that stopped it once more when everything is drained; then there is nothing left to do."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
 
 
-async def _serve(settings: uvicorn.Config, served: Served, manifest: Manifest | None, listening: socket.socket) -> bool:
+async def _serve(
+    settings: uvicorn.Config, served: Served, manifest: Manifest | None, listening: socket.socket, where: str
+) -> bool:
     """Run until told to stop; whether it failed to start."""
     store = await served.place.open(create=True)
     try:
@@ -135,7 +145,7 @@ async def _serve(settings: uvicorn.Config, served: Served, manifest: Manifest | 
     except BaseException:
         await store.close()
         raise
-    server = _Announcing(settings, [f"Remit listens at {served.issuer}", *words])
+    server = _Announcing(settings, [f"Remit listens at {where}", *words])
     await server.serve(sockets=[listening])
     return not server.started
 
