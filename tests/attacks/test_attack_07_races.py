@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from tests.fixtures.house import BROKER, VERIFIER, WEB, Code, House, request_of
+from tests.ledger import proves
 
 AT_ONCE = 50
 
 
+@proves("attack.races")
 async def test_one_code_is_redeemed_once_and_the_race_ends_what_it_gave(any_house: House) -> None:
     house = any_house
     code = await house.code_for("web", audience=BROKER, scope="openid offline_access trade:write")
@@ -22,6 +24,7 @@ async def test_one_code_is_redeemed_once_and_the_race_ends_what_it_gave(any_hous
     assert len(await house.events("code.reused")) == 1
 
 
+@proves("attack.races")
 async def test_one_request_uri_completes_once(any_house: House) -> None:
     house = any_house
     pushed = await house.http.post("/oauth/par", data={**request_of(audience=BROKER), **house.proof("web")})
@@ -55,6 +58,7 @@ async def test_one_consent_gives_one_code(any_house: House) -> None:
     assert len(await house.store.grants.of_user("auth0|ada")) == 1
 
 
+@proves("attack.races")
 async def test_one_refresh_token_is_rotated_once(any_house: House) -> None:
     house = any_house
     tokens = await house.tokens_for("web", audience=BROKER, scope="openid offline_access")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.fixtures.house import AGENT, WEB, House, request_of
+from tests.ledger import proves
 
 NEAR_MISSES = [
     "https://app.example/callback/",
@@ -44,6 +45,7 @@ NEAR_MISSES = [
 
 
 @pytest.mark.parametrize("uri", NEAR_MISSES, ids=ascii)
+@proves("attack.redirect-uri")
 async def test_anything_but_the_registered_uri_is_an_error_here(house: House, uri: str) -> None:
     browser = await house.sign_in("ada")
     page = await house.authorize(browser, "stranger", redirect_uri=uri)
@@ -74,6 +76,7 @@ LOOPBACK_MISSES = [
 
 
 @pytest.mark.parametrize("uri", LOOPBACK_MISSES, ids=ascii)
+@proves("attack.redirect-uri")
 async def test_of_a_loopback_uri_the_port_is_free_and_nothing_else(house: House, uri: str) -> None:
     browser = await house.sign_in("ada")
     page = await house.authorize(browser, "agent", redirect_uri=uri)

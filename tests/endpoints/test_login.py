@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 from tests.fixtures.house import BROKER, PASSWORD, Browser, House, built, challenge, sqlite
+from tests.ledger import proves
 
 from remit_server.records import Connection, User
 from remit_server.runtime.ids import hashed
@@ -73,6 +74,7 @@ class TestPassword:
 
 
 class TestSession:
+    @proves("attack.session-fixation")
     async def test_its_value_is_new_with_each_sign_in(self, house: House) -> None:
         browser = house.browser()
         browser.http.cookies.set("remit", "planted-by-somebody-else-beforehand", domain="127.0.0.1", path="/")
@@ -123,6 +125,7 @@ async def opened(browser: Browser) -> Browser:
     return browser
 
 
+@proves("attack.cross-site-form")
 class TestCsrf:
     @pytest.mark.parametrize("token", ["", "0" * 64, "other"])
     async def test_a_form_without_its_token_is_refused(self, house: House, token: str) -> None:
@@ -333,12 +336,14 @@ class TestAnotherProvider:
         await provider.visit(browser)
         assert (await provider.come_back(browser)).status_code == 400
 
+    @proves("attack.mix-up")
     async def test_an_answer_of_another_issuer_is_refused_before_its_code_is_used(self, provider: Provider) -> None:
         browser = provider.house.browser()
         await provider.visit(browser)
         assert (await provider.come_back(browser, iss="https://other.example")).status_code == 400
         assert provider.sent == {}
 
+    @proves("attack.mix-up")
     async def test_an_answer_at_another_providers_address_is_refused(self, provider: Provider) -> None:
         browser = provider.house.browser()
         await provider.visit(browser)

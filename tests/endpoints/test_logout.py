@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from msgspec.structs import replace
-from tests.fixtures.house import BROKER, Browser, House
+from tests.fixtures.house import BROKER, Browser, House, request_of
 
 from remit_server.identity import sign_out
 from remit_server.runtime.outbound import OutboundRefused, Reply
@@ -115,6 +115,16 @@ class TestPlain:
     async def test_only_to_what_is_registered(self, house: House, target: str) -> None:
         page = await house.http.get("/v2/logout", params={"client_id": "web", "returnTo": target})
         assert page.status_code == 400
+
+
+async def test_the_old_cookie_means_nothing_afterwards(house: House) -> None:
+    browser, _ = await visit(house)
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    await browser.get("/logout")
+    await browser.submit(press=("answer", "sign_out"))
+    params = request_of(audience=BROKER, prompt="none")
+    answer = await house.http.get("/authorize", params=params, headers={"Cookie": cookies})
+    assert "error=login_required" in answer.headers["location"]
 
 
 async def test_the_page_needs_its_token(house: House) -> None:

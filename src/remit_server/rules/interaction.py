@@ -1,4 +1,4 @@
-"""What a person must still do before a client gets its code: sign in, prove more, agree, or nothing."""
+"""What a person must still do before a client gets its code: sign in, agree, or nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remit_server.records import Api, Client, Grant, Session
 from remit_server.rules.authorization import ACR, Asked
 from remit_server.rules.scopes import IDENTITY
 
-Step = Literal["sign_in", "second_factor", "consent", "done"]
+Step = Literal["sign_in", "consent", "done"]
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -24,8 +24,6 @@ class Standing(Struct, frozen=True, kw_only=True):
     """Hash of the errand, if the request has become one: a sign-in within it is a fresh one."""
     agreed: bool = False
     """A live agreement covers what is asked for, or none is needed, or it was given just now."""
-    second_factor: bool = False
-    """The person has one set up."""
 
 
 def judge(asked: Asked, standing: Standing, now: int) -> Step:
@@ -42,11 +40,7 @@ def judge(asked: Asked, standing: Standing, now: int) -> Step:
             raise LoginRequired("Somebody else is signed in than the id_token_hint names.")
         return "sign_in"
     if not _strong_enough(asked, session):
-        if not standing.second_factor:
-            raise UnmetAuthentication("This person has no second factor to prove.")
-        if silent:
-            raise LoginRequired
-        return "second_factor"
+        raise UnmetAuthentication
     if standing.agreed:
         return "done"
     if silent:
