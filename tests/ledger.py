@@ -183,6 +183,7 @@ LEDGER: dict[str, Promise] = {
     "interop.token-endpoint": Promise(
         "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
     ),
+    "oauth.resource": Promise("RFC 8707", "A token is for the resources that were granted and for no others."),
 }
 
 

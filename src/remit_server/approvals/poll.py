@@ -14,6 +14,7 @@ from remit_server.runtime.ports import Act
 from remit_server.storage.contract import Lost
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
+from remit_server.wire.targets import remaining
 from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
@@ -58,8 +59,9 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
     grant = await store.grants.get(approval.grant_id or "")
     if user is None or grant is None or grant.revoked_at is not None:
         raise InvalidGrant("What was approved has been revoked meanwhile.")
+    scopes = await remaining(machines, client, approval.audiences, approval.scopes)
     act = Act(
-        kind="token", client=client, user=user, audiences=approval.audiences, scopes=approval.scopes,
+        kind="token", client=client, user=user, audiences=approval.audiences, scopes=scopes,
         details=approval.details, approved_by=(user.id,),
     )  # fmt: skip
     permit = await permitted(machines, act)
@@ -84,9 +86,7 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
             acr=grant.acr,
             access_token=access.value,
         )
-    answered = Answered(
-        access=access, refresh=refresh, id_token=id_token, members={"approved_at": approval.decided_at}
-    )
+    answered = Answered(access=access, refresh=refresh, id_token=id_token, members={"approved_at": approval.decided_at})
     event = machines.event(
         "approval.taken", user=user.id, client=client.id, subject=approval.id, address=asked.request.address,
         digest=approval.digest, **described(answered, name),

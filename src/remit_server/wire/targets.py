@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from remit_server.errors import InvalidTarget
+from remit_server.errors import InvalidGrant, InvalidTarget
 from remit_server.records import Client
 from remit_server.rules import scopes as scope_rules
 from remit_server.rules import targets
@@ -41,5 +41,23 @@ async def settle(machines: Machines, client: Client, form: Form, *, strict: bool
             raise InvalidTarget(f"The resource {audience!r} is unknown.")
         open_ += [scope for scope in client.apis[audience] if scope in api.scopes]
     if not user:
-        wanted = tuple(scope for scope in wanted if scope not in scope_rules.IDENTITY) or tuple(open_)
+        wanted = tuple(scope for scope in wanted if scope not in scope_rules.IDENTITY) if wanted else tuple(open_)
     return Target(audiences, scope_rules.grantable(client, wanted, open_, strict=strict))
+
+
+async def remaining(
+    machines: Machines, client: Client, audiences: tuple[str, ...], scopes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Of scopes that were granted earlier, those that the client may have today: what it is registered for may have shrunk
+    since. Raises `InvalidGrant` when it lost an audience, so that it asks anew."""
+    own = own_audiences(machines)
+    open_ = set(scope_rules.IDENTITY)
+    for audience in audiences:
+        if audience in own:
+            open_.update(own[audience])
+            continue
+        api = await machines.store.apis.get(audience)
+        if api is None or audience not in client.apis:
+            raise InvalidGrant(f"This client may no longer ask for {audience!r}.")
+        open_.update(api.scopes.keys() & client.apis[audience])
+    return tuple(scope for scope in scopes if scope in open_)

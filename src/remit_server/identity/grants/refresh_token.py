@@ -17,7 +17,7 @@ from remit_server.storage.contract import Lost, Step
 from remit_server.wire.form import Form
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
-from remit_server.wire.targets import own_audiences
+from remit_server.wire.targets import own_audiences, remaining
 from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
@@ -53,6 +53,7 @@ class RefreshToken:
             raise InvalidGrant(detail="the user or the agreement is gone")
 
         audiences, scopes = await self._narrowed(client, token, asked.form)
+        scopes = await remaining(machines, client, audiences, scopes)
         permit = await permitted(
             machines,
             Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=token.details),
