@@ -184,6 +184,23 @@ LEDGER: dict[str, Promise] = {
         "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
     ),
     "oauth.resource": Promise("RFC 8707", "A token is for the resources that were granted and for no others."),
+    # Running it
+    "manifest.mistakes-have-places": Promise(
+        "issue: running it", "A mistake in remit.yaml is told as file:line:column, in one run."
+    ),
+    "manifest.twice-is-once": Promise(
+        "issue: running it", "Applying a manifest twice changes nothing and writes no event."
+    ),
+    "manifest.leaves-others-alone": Promise(
+        "issue: running it", "Applying removes only what an earlier manifest brought."
+    ),
+    "agents.stop": Promise("issue: agents first class", "A suspended client is refused at once by every process."),
+    "setup.one-link": Promise("issue: running it", "One link, once, for half an hour, makes the first administrator."),
+    "log.no-secrets": Promise("docs/configuration.md", "The log holds nothing that opens anything."),
+    "worker.one-doer": Promise("docs/configuration.md", "Of all nodes, one does a job that comes round."),
+    "backup.restores": Promise(
+        "docs/configuration.md", "A backup made under a running server restores, and its chain verifies."
+    ),
 }
 
 

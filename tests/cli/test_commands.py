@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import REMIT, Run, Serve
 from tests.fixtures.databases import NewDatabase
+from tests.ledger import proves
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
 
@@ -75,6 +76,7 @@ def test_keys_are_rotated_and_the_old_one_stays_published(serve: Serve, run: Run
     assert run("audit", "verify", "--data", house).returncode == 0
 
 
+@proves("backup.restores")
 def test_a_backup_of_a_running_server_is_restored(serve: Serve, run: Run, house: Path, tmp_path: Path) -> None:
     server = serve("--data", house)
     server.token()

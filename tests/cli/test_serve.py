@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from tests.cli.conftest import CREDENTIALS, Run, Serve
 from tests.fixtures.databases import NewDatabase
+from tests.ledger import proves
 from tests.management.test_manifest import ENVIRON
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
@@ -110,6 +111,7 @@ def test_metrics_are_for_this_machine_or_a_token(serve: Serve, acme: Path, tmp_p
     assert server.get("/metrics", headers={"Authorization": "Bearer only-for-prometheus"}).status_code == 200
 
 
+@proves("agents.stop")
 def test_a_suspended_agent_is_refused_at_once_by_every_process(
     serve: Serve, run: Run, acme: Path, new_database: NewDatabase
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.ledger import proves
 from tests.management.test_manifest import ACME, ENVIRON
 
 from remit_server.errors import ConfigurationError
@@ -53,6 +54,7 @@ def edited(path: Path, *changes: tuple[str, str]) -> Path:
     return path
 
 
+@proves("manifest.twice-is-once")
 async def test_the_example_applies_and_again_changes_nothing(applier: Applier, store: Store, acme: Path) -> None:
     plan = await applier.apply(read(acme, ENVIRON))
     assert {change.act for change in plan.changes} == {"create", "change"}
@@ -85,6 +87,7 @@ async def test_a_plan_shows_what_changes_but_no_secret(applier: Applier, acme: P
     assert "argon2" not in plan
 
 
+@proves("manifest.leaves-others-alone")
 async def test_only_what_a_manifest_brought_is_removed(applier: Applier, store: Store, acme: Path) -> None:
     dynamic = Client(id="dyn_1", name="By itself", dynamic=True)
     by_hand = Client(id="by-hand", name="By hand")

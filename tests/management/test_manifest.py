@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.ledger import proves
 
 from remit_server.errors import ConfigurationError
 from remit_server.management.manifest.check import settings_of
@@ -99,6 +100,7 @@ def place_of(path: Path, changed: str, at: str) -> str:
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
+@proves("manifest.mistakes-have-places")
 def test_every_mistake_is_told_in_one_run(tmp_path: Path) -> None:
     message = refused(tmp_path, "users:\n  - {emial: a@b.c}\norganisation: {nam: x}\n")
     assert "remit.yaml:3:6: 'emial' is not known here; did you mean 'email'?" in message

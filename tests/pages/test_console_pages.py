@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.fixtures.browser import forms
 from tests.fixtures.house import PASSWORD, House
+from tests.ledger import proves
 
 from remit_server.management import set_up
 from remit_server.records import User
@@ -103,6 +104,7 @@ class TestFirstAdministrator:
         assert ticket is not None
         return ticket
 
+    @proves("setup.one-link")
     async def test_the_link_makes_one_and_is_then_dead(self, house: House) -> None:
         link = f"/setup?ticket={await self.ticket(house)}"
         other = f"/setup?ticket={await self.ticket(house)}"

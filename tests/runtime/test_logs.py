@@ -9,6 +9,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.ledger import proves
 
 from remit_server.runtime import logs
 from remit_server.runtime.logs import HIDDEN, hidden
@@ -65,6 +66,7 @@ def test_any_bearer_token_is_hidden(text: str) -> None:
     assert "abcdefgh12345678" not in hidden("detail", f"{text} Bearer abcdefgh12345678")
 
 
+@proves("log.no-secrets")
 def test_lines_are_json_and_libraries_are_redacted_too() -> None:
     out = io.StringIO()
     before = logging.getLogger().handlers

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 from tests.fixtures.house import Clock, House
+from tests.ledger import proves
 
 from remit_server.runtime.worker import Job, Worker
 from remit_server.storage.barrier import Master
@@ -22,6 +23,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
     await store.close()
 
 
+@proves("worker.one-doer")
 async def test_of_all_nodes_one_does_a_job_in_its_time(store: Store) -> None:
     clock, done = Clock(), []
 

@@ -64,7 +64,6 @@ def configure(level: str = "info", *, out: TextIO | None = None) -> None:
     out = out or sys.stderr
     terminal = out.isatty()
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
