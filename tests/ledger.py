@@ -201,6 +201,10 @@ LEDGER: dict[str, Promise] = {
     "backup.restores": Promise(
         "docs/configuration.md", "A backup made under a running server restores, and its chain verifies."
     ),
+    "oauth.registration": Promise(
+        "RFC 7591, RFC 7592",
+        "A self-registered client can be read, replaced and removed by its own token alone, and cannot widen itself.",
+    ),
 }
 
 
