@@ -205,6 +205,11 @@ LEDGER: dict[str, Promise] = {
         "RFC 7591, RFC 7592",
         "A self-registered client can be read, replaced and removed by its own token alone, and cannot widen itself.",
     ),
+    "oauth.access-token": Promise("RFC 9068", "Access tokens have type at+jwt and every required claim."),
+    "oauth.algorithms": Promise("issue: identity", "An API chooses RS256, ES256, PS256 or EdDSA."),
+    "run.keys-rotate": Promise(
+        "issue: running", "After a key rotation tokens of both keys verify until the old ones expired."
+    ),
 }
 
 
