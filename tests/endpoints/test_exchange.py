@@ -159,6 +159,11 @@ class TestWhoMay:
         answer = await vault.exchange("broker-api", subject_token=token, subject_token_type=ACCESS)
         assert answer.json()["error"] == "invalid_grant"
 
+    async def test_who_asks_without_end_gets_the_error_and_no_more_links(self, vault: Vault) -> None:
+        answers = [await vault.exchange() for _ in range(25)]
+        assert {answer.json()["error"] for answer in answers} == {"federated_connection_refresh_token_not_found"}
+        assert ["connect_uri" in answer.json() for answer in answers] == [True] * 20 + [False] * 5
+
 
 class TestScopes:
     @proves("vault.no-more-than-allowed")

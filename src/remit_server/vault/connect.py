@@ -11,7 +11,7 @@ import hmac
 
 import msgspec
 
-from remit_server.errors import Conflict, NotFound, ProtocolError, TooManyRequests
+from remit_server.errors import AccessDenied, Conflict, InvalidRequest, NotFound, ProtocolError, TooManyRequests
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, Event, User
 from remit_server.records.connection import DONE, HELD, RETURNED, SENT
 from remit_server.rules import connecting
@@ -79,7 +79,7 @@ async def link(
     try:
         machines.throttle.check(f"connect|{client.id}|{user.id}", per_minute=10, burst=20)
         begun = await begin(machines, user, connection, client=client, scopes=scopes)
-    except (TooManyRequests, NotFound):
+    except (AccessDenied, InvalidRequest, NotFound, TooManyRequests):
         return None
     return f"{machines.settings.url('/connect')}?ticket={begun.ticket}"
 
