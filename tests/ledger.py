@@ -210,6 +210,10 @@ LEDGER: dict[str, Promise] = {
     "run.keys-rotate": Promise(
         "issue: running", "After a key rotation tokens of both keys verify until the old ones expired."
     ),
+    "race.code": Promise("RFC 6749 section 4.1.2", "Of fifty parallel redemptions of a code one succeeds."),
+    "race.refresh-token": Promise("RFC 9700 section 4.14.2", "Of fifty parallel uses of a refresh token one succeeds."),
+    "race.request-uri": Promise("RFC 9126 section 4", "Of fifty parallel uses of a request_uri one succeeds."),
+    "race.auth-req-id": Promise("CIBA section 10.1", "Of fifty parallel redemptions of an auth_req_id one succeeds."),
 }
 
 
