@@ -200,7 +200,7 @@ def document(rows: Iterable[Route] | None = None) -> dict[str, Any]:
 
 
 def text() -> str:
-    return json.dumps(document(), indent=1) + "\n"
+    return json.dumps(document(), indent=1)
 
 
 def _operation(row: Route, method: str) -> dict[str, Any]:

@@ -134,6 +134,11 @@ def commands() -> str:
     return "# Commands\n\n" + "\n\n".join(walk(group, "remit"))
 
 
+def openapi() -> str:
+    """What programs read of it (scripts/openapi.py)."""
+    return importlib.import_module("openapi").text()
+
+
 # A page and the module it is written from.
 SOURCES = {
     "settings.md": (settings, "config"),
@@ -141,6 +146,7 @@ SOURCES = {
     "events.md": (events, "records.event"),
     "routes.md": (routes, "routes"),
     "commands.md": (commands, "cli"),
+    "openapi.json": (openapi, "routes"),
 }
 
 
@@ -150,7 +156,8 @@ def main() -> int:
     for name, (write, source) in SOURCES.items():
         if importlib.util.find_spec(f"remit_server.{source}") is None:
             continue
-        text = f"<!-- Written by `make docs`; do not edit. -->\n\n{write()}\n"
+        head = "<!-- Written by `make docs`; do not edit. -->\n\n" if name.endswith(".md") else ""
+        text = f"{head}{write()}\n"
         page = PAGES / name
         if not page.exists() or page.read_text() != text:
             stale.append(name)

@@ -87,6 +87,11 @@ class ProtocolError(RemitError):
         self.headers = dict(headers or {})
         super().__init__(f"{self.code}: {self.text}")
 
+    @property
+    def description(self) -> str:
+        """The text as an error_description, without the characters that it may not have (RFC 6749 section 5.2)."""
+        return "".join(c for c in self.text if " " <= c <= "~" and c not in '"\\')
+
 
 class InvalidRequest(ProtocolError):
     code = "invalid_request"

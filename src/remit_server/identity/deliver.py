@@ -16,6 +16,5 @@ class Deliver(Protocol):
 
 
 def error_parameters(error: ProtocolError) -> dict[str, str]:
-    """RFC 6749 section 4.1.2.1; characters that error_description may not have are left out."""
-    text = "".join(c for c in error.text if c in "\x20\x21" or "\x23" <= c <= "\x5b" or "\x5d" <= c <= "\x7e")
-    return {"error": error.code, "error_description": text}
+    """RFC 6749 section 4.1.2.1."""
+    return {"error": error.code, "error_description": error.description}

@@ -17,7 +17,7 @@ log = structlog.get_logger("remit")
 def error_answer(error: ProtocolError) -> Answer:
     """The JSON error of RFC 6749 section 5.2. WWW-Authenticate is there only if the error brings it: clients that meet it
     on the token endpoint look no further for the code."""
-    body: dict[str, Any] = {"error": error.code, "error_description": error.text, **error.members}
+    body: dict[str, Any] = {"error": error.code, "error_description": error.description, **error.members}
     return json_answer(body, error.status, headers=[(k.lower(), v) for k, v in error.headers.items()])
 
 
