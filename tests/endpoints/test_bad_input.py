@@ -29,7 +29,7 @@ WAYS_ON = re.compile(r"/([a-z][!-~]*)?|http://127\.0\.0\.1[:/][!-~]*|https://(ap
 
 @pytest.fixture(scope="module", params=BACKENDS)
 async def world(request: pytest.FixtureRequest, new_database: NewDatabase) -> AsyncIterator[World]:
-    async with built(new_database(request.param), registration="open") as house:
+    async with built(new_database(request.param), registration="open", login_attempts=1_000_000) as house:
         yield await furnished(house)
 
 
