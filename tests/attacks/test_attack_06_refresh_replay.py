@@ -47,8 +47,22 @@ async def test_a_lost_reply_is_answered_once_more(any_house: House) -> None:
     house.clock.forward(5)
     again = await refresh(house, old["refresh_token"])
     assert again.status_code == 200
-    assert (await refresh(house, lost["refresh_token"])).json()["error"] == "invalid_grant", "one lineage only"
     assert (await refresh(house, again.json()["refresh_token"])).status_code == 200
+    assert lost["refresh_token"] != again.json()["refresh_token"]
+
+
+@proves("attack.refresh-grace")
+async def test_a_thief_in_the_grace_is_found_out(any_house: House) -> None:
+    """Who presents a spent token in time gets a successor; but the owner's, now superseded, did arrive."""
+    house = any_house
+    stolen = await tokens(house)
+    owners = (await refresh(house, stolen["refresh_token"])).json()
+    house.clock.forward(5)
+    thiefs = (await refresh(house, stolen["refresh_token"])).json()
+    assert (await refresh(house, owners["refresh_token"])).json()["error"] == "invalid_grant"
+    assert not await alive(house, thiefs["access_token"])
+    assert (await refresh(house, thiefs["refresh_token"])).json()["error"] == "invalid_grant"
+    assert len(await house.events("token.reused")) == 1
 
 
 @proves("attack.refresh-grace")
