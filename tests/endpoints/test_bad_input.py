@@ -14,6 +14,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from tests.fixtures import asking
 from tests.fixtures.databases import BACKENDS, NewDatabase
 from tests.fixtures.house import PASSWORD, SECRET, House, built
 from tests.fixtures.raw import Got, Sent, send
@@ -134,3 +135,22 @@ async def test_a_member_that_is_there_twice_is_refused(house: House, body: bytes
     sent = Sent("POST", "/oauth/token", headers=((b"content-type", b"application/json"),), body=body)
     answer: dict[str, Any] = json.loads((await send(house.app, sent)).body)
     assert answer == {"error": "invalid_request", "error_description": "A member of the body is repeated."}
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff", b'{"answer":"\xff"}', b"[" * 99_999, b"{}", b'{"answer":"approve","version":1e400,"digest":""}']
+)
+async def test_an_answer_that_is_none(house: House, body: bytes) -> None:
+    app = await asking.own_app(house)
+    await asking.asked(house)
+    waits = (await asking.waiting(house, app))[0]
+    answer = await house.http.post(f"/me/v1/approvals/{waits['id']}/answer", content=body, headers=app)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_too_many_wrong_user_codes_say_when_to_come_back(house: House) -> None:
+    browser = await house.sign_in()
+    for _ in range(11):
+        await browser.get("/device")
+        answer = await browser.submit(user_code="BBBB-BBBB")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "600")

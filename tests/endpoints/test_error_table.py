@@ -4,6 +4,7 @@ that tells the developer where to look."""
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -12,7 +13,11 @@ import pytest
 from tests.fixtures import asking
 from tests.fixtures.databases import NewDatabase
 from tests.fixtures.house import BROKER, NOTES, SECRET, VERIFIER, House, built, request_of
+from tests.fixtures.keys import asserted, new_key, public
+from tests.fixtures.spoiled import signed
 from tests.ledger import proves
+
+from remit_server.records import Client
 
 pytestmark = proves("input.exact-errors")
 
@@ -124,6 +129,110 @@ async def test_bodies_at_the_token_endpoint(house: House, body: bytes, row: Row)
 async def test_json_at_the_token_endpoint(house: House, body: bytes) -> None:
     answer = await house.http.post("/oauth/token", content=body, headers={"content-type": "application/json"})
     refused(answer, Row({}, 400, "invalid_request", "body"))
+
+
+# JWTs that are signed well and hold what no JWT library expects
+
+DEEP = b"[" * 20_000
+ODD_PROOFS: list[tuple[Any, Any]] = [
+    ({"jwk": {"kty": []}}, {}),
+    ({"jwk": {"kty": "EC", "crv": {}, "x": 1, "y": None}}, {}),
+    ({"jwk": []}, {}),
+    ({"alg": {}}, {}),
+    ({"kid": {}, "crit": 7}, {}),
+    ([], {}),
+    (DEEP, {}),
+    ({}, DEEP),
+    ({}, []),
+    ({}, {"iat": float("nan")}),  # in no window, though it compares as outside of none
+    ({}, {"iat": float("inf")}),
+    ({}, {"iat": 10**400}),
+    ({}, {"jti": {}}),
+    ({}, {"htu": "http://[::1"}),
+    ({}, {"htm": []}),
+    ({}, {"nonce": 7}),
+]
+
+
+@pytest.mark.parametrize(("header", "claims"), ODD_PROOFS, ids=lambda odd: repr(odd)[:40])
+async def test_odd_proofs(house: House, header: Any, claims: Any) -> None:
+    key = new_key()
+    head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": public(key)}
+    body = {"htm": "POST", "htu": house.issuer + "oauth/token", "iat": house.clock.now(), "jti": uuid.uuid4().hex}
+    proof = signed(
+        key,
+        head | header if isinstance(header, dict) else header,
+        body | claims if isinstance(claims, dict) else claims,
+    )
+    form = {"grant_type": "client_credentials", "audience": BROKER, **house.proof("service")}
+    refused(
+        await house.http.post("/oauth/token", data=form, headers={"dpop": proof}), Row({}, 400, "invalid_dpop_proof")
+    )
+
+
+async def test_a_proof_whose_jti_no_text_can_hold_is_like_any_other(house: House) -> None:
+    key = new_key()
+    head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": public(key)}
+    body = {"htm": "POST", "htu": house.issuer + "oauth/token", "iat": house.clock.now(), "jti": "\ud800"}
+    form = {"grant_type": "client_credentials", "audience": BROKER, **house.proof("service")}
+    headers = {"dpop": signed(key, head, body)}
+    assert (await house.http.post("/oauth/token", data=form, headers=headers)).status_code == 200
+    refused(
+        await house.http.post("/oauth/token", data=form, headers=headers), Row({}, 400, "invalid_dpop_proof", "before")
+    )
+
+
+ODD_ASSERTIONS: list[tuple[Any, Any]] = [
+    ({"typ": []}, {}),
+    ({"kid": []}, {}),
+    ({"alg": []}, {}),
+    ([], {}),
+    (DEEP, {}),
+    ({}, DEEP),
+    ({}, b"\xff"),
+    ({}, {"sub": "\ud800"}),
+    ({}, {"sub": []}),
+    ({}, {"exp": float("nan")}),
+    ({}, {"exp": 10**400}),
+    ({}, {"nbf": float("nan")}),
+    ({}, {"iat": 10**400}),
+    ({}, {"jti": []}),
+    ({}, {"aud": {}}),
+]
+
+
+@pytest.mark.parametrize(("header", "claims"), ODD_ASSERTIONS, ids=lambda odd: repr(odd)[:40])
+async def test_odd_assertions(house: House, header: Any, claims: Any) -> None:
+    key = new_key()
+    await house.store.commit(house.store.clients.put(Client(
+        id="signer", name="Signer", kind="service", grants=("client_credentials",), apis={BROKER: ("trade:write",)},
+        auth_methods=("private_key_jwt",), jwks={"keys": [public(key)]},
+    )))  # fmt: skip
+    now = house.clock.now()
+    head = {"typ": "JWT", "alg": "ES256", "kid": "k1"}
+    body = {"iss": "signer", "sub": "signer", "aud": house.issuer, "iat": now, "exp": now + 60, "jti": uuid.uuid4().hex}
+    jwt = signed(
+        key,
+        head | header if isinstance(header, dict) else header,
+        body | claims if isinstance(claims, dict) else claims,
+    )
+    form = {"grant_type": "client_credentials", "audience": BROKER, **asserted(jwt)}
+    refused(await house.http.post("/oauth/token", data=form), Row({}, 401, "invalid_client"))
+
+
+@pytest.mark.parametrize("ath", ["é", "\ud800", 7, None, []])
+async def test_odd_hashes_of_the_token(house: House, ath: Any) -> None:
+    """At a resource, the proof names the token."""
+    key, now = new_key(), house.clock.now()
+    head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": public(key)}
+    form = {"grant_type": "client_credentials", "audience": BROKER, **house.proof("service")}
+    body = {"htm": "POST", "htu": house.issuer + "oauth/token", "iat": now, "jti": uuid.uuid4().hex}
+    answer = await house.http.post("/oauth/token", data=form, headers={"dpop": signed(key, head, body)})
+    body = {"htm": "GET", "htu": house.issuer + "userinfo", "iat": now, "jti": uuid.uuid4().hex, "ath": ath}
+    headers = {"authorization": f"DPoP {answer.json()['access_token']}", "dpop": signed(key, head, body)}
+    seen = await house.http.get("/userinfo", headers=headers)
+    assert seen.status_code == 401
+    assert seen.headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
 
 
 # Each grant

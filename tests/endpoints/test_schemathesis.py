@@ -55,7 +55,7 @@ async def listening(new_database: NewDatabase) -> AsyncIterator[tuple[House, str
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         running = asyncio.create_task(server._serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         try:
             yield house, f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -52,7 +52,8 @@ class DevicePage:
         try:
             approval = await open_request(machines, request, code)
         except ProtocolError as error:
-            return await self._ask(who, typed=typed, error=error.text, status=error.status)
+            page = await self._ask(who, typed=typed, error=error.text, status=error.status)
+            return page.adding(*((name.lower(), value) for name, value in error.headers.items()))
         return await self._confirm(approval, who, user_code.formatted(code or ""))
 
     async def _ask(self, who: Visitor, *, typed: str, error: str | None = None, status: int = 200) -> Answer:
