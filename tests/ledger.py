@@ -130,6 +130,9 @@ LEDGER: dict[str, Promise] = {
         "standards 3.9", "What others wrote is shown as text, with hidden characters made visible."
     ),
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
+    "approval.not-by-agents": Promise(
+        "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
+    ),
     "story.check": Promise(
         "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
     ),
@@ -214,6 +217,11 @@ LEDGER: dict[str, Promise] = {
     "race.refresh-token": Promise("RFC 9700 section 4.14.2", "Of fifty parallel uses of a refresh token one succeeds."),
     "race.request-uri": Promise("RFC 9126 section 4", "Of fifty parallel uses of a request_uri one succeeds."),
     "race.auth-req-id": Promise("CIBA section 10.1", "Of fifty parallel redemptions of an auth_req_id one succeeds."),
+    "attack.audit-secrets": Promise("standards 3.16", "No issued secret appears in a log, an event or an error."),
+    "storage.hashed-bearers": Promise(
+        "architecture: barrier", "No bearer artefact stands in the database as it was issued."
+    ),
+    "agent.suspended": Promise("product row 3", "A suspended client's tokens are refused by every endpoint at once."),
 }
 
 

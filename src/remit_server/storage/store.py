@@ -39,7 +39,7 @@ class Store:
         self.connections = Directory(sealed, Rows(t.CONNECTIONS, Connection, barrier=barrier))
         self.users = Users(engine)
         self.sessions = Sessions(engine)
-        self.interactions = Interactions(engine)
+        self.interactions = Interactions(sealed, barrier)
         self.grants = Grants(engine)
         self.codes = Codes(engine)
         self.tokens = Tokens(engine)

@@ -47,7 +47,7 @@ class Pages:
         if error.status == 404:
             return self(Page(NotFoundView(), status=404), *headers)
         reference = new_id()
-        log.info("refused", path=request.path, error=error.code, detail=error.detail, reference=reference)
+        log.info("refused", route=request.route, error=error.code, detail=error.detail, reference=reference)
         view = ErrorView(
             happened=_HAPPENED.get(error.code, "That did not work"),
             remedy=error.text,

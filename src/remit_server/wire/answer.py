@@ -25,12 +25,12 @@ def refusal(error: Exception, request: Request) -> ProtocolError:
     """What an exception means to the outside, logged with a reference when it is our fault."""
     if isinstance(error, ProtocolError):
         if error.detail:
-            log.info("refused", path=request.path, error=error.code, detail=error.detail)
+            log.info("refused", route=request.route, error=error.code, detail=error.detail)
         return error
     reference = new_id()
     log.error(
         "failed",
-        path=request.path,
+        route=request.route,
         reference=reference,
         exc_info=not isinstance(error, RemitError),
         fault=str(type(error)),

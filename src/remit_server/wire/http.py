@@ -25,6 +25,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST_BODY: Final = 256 * 1024
 LARGEST_QUERY: Final = 32 * 1024
 
+ROUTE: Final = "remit.route"
+"""Where the scope keeps the route."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,6 +60,12 @@ class Request:
     def headers(self, name: str) -> list[str]:
         """Every value of a header, in order."""
         return [value.decode("latin-1") for value in self._headers.get(name.encode(), [])]
+
+    @property
+    def route(self) -> str:
+        """The path as `routes.py` writes it. The log has this one: people put secrets into paths."""
+        route: str = self.scope.get(ROUTE, "")
+        return route
 
     @property
     def query(self) -> str:

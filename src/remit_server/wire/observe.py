@@ -9,7 +9,7 @@ import structlog
 
 from remit_server.runtime import metrics, traces
 from remit_server.runtime.traces import Traces
-from remit_server.wire.http import App, Receive, Scope, Send
+from remit_server.wire.http import ROUTE, App, Receive, Scope, Send
 
 log = structlog.get_logger("remit")
 
@@ -26,6 +26,7 @@ def observed(route: str, app: App, traced: Traces) -> App:
     async def watch(scope: Scope, receive: Receive, send: Send) -> None:
         started, status = perf_counter(), _GONE
         method = scope["method"] if scope["method"] in _METHODS else "other"
+        scope[ROUTE] = route
 
         async def noting(message: Any) -> None:
             nonlocal status

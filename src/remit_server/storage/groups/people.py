@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit_server.records import Interaction, Session, User
+from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
@@ -94,6 +95,8 @@ class Sessions:
 
 
 class Interactions:
+    """Sealed: where a person goes on after signing in may be a link that only they should have."""
+
     _GET = Select(t.INTERACTIONS, where="interactions.hash = :hash")
     _ADD = Insert(t.INTERACTIONS)
     _DONE = Update(
@@ -102,9 +105,9 @@ class Interactions:
         where="interactions.hash = :hash AND done_at IS NULL AND expires_at > :now",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, barrier: Barrier) -> None:
         self._engine = engine
-        self._rows = Rows(t.INTERACTIONS, Interaction, changing=("done_at",))
+        self._rows = Rows(t.INTERACTIONS, Interaction, changing=("done_at",), barrier=barrier)
 
     async def get(self, hash_: str) -> Interaction | None:
         return self._rows.maybe(await self._engine.one(self._GET, {"hash": hash_}))

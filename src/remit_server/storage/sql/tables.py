@@ -70,7 +70,7 @@ EVENTS = _table(
 )  # fmt: skip
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
-SEALED = (ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SIGNING_KEYS, SECRETS)
+SEALED = (ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, INTERACTIONS, SIGNING_KEYS, SECRETS)
 """Their `body` is sealed by the barrier."""
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Table))
