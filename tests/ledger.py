@@ -118,7 +118,7 @@ LEDGER: dict[str, Promise] = {
     ),
     "input.exact-errors": Promise("standards 1h", "Each bad request gets the error that its standard gives it."),
     "input.openapi-is-true": Promise(
-        "issue: done when", "docs/reference/openapi.json describes every URL, and the server answers as it says."
+        "issue: done when", "Every URL is described in docs/reference/openapi.json, and the server answers as it says."
     ),
     "input.no-header-from-a-path": Promise("RFC 9112 section 11.1", "A line break in a path never ends a header."),
     "input.no-redirect-to-the-host-header": Promise(

@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.fixtures.asking import ORDER, answer, ask, asked, own_app, poll, waiting
 from tests.fixtures.house import BROKER, NOTES, House
+from tests.ledger import proves
 
 
 async def test_approved_the_token_carries_exactly_the_details(any_house: House) -> None:
@@ -101,6 +103,18 @@ async def test_who_asks_cannot_answer(house: House) -> None:
     (approval,) = await waiting(house, await own_app(house))
     assert (await answer(house, await own_app(house, client="agent"), approval)).status_code == 403
     assert (await answer(house, await own_app(house, client="stranger"), approval)).status_code == 403
+
+
+@proves("approval.not-by-agents")
+async def test_no_agent_answers_for_another(house: House) -> None:
+    agent = await house.store.clients.get("agent")
+    assert agent
+    await house.store.commit(house.store.clients.put(replace(agent, id="accomplice")))
+    await asked(house)
+    accomplice = await own_app(house, client="accomplice")
+    (approval,) = await waiting(house, accomplice)
+    refused = await answer(house, accomplice, approval)
+    assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("stale", [{"version": 7}, {"digest": "another"}])

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 from tests.fixtures.asking import DEVICE
 from tests.fixtures.house import BROKER, House
 
@@ -123,3 +124,14 @@ async def test_a_ciba_handle_is_no_device_code(house: House) -> None:
 )
 def test_what_people_type(typed: str, code: str | None) -> None:
     assert user_code.normalised(typed) == code
+
+
+async def test_no_device_answers_approvals(house: House) -> None:
+    """A code that somebody sends Ada must not make them answer for her, whatever app they start it with."""
+    public = await house.store.clients.get("public")
+    assert public
+    await house.store.commit(house.store.clients.change(replace(public, first_party=True)))
+    me = house.issuer + "me/"
+    refused = await start(house, audience=me, scope="openid answer:me:approvals")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+    assert (await start(house, audience=me, scope="openid read:me:approvals")).status_code == 200

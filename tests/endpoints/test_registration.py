@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from joserfc.jwk import ECKey
-from tests.fixtures.house import BROKER, NOTES, House, built, challenge, sqlite
+from tests.fixtures.house import BROKER, ISSUER, NOTES, House, built, challenge, sqlite
 from tests.ledger import proves
 
 from remit_server.records import Api
@@ -108,7 +108,7 @@ async def test_a_registered_client_works_and_the_person_is_asked(open_house: Hou
 
 
 @proves("oauth.registration")
-@pytest.mark.parametrize("audience", [BROKER, NOTES])
+@pytest.mark.parametrize("audience", [BROKER, NOTES, ISSUER + "me/"])
 async def test_it_reaches_no_api_but_those_that_take_it(open_house: House, audience: str) -> None:
     client = await registered(open_house)
     browser = await open_house.sign_in()

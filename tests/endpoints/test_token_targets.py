@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from msgspec.structs import replace
-from tests.fixtures.asking import answer, asked, own_app, poll, waiting
+from tests.fixtures.asking import ORDER, answer, asked, own_app, poll, waiting
 from tests.fixtures.house import BROKER, NOTES, House, built, sqlite
 from tests.ledger import proves
 
@@ -138,6 +138,27 @@ async def test_a_code_is_redeemed_for_a_part(house: House) -> None:
 
 
 @proves("oauth.resource")
+async def test_a_scope_that_two_apis_have_is_not_lent_from_one_to_the_other(tmp_path: Path) -> None:
+    """A client that may write at one API does not get to write at the other by asking for both."""
+    library = Api(identifier="https://library.example", name="Library", scopes={"trade:write": "Lend books"})
+    both: dict[str, Any] = {"scope": "openid trade:write portfolio:read", "resource": [BROKER, library.identifier]}
+    async with built(sqlite(tmp_path), library) as house:
+        apis = {BROKER: ("portfolio:read",), library.identifier: ("trade:write",)}
+        await change(house, "stranger", apis=apis)
+        await change(house, "service", apis=apis)
+        assert claims(await house.tokens_for("stranger", **both))["scope"] == "openid portfolio:read"
+        assert claims(await own(house, resource=both["resource"]))["scope"] == "portfolio:read"
+        alone = await house.tokens_for("stranger", scope="openid trade:write", audience=library.identifier)
+        assert claims(alone)["scope"] == "openid trade:write"
+
+
+@proves("oauth.resource")
+async def test_a_code_for_a_part_has_the_scopes_of_this_part(house: House) -> None:
+    code = await house.code_for("web", scope="openid trade:write notes:read", resource=[BROKER, NOTES])
+    assert claims(await house.redeem(code, resource=NOTES))["scope"] == "openid notes:read"
+
+
+@proves("oauth.resource")
 async def test_a_refresh_is_for_a_part_and_the_whole_is_kept(any_house: House) -> None:
     house = any_house
     held = await signed_in(
@@ -182,6 +203,32 @@ async def test_only_our_own_apps_reach_further_without_asking(house: House) -> N
     assert claims(await refresh(house, notes["refresh_token"], audience=BROKER))["aud"] == BROKER, "needs no consent"
     broker = await signed_in(house)
     assert (await refresh(house, broker["refresh_token"], audience=NOTES)).json()["error"] == "invalid_grant"
+
+
+async def test_details_stay_with_the_apis_that_they_were_agreed_to_for(tmp_path: Path) -> None:
+    further = replace(ELSEWHERE, skip_consent=True, authorization_details=("trade_order",))
+    async with built(sqlite(tmp_path), further) as house:
+        await change(house, "web", apis={BROKER: ("trade:write",), further.identifier: ("x",)})
+        held = await signed_in(house, authorization_details=json.dumps([ORDER]))
+        other = await refresh(house, held["refresh_token"], audience=further.identifier)
+        assert claims(other)["aud"] == further.identifier
+        assert "authorization_details" not in claims(other)
+        back = await refresh(house, other.json()["refresh_token"])
+        assert claims(back)["authorization_details"] == [ORDER]
+
+
+@proves("approval.not-by-agents")
+async def test_an_agent_never_gets_to_answer(house: House) -> None:
+    """Not even one of our own, that needs nobody's consent for the rest."""
+    me = house.issuer + "me/"
+    held = await signed_in(house, "agent")
+    got = await refresh(house, held["refresh_token"], "agent", audience=me)
+    assert "read:me:approvals" in claims(got)["scope"]
+    assert "answer:me:approvals" not in claims(got)["scope"]
+    asked_for = await signed_in(house, "agent", audience=me, scope="openid read:me:approvals answer:me:approvals")
+    assert claims(asked_for)["scope"] == "openid read:me:approvals"
+    strangers = await signed_in(house, "stranger", audience=me, scope="openid read:me:approvals answer:me:approvals")
+    assert claims(strangers)["scope"] == "openid read:me:approvals"
 
 
 @proves("oauth.resource")

@@ -18,6 +18,10 @@ ACCOUNT = (
 )  # fmt: skip
 """Scopes of our own API for the person's account, whose audience is `{issuer}me/`."""
 
+ANSWER = "answer:me:approvals"
+_IN_HAND = frozenset({"web", "native", "spa"})
+"""Kinds of client that a person operates; the others act by themselves."""
+
 _TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 
 
@@ -45,6 +49,19 @@ def grantable(client: Client, wanted: Iterable[str], allowed: Iterable[str], *, 
     if "offline_access" in granted and "refresh_token" not in client.grants:
         granted = tuple(scope for scope in granted if scope != "offline_access")
     return granted
+
+
+def of_account(client: Client) -> tuple[str, ...]:
+    """The scopes of a person's account that a client may ask for.
+
+    Answers come from the organisation's own apps in a person's hand. An agent that could answer would say yes to what another
+    agent asks, and two that collude would need nobody. A client that registered itself has no business there at all.
+    """
+    if client.dynamic:
+        return ()
+    if client.first_party and client.kind in _IN_HAND:
+        return ACCOUNT
+    return tuple(scope for scope in ACCOUNT if scope != ANSWER)
 
 
 def claims_of(user: User, scopes: Iterable[str]) -> dict[str, Any]:

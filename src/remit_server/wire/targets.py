@@ -17,29 +17,22 @@ class Target(Struct, frozen=True):
     scopes: tuple[str, ...]
 
 
-def own_audiences(machines: Machines) -> dict[str, tuple[str, ...]]:
-    """Audiences of this server itself, and their scopes: the person's account, and userinfo."""
-    return {machines.settings.url("/me/"): scope_rules.ACCOUNT, machines.settings.url("/userinfo"): ()}
+def own_audiences(machines: Machines, client: Client) -> dict[str, tuple[str, ...]]:
+    """Audiences of this server itself, and their scopes for a client: the person's account, and userinfo."""
+    account, userinfo = scope_rules.of_account(client), {machines.settings.url("/userinfo"): ()}
+    return {machines.settings.url("/me/"): account, **userinfo} if account else {**userinfo}
 
 
 async def settle(machines: Machines, client: Client, form: Form, *, strict: bool = False, user: bool = True) -> Target:
     """What is asked for, as far as the client may have it. `user` is False for a client that acts for itself: it has no
     identity scopes. Raises `InvalidTarget` or `InvalidScope`."""
-    own = own_audiences(machines)
+    own = own_audiences(machines, client)
     asked = targets.wanted(form.all("resource"), form.all("audience"))
     if not asked and machines.settings.default_audience:
         asked = (machines.settings.default_audience,)
     audiences = targets.allowed(client, asked, tuple(own))
     wanted = scope_rules.parse(form.get("scope")) or scope_rules.parse(client.default_scope if user else None)
-    open_: list[str] = []
-    for audience in audiences:
-        if audience in own:
-            open_ += own[audience]
-            continue
-        api = await machines.store.apis.get(audience)
-        if api is None:
-            raise InvalidTarget(f"The resource {audience!r} is unknown.")
-        open_ += [scope for scope in client.apis[audience] if scope in api.scopes]
+    open_ = await _open(machines, client, audiences)
     if not user:
         wanted = tuple(scope for scope in wanted if scope not in scope_rules.IDENTITY) if wanted else tuple(open_)
     return Target(audiences, scope_rules.grantable(client, wanted, open_, strict=strict))
@@ -50,14 +43,29 @@ async def remaining(
 ) -> tuple[str, ...]:
     """Of scopes that were granted earlier, those that the client may have today: what it is registered for may have shrunk
     since. Raises `InvalidGrant` when it lost an audience, so that it asks anew."""
-    own = own_audiences(machines)
-    open_ = set(scope_rules.IDENTITY)
+    try:
+        open_ = {*scope_rules.IDENTITY, *await _open(machines, client, audiences)}
+    except InvalidTarget as error:
+        raise InvalidGrant(f"This client may no longer ask for all of {' '.join(audiences)}.") from error
+    return tuple(scope for scope in scopes if scope in open_)
+
+
+async def _open(machines: Machines, client: Client, audiences: tuple[str, ...]) -> tuple[str, ...]:
+    """The scopes that a client may have in one token for these audiences.
+
+    APIs may call different things by one name, and each of them reads all of the token: a name that one of them has, and does
+    not open to this client, stays out of it. Raises `InvalidTarget`.
+    """
+    own = own_audiences(machines, client)
+    open_: list[str] = []
+    closed: set[str] = set()
     for audience in audiences:
         if audience in own:
-            open_.update(own[audience])
+            open_ += own[audience]
             continue
         api = await machines.store.apis.get(audience)
         if api is None or audience not in client.apis:
-            raise InvalidGrant(f"This client may no longer ask for {audience!r}.")
-        open_.update(api.scopes.keys() & client.apis[audience])
-    return tuple(scope for scope in scopes if scope in open_)
+            raise InvalidTarget(f"The resource {audience!r} is unknown or not allowed for this client.")
+        open_ += [scope for scope in client.apis[audience] if scope in api.scopes]
+        closed |= api.scopes.keys() - set(client.apis[audience])
+    return tuple(scope for scope in open_ if scope not in closed)

@@ -10,10 +10,10 @@ from msgspec import Struct
 from remit_server.approvals.answer import Answer as Said
 from remit_server.approvals.answer import Authentication, answer
 from remit_server.approvals.shown import shown
-from remit_server.errors import Forbidden, InvalidRequest, InvalidToken
-from remit_server.rules import answering
+from remit_server.errors import Forbidden, InvalidRequest
+from remit_server.rules import answering, scopes
 from remit_server.runtime.machines import Machines
-from remit_server.wire.bearer import caller
+from remit_server.wire.bearer import person
 from remit_server.wire.http import Answer as HttpAnswer
 from remit_server.wire.http import Request, json_answer
 
@@ -33,14 +33,12 @@ class Answer:
 
     async def __call__(self, request: Request) -> HttpAnswer:
         machines = self._machines
-        who = await caller(request, machines, audience=machines.settings.url("/me/"), scopes=("answer:me:approvals",))
-        if who.user is None:
-            raise InvalidToken
-        approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), who.user)
+        who, user = await person(request, machines, scopes=(scopes.ANSWER,))
+        approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), user)
         if approval.client_id == who.client.id:
             raise Forbidden("Who asks cannot answer: the person answers with another app.")
-        if not who.client.first_party:
-            raise Forbidden("Only the organisation's own apps may carry a person's answer.")
+        if scopes.ANSWER not in scopes.of_account(who.client):
+            raise Forbidden("Only the organisation's own apps may carry a person's answer, and agents never.")
         try:
             body = msgspec.json.decode(await request.body(), type=Body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -51,5 +49,5 @@ class Answer:
         said = Said(outcome=outcome, version=body.version, digest=body.digest, reason=body.reason)
         grant = await machines.store.grants.get(who.token.grant_id) if who.token.grant_id else None
         proof = Authentication(auth_time=grant.auth_time, amr=grant.amr, acr=grant.acr) if grant else Authentication()
-        decided = await answer(machines, approval, who.user, said, proof)
+        decided = await answer(machines, approval, user, said, proof)
         return json_answer(shown(decided, await machines.store.clients.get(decided.client_id), machines.clock.now()))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from remit_server.approvals.shown import shown
-from remit_server.errors import InvalidToken
 from remit_server.rules import answering
 from remit_server.runtime.machines import Machines
-from remit_server.wire.bearer import caller
+from remit_server.wire.bearer import person
 from remit_server.wire.http import Answer, Request, json_answer
 
 
@@ -16,13 +15,11 @@ class Approvals:
 
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
-        who = await caller(request, machines, audience=machines.settings.url("/me/"), scopes=("read:me:approvals",))
-        if who.user is None:
-            raise InvalidToken
+        _, user = await person(request, machines, scopes=("read:me:approvals",))
         now, clients = machines.clock.now(), machines.store.clients
         approval_id = request.params.get("id")
         if approval_id is None:
-            found = await machines.store.approvals.of_user(who.user.id)
+            found = await machines.store.approvals.of_user(user.id)
             return json_answer({"approvals": [shown(each, await clients.get(each.client_id), now) for each in found]})
-        approval = answering.addressed(await machines.store.approvals.get(approval_id), who.user)
+        approval = answering.addressed(await machines.store.approvals.get(approval_id), user)
         return json_answer(shown(approval, await clients.get(approval.client_id), now))

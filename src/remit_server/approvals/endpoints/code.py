@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 from remit_server.approvals.ask import Question, ask
-from remit_server.errors import InvalidRequest, UnauthorizedClient
-from remit_server.rules import user_code
+from remit_server.errors import InvalidRequest, InvalidScope, UnauthorizedClient
+from remit_server.rules import scopes, user_code
 from remit_server.runtime.machines import Machines
 from remit_server.wire.client_auth import authenticate
 from remit_server.wire.dpop import proven_key
@@ -30,6 +30,9 @@ class Code:
             raise InvalidRequest("authorization_details cannot be asked for by device flow; use CIBA.")
         machines.throttle.check(f"device|{request.network}", per_minute=30, burst=30)
         target = await settle(machines, client, form)
+        if scopes.ANSWER in target.scopes:
+            # Whoever sends Ada a code of theirs would answer for her from then on.
+            raise InvalidScope(f"The scope {scopes.ANSWER!r} cannot be asked for by device flow.")
         typed = "".join(secrets.choice(user_code.ALPHABET) for _ in range(user_code.LENGTH))
         question = Question(
             kind="device", target=target, lifetime=settings.device_code_lifetime, user_code=typed,

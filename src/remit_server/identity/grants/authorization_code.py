@@ -11,6 +11,7 @@ from remit_server.runtime.ports import Act
 from remit_server.storage.contract import Lost
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
+from remit_server.wire.targets import remaining
 from remit_server.wire.tokens import Answered, described, hand_out, permitted
 
 
@@ -36,9 +37,8 @@ class AuthorizationCode:
         if user is None or grant is None or grant.revoked_at is not None:
             raise InvalidGrant(detail="the user or the agreement is gone")
         audiences = targets.narrower(targets.wanted(form.all("resource"), form.all("audience")), code.audiences)
-        act = Act(
-            kind="token", client=client, user=user, audiences=audiences, scopes=code.scopes, details=code.details
-        )  # fmt: skip
+        scopes = await remaining(machines, client, audiences, code.scopes)
+        act = Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=code.details)
         permit = await permitted(machines, act)
         known = {"auth_time": grant.auth_time, "acr": grant.acr, "amr": list(grant.amr) or None}
         access = await machines.mint.access_token(

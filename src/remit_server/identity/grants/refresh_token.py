@@ -54,9 +54,11 @@ class RefreshToken:
 
         audiences, scopes = await self._narrowed(client, token, asked.form)
         scopes = await remaining(machines, client, audiences, scopes)
+        # What was agreed to in detail was agreed to for the APIs of then.
+        details = token.details if set(audiences) <= set(token.audiences) else ()
         permit = await permitted(
             machines,
-            Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=token.details),
+            Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=details),
         )
         whole = await permitted(
             machines,
@@ -117,7 +119,7 @@ class RefreshToken:
         machines = self._machines
         asked = targets.wanted(form.all("resource"), form.all("audience"))
         granted = token.audiences
-        own = own_audiences(machines)
+        own = own_audiences(machines, client)
         scopes = scope_rules.parse(form.get("scope"))
         reachable: list[str] = []
         for audience in asked:
