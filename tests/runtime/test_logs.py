@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.ledger import proves
 
 from remit_server.runtime import logs
-from remit_server.runtime.logs import HIDDEN, hidden
+from remit_server.runtime.logs import _SECRET_TEXT, HIDDEN, hidden
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 
@@ -59,6 +59,17 @@ def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(text: str) -> Non
 )
 def test_what_an_operator_needs_stays(key: str, value: object) -> None:
     assert hidden(key, value) == value
+
+
+@given(
+    st.lists(
+        st.sampled_from(["eyJ", "Bearer", "dpop", " ", "\t", "\u2003", "code", "=", "://", "@", "a.b", "-"]),
+        max_size=12,
+    )
+)
+def test_nothing_is_passed_over_by_the_quick_look(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert hidden("detail", text) == _SECRET_TEXT.sub(HIDDEN, text)
 
 
 @given(st.text(max_size=50))

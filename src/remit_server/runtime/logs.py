@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -30,7 +31,17 @@ _SECRET_TEXT = re.compile(
     r"|(?<=://)[^/\s@]+@"
 )
 
+# Whatever the pattern above finds has one of these: most values have none and need no closer look.
+_SUSPICIOUS = re.compile(r"eyJ|[\s=@]")
+
+_HARMLESS: Final = (int, float, type(None))
+
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(key: str) -> bool:
+    return _SECRET_NAME.search(key) is not None
 
 
 def redact(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -42,12 +53,12 @@ def redact(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[s
 
 def hidden(key: str, value: Any) -> Any:
     """The value as the log may hold it."""
-    if isinstance(value, int | float | None):
+    if isinstance(value, _HARMLESS):
         return value
-    if _SECRET_NAME.search(key):
+    if _names_secret(key):
         return HIDDEN
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(HIDDEN, value)
+        return _SECRET_TEXT.sub(HIDDEN, value) if _SUSPICIOUS.search(value) else value
     if isinstance(value, dict):
         return {name: hidden(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -64,10 +75,10 @@ def configure(level: str = "info", *, out: TextIO | None = None) -> None:
     out = out or sys.stderr
     terminal = out.isatty()
     shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         redact,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: Any = structlog.dev.ConsoleRenderer(colors=terminal) if terminal else _json
     structlog.configure(
