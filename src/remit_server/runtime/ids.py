@@ -7,15 +7,22 @@ import os
 import secrets
 import time
 from base64 import b32encode, urlsafe_b64encode
+from functools import lru_cache
 
-# Crockford's base 32, whose text order is number order, from the standard library's RFC 4648 alphabet.
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+# Crockford's base 32, whose text order is number order.
+_ALPHABET = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)  # from RFC 4648's
+_DIGIT_OF_BYTE = _ALPHABET * 8  # 256 is a multiple of 32: of a random byte, five random bits
 
 
 def new_id() -> str:
     """A ULID: 48 bits of milliseconds, 80 random bits, 26 characters, ordered by time."""
-    number = (time.time_ns() // 1_000_000).to_bytes(10, "big") + os.urandom(10)
-    return b32encode(number).translate(_CROCKFORD)[6:].decode("ascii")
+    return _moment(time.time_ns() // 1_000_000) + os.urandom(16).translate(_DIGIT_OF_BYTE).decode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _moment(milliseconds: int) -> str:
+    return b32encode(milliseconds.to_bytes(10, "big")).translate(_CROCKFORD)[6:].decode("ascii")
 
 
 def new_secret() -> str:

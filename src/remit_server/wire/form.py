@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -90,17 +90,25 @@ def _once(members: list[tuple[str, Any]]) -> None:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    if not text:
-        return []
+    """Names and values, decoded (WHATWG URL section 5.1); a name without `=` has the empty value."""
+    parts = text.split("&", MOST_FIELDS)
+    if len(parts) > MOST_FIELDS:
+        raise InvalidRequest("There are too many parameters.")
     try:
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=False, max_num_fields=MOST_FIELDS, errors="strict"
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InvalidRequest("The parameters are not properly encoded, or too many.") from error
-    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        pairs = [
+            (_decoded(name), _decoded(value)) for name, _, value in (part.partition("=") for part in parts if part)
+        ]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The parameters are not properly encoded.") from error
+    if "%00" in text or "\x00" in text:
         raise InvalidRequest("A parameter has a NUL character.")
     return pairs
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode() if "%" in text else text
 
 
 def _flat(members: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
