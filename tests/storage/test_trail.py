@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 from tests.fixtures.databases import execute
 from tests.ledger import proves
+from tests.storage.conftest import Open
 from tests.storage.samples import event, token
 
 from remit_server.errors import IntegrityError
@@ -107,3 +108,12 @@ async def test_it_is_followed_over_pages_while_it_grows(store: Store) -> None:
     verified = await store.trail.verify()
     assert verified.count == 3000
     assert [h.hex() async for _, _, h in store.trail.everything()][-1] == verified.head
+
+
+async def test_processes_take_turns_at_the_head(store: Store, open_: Open) -> None:
+    """Each links first to the head that it left itself, which here is never where the other has moved it."""
+    other = await open_()
+    for _ in range(3):
+        for writer in (store, other, other):
+            await writer.commit(events=(event(), event()))
+    assert (await store.trail.verify()).count == 18

@@ -1,7 +1,8 @@
 """Group commit without I/O: what a batch of units asks of a transaction, in which order, and what each unit learns.
 
 `play` is a generator: it yields (statement, rows of values), is sent the rows that came back (None where a row changed
-nothing), and ends when the transaction may commit. Each engine drives it with its own driver.
+nothing), and ends when the transaction may commit, with the head of the chain if it knows it. Each engine drives it with
+its own driver.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from remit_server.errors import IntegrityError
+from remit_server.records.event import Event
 from remit_server.storage.contract import Lost, Params, Row, Unit
 from remit_server.storage.sql import chain
+from remit_server.storage.sql.chain import Head
 from remit_server.storage.sql.statements import Statement
 
 Ask = tuple[Statement, list[Params]]
-Play = Generator[Ask, Sequence[Row | None], None]
+Rows = Sequence[Row | None]
+Play = Generator[Ask, Rows, Head | None]
 
 
 @dataclass(slots=True)
@@ -52,7 +56,7 @@ class Work:
             done.set_result(self.rows)
 
 
-def play(batch: Sequence[Work]) -> Play:
+def play(batch: Sequence[Work], left: Head | None = None) -> Play:
     """Run all units' first steps, statement by statement, then the second steps of those still alive, and so on."""
     COUNTS.batches += 1
     COUNTS.units += len(batch)
@@ -71,12 +75,25 @@ def play(batch: Sequence[Work]) -> Play:
                     work.lost = Lost(i)
         alive = [work for work in alive if work.lost is None]
     events = [event for work in alive for event in work.unit.events]
-    if events:
-        (head,) = yield chain.TAKE_HEAD, [{"id": 1, "count": len(events)}]
-        assert head is not None, "the migration made the chain's head"
-        linked = chain.link(head["hash"], head["seq"] - len(events), events)
-        if None in (yield chain.ADD, linked):
-            raise IntegrityError(f"events beyond {head['seq'] - len(events)} are there that nobody linked to the chain")
+    return (yield from _linked(events, left)) if events else left
+
+
+def _linked(events: Sequence[Event], left: Head | None) -> Generator[Ask, Rows, Head]:
+    """Add events to the chain: first where this process left it, which mostly is where it ends, and where it does end, under
+    its lock, when another process has moved it meanwhile."""
+    moved: Head | None = None
+    if left:
+        rows, moved = chain.link(left, events)
+        if None not in (yield chain.ADD, rows):
+            return moved
+    (row,) = yield chain.TAKE_HEAD, [{"id": 1}]
+    assert row is not None, "the migration made the chain's head"
+    found = Head(row["seq"], row["hash"])
+    if found != moved:  # else we moved it ourselves, and the numbers were taken all the same
+        rows, moved = chain.link(found, events)
+        if None not in (yield chain.ADD, rows):
+            return moved
+    raise IntegrityError(f"events up to {found.seq} or beyond are there that nobody linked to the chain")
 
 
 def wakes(batch: Sequence[Work]) -> list[str]:

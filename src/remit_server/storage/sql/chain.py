@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,13 +13,28 @@ from remit_server.records.event import Event
 from remit_server.storage.sql import tables
 from remit_server.storage.sql.statements import Insert, Select, Update
 
-# The update takes the row's lock and hands back the head before anything is linked to it; it is the last lock of a
-# transaction, so batches of several processes queue here and nowhere else.
-TAKE_HEAD = Update(
-    tables.CHAIN, set="seq = seq + :count", where="id = :id", returning=("seq", "hash"), types={"count": "int"}
+
+class Head(NamedTuple):
+    """The end of the chain."""
+
+    seq: int
+    hash: bytes
+
+
+# Changes nothing but takes the row's lock: the last lock of a transaction, so batches of several processes queue here and
+# nowhere else.
+TAKE_HEAD = Update(tables.CHAIN, set="seq = seq", where="id = :id", returning=("seq", "hash"))
+# The last of the events added moves the head, if it is where they were linked to; else nothing is added.
+ADD = Insert(
+    tables.EVENTS,
+    types={"head_seq": "int", "head_hash": "blob"},
+    after=Update(
+        tables.CHAIN,
+        set="seq = :seq, hash = :hash",
+        where="chain.id = 1 AND chain.seq = :head_seq AND chain.hash = :head_hash",
+        types={"head_hash": "blob"},
+    ),
 )
-# Of all events added, the one that has the head's new number gives it its hash.
-ADD = Insert(tables.EVENTS, then=Update(tables.CHAIN, set="hash = :hash", where="chain.id = 1 AND chain.seq = :seq"))
 HEAD = Select(tables.CHAIN, where="chain.id = :id")
 PAGE = Select(tables.EVENTS, where="seq > :after", tail="ORDER BY seq LIMIT 2000", types={"after": "int"})
 
@@ -32,13 +47,14 @@ def digest(before: bytes, seq: int, body: bytes) -> bytes:
     return hashlib.sha256(before + seq.to_bytes(8, "big") + body).digest()
 
 
-def link(before: bytes, seq: int, events: Iterable[Event]) -> list[dict[str, Any]]:
-    """Rows for `events`, numbered from `seq` + 1 and linked to the hash `before`."""
-    rows = []
+def link(head: Head, events: Iterable[Event]) -> tuple[list[dict[str, Any]], Head]:
+    """Rows for `events`, linked to the head, and the head that the last of them makes."""
+    rows: list[dict[str, Any]] = []
+    seq, hash_ = head
     for event in events:
         seq += 1
         body = encode(event)
-        before = digest(before, seq, body)
+        hash_ = digest(hash_, seq, body)
         rows.append(
             {
                 "seq": seq,
@@ -48,11 +64,14 @@ def link(before: bytes, seq: int, events: Iterable[Event]) -> list[dict[str, Any
                 "user_id": event.actor.user,
                 "client_id": event.actor.client,
                 "subject": event.subject,
-                "hash": before,
+                "hash": hash_,
                 "body": body,
+                "head_seq": None,
+                "head_hash": None,
             }
         )
-    return rows
+    rows[-1].update(head_seq=head.seq, head_hash=head.hash)
+    return rows, Head(seq, hash_)
 
 
 def check(before: bytes, seq: int, rows: Sequence[Any]) -> tuple[bytes, int]:

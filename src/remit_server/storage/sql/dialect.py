@@ -4,9 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
-from remit_server.storage.sql.statements import Change, Delete, Insert, Kind, Select, Update, kind_of, substitute
+from remit_server.storage.sql.statements import (
+    Change,
+    Delete,
+    Insert,
+    Kind,
+    Select,
+    Update,
+    kind_of,
+    substitute,
+    values_of,
+)
 
 COLUMN_TYPES = {
     "sqlite": {"text": "TEXT", "int": "INTEGER", "blob": "BLOB"},
@@ -55,12 +66,22 @@ def sqlite_select(select: Select) -> str:
     return f"SELECT {select.wanted} FROM {select.table.name} {select.join} WHERE {select.where} {select.tail}"
 
 
-def _unnest(statement: Change | Select) -> str:
-    """The values of many rows as one row set: an array a column, numbered so that results find their request."""
-    spelled: dict[Kind, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
-    arrays = ", ".join(f"${i}::{spelled[kind_of(statement, name)]}[]" for i, name in enumerate(statement.names, 1))
-    names = ", ".join(f"p_{name}" for name in statement.names)
-    return f"unnest({arrays}) WITH ORDINALITY AS v({names}, p_row)"
+_SPELLED: dict[Kind, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
+# JSON has no bytes: they travel as base64.
+_SPELLED_IN_JSON: dict[Kind, str] = {"text": "text", "int": "bigint", "blob": "text"}
+
+
+def _requests(statement: Change | Select) -> str:
+    """The values of many requests as one row set: a JSON array of objects, numbered so that results find their request.
+    One text is encoded in half the time that an array for each column takes."""
+    columns = ", ".join(f"{name} {_SPELLED_IN_JSON[kind_of(statement, name)]}" for name in values_of(statement))
+    names = ", ".join(f"p_{name}" for name in values_of(statement))
+    return f"ROWS FROM (json_to_recordset($1::json) AS ({columns})) WITH ORDINALITY AS v({names}, p_row)"
+
+
+def _value(statement: Change | Select) -> Callable[[str], str]:
+    """How a value of such a row is written in SQL."""
+    return lambda name: f"decode(v.p_{name}, 'base64')" if kind_of(statement, name) == "blob" else f"v.p_{name}"
 
 
 @cache
@@ -71,35 +92,37 @@ def postgresql_change(statement: Change) -> str:
     match statement:
         case Insert():
             names = ", ".join(statement.names)
-            values = ", ".join(f"v.p_{name}" for name in statement.names)
+            values = ", ".join(map(_value(statement), statement.names))
             keys = ", ".join(f"{table}.{key}" for key in statement.table.key)
             added = f"ON CONFLICT {_conflict(statement)} RETURNING {keys}"
-            if statement.then is None:
-                return f"INSERT INTO {table} ({names}) SELECT {values} FROM {_unnest(statement)} {added}"
-            then = statement.then
-            assigned, found = (substitute(text, "v.p_{}".format) for text in (then.set, then.where))
+            if statement.after is None:
+                return f"INSERT INTO {table} ({names}) SELECT {values} FROM {_requests(statement)} {added}"
+            first = statement.after
+            assigned, found = (substitute(text, _value(first)) for text in (first.set, first.where))
             return (
-                f"WITH v AS (SELECT * FROM {_unnest(statement)}), "
-                f"changed AS (UPDATE {then.table.name} SET {assigned} FROM v WHERE {found}) "
-                f"INSERT INTO {table} ({names}) SELECT {values} FROM v {added}"
+                f"WITH v AS (SELECT * FROM {_requests(statement)}), "
+                f"changed AS (UPDATE {first.table.name} SET {assigned} FROM v WHERE {found} RETURNING 1) "
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM v WHERE EXISTS (SELECT 1 FROM changed) {added}"
             )
         case Update():
             wanted = ", ".join(f"{table}.{name}" for name in statement.returning or statement.table.key)
-            assigned = substitute(statement.set, "v.p_{}".format)
-            found = substitute(statement.where, "v.p_{}".format)
-            return f"UPDATE {table} SET {assigned} FROM {_unnest(statement)} WHERE {found} RETURNING v.p_row, {wanted}"
+            assigned = substitute(statement.set, _value(statement))
+            found = substitute(statement.where, _value(statement))
+            return (
+                f"UPDATE {table} SET {assigned} FROM {_requests(statement)} WHERE {found} RETURNING v.p_row, {wanted}"
+            )
         case Delete():
             wanted = ", ".join(f"{table}.{name}" for name in statement.returning or statement.table.key)
-            found = substitute(statement.where, "v.p_{}".format)
-            return f"DELETE FROM {table} USING {_unnest(statement)} WHERE {found} RETURNING v.p_row, {wanted}"
+            found = substitute(statement.where, _value(statement))
+            return f"DELETE FROM {table} USING {_requests(statement)} WHERE {found} RETURNING v.p_row, {wanted}"
 
 
 @cache
 def postgresql_point(select: Select) -> str:
     """A point read for many requests at once."""
-    found = substitute(select.where, "v.p_{}".format)
+    found = substitute(select.where, _value(select))
     return (
-        f"SELECT v.p_row, {select.wanted} FROM {_unnest(select)} JOIN {select.table.name} ON {found} {select.join} "
+        f"SELECT v.p_row, {select.wanted} FROM {_requests(select)} JOIN {select.table.name} ON {found} {select.join} "
         f"{select.tail}"
     )
 
@@ -108,6 +131,5 @@ def postgresql_point(select: Select) -> str:
 def postgresql_select(select: Select) -> str:
     """A listing for one request, values by number."""
     text = f"SELECT {select.wanted} FROM {select.table.name} {select.join} WHERE {select.where} {select.tail}"
-    spelled: dict[Kind, str] = {"text": "text", "int": "bigint", "blob": "bytea"}
-    numbered = {name: f"${i}::{spelled[kind_of(select, name)]}" for i, name in enumerate(select.names, 1)}
+    numbered = {name: f"${i}::{_SPELLED[kind_of(select, name)]}" for i, name in enumerate(select.names, 1)}
     return substitute(text, numbered.__getitem__)

@@ -17,7 +17,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable, Wake
-from remit_server.storage.sql.batch import Work, play, wakes
+from remit_server.storage.sql.batch import Rows, Work, play, wakes
+from remit_server.storage.sql.chain import Head
 from remit_server.storage.sql.dialect import sqlite_change, sqlite_select
 from remit_server.storage.sql.statements import Change, Insert, Select
 
@@ -80,6 +81,7 @@ class SqliteEngine:
         self._loop = asyncio.get_running_loop()
         self._wakes: list[Wake] = []
         self._closed = False
+        self._left: Head | None = None
         self._thread = threading.Thread(target=self._write_forever, name="remit-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -181,28 +183,28 @@ class SqliteEngine:
     def _transact(self, works: Sequence[Work]) -> None:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            script = play(works)
-            rows: Sequence[Row | None] | None = None
+            script = play(works, self._left)
+            rows: Rows | None = None
             try:
                 while True:
                     statement, values = next(script) if rows is None else script.send(rows)
                     rows = self._change(statement, values)
-            except StopIteration:
-                pass
+            except StopIteration as end:
+                left = end.value
             self._writer.execute("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
+        self._left = left
 
     def _change(self, statement: Change, values: Sequence[Params]) -> list[Row | None]:
         sql, execute = sqlite_change(statement), self._writer.execute
         if isinstance(statement, Insert):
             names = statement.names
-            rows = [NOTHING if execute(sql, [params[n] for n in names]).rowcount else None for params in values]
-            if statement.then:
-                self._change(statement.then, values[-1:])
-            return rows
+            if statement.after and None in self._change(statement.after, values[-1:]):
+                return [None] * len(values)
+            return [NOTHING if execute(sql, [params[n] for n in names]).rowcount else None for params in values]
         if not statement.returning:
             return [NOTHING if execute(sql, params).rowcount else None for params in values]
         # fetchall, because a statement with RETURNING is only finished when it is read to its end

@@ -37,13 +37,14 @@ def _named(*texts: str) -> tuple[str, ...]:
 class Insert:
     """Add a row. When its key (or another unique column) is taken: `lose`, or `replace` the columns with the new values.
 
-    `then` changes another table by the last of the rows added at once, on PostgreSQL in the same round trip.
+    `after` must first change another table by the last of the rows added at once, or none is added; on PostgreSQL both are
+    one round trip.
     """
 
     table: Table
     conflict: Literal["lose", "replace"] = "lose"
     types: dict[str, Kind] = field(default_factory=dict)
-    then: Update | None = None
+    after: Update | None = None
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -119,6 +120,12 @@ Statement = Change
 def kind_of(statement: Change | Select, name: str) -> Kind:
     """The kind of a named value: as declared, else the column's, else an integer (times and counts are)."""
     return statement.types.get(name) or statement.table.columns.get(name) or "int"
+
+
+def values_of(statement: Change | Select) -> tuple[str, ...]:
+    """The names of all values that a request brings."""
+    after = statement.after.names if isinstance(statement, Insert) and statement.after else ()
+    return tuple(dict.fromkeys(statement.names + after))
 
 
 def substitute(text: str, spell: Callable[[str], str]) -> str:

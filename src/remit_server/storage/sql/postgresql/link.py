@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
+import msgspec
+
+from remit_server.storage.contract import Params
 
 Link = Any  # asyncpg.Connection, which has no types
 RETRY_SECONDS: Final = 0.5
@@ -43,6 +46,14 @@ SETTINGS: Final = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def as_json(values: Sequence[Params]) -> str:
+    """The values of many requests, as `dialect` has the database read them. Raises one of `UNSTORABLE`."""
+    return _encode(values).decode()
 
 
 async def connect(url: str, *, patient: bool = False) -> Link:

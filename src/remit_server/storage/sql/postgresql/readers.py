@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from remit_server.storage.contract import Busy, Params, Row
 from remit_server.storage.sql.dialect import postgresql_point, postgresql_select
-from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, let_go, reconnect
+from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, as_json, connect, let_go, reconnect
 from remit_server.storage.sql.statements import Select
 
 COUNT: Final = 3
@@ -50,7 +50,7 @@ class Readers:
         if not self._serving:
             # Not at once: requests that arrive in the same turn of the loop go in the same query.
             self._serving = True
-            loop.call_soon(self._serve)
+            loop.call_soon(loop.call_soon, self._serve)
         return await answer
 
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
@@ -86,8 +86,8 @@ class Readers:
 
     async def _ask(self, link: Link, select: Select, asked: list[Asked]) -> None:
         try:
-            values = [[params[name] for params, _ in asked] for name in select.names]
-            found: dict[int, Row] = {row["p_row"]: row for row in await link.fetch(postgresql_point(select), *values)}
+            values = as_json([params for params, _ in asked])
+            found: dict[int, Row] = {row["p_row"]: row for row in await link.fetch(postgresql_point(select), values)}
         except Exception as error:  # noqa: BLE001 - whatever it was, those who asked must hear of it
             if len(asked) > 1 and (isinstance(error, UNSTORABLE) or not isinstance(error, AWAY)):
                 for one in asked:  # one of them spoiled it for all

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import asyncpg
 
 from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable
-from remit_server.storage.sql.batch import Work, play, wakes
+from remit_server.storage.sql.batch import Rows, Work, play, wakes
+from remit_server.storage.sql.chain import Head
 from remit_server.storage.sql.dialect import postgresql_change
-from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, connect, let_go, reconnect
+from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, as_json, connect, let_go, reconnect
 from remit_server.storage.sql.statements import Change, Insert
 
 CHANNEL: Final = "remit"
@@ -32,6 +33,7 @@ class Writer:
         self._filled = asyncio.Event()
         self._closed = False
         self._link: Link = None
+        self._left: Head | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -62,6 +64,7 @@ class Writer:
                 continue
             if self._link.is_closed():
                 await self._reconnect()
+            await asyncio.sleep(0)  # requests that arrive in the same turn of the loop go in the same transaction
             jobs = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST_BATCH))]
             works = [work for work, _ in jobs]
             try:
@@ -97,27 +100,29 @@ class Writer:
                 works[0].error = Unstorable(detail=str(error)) if spoiled else error
 
     async def _transact(self, works: list[Work]) -> None:
-        await self._link.execute("BEGIN")
+        execute = self._link.execute
+        if not self._link.is_in_transaction():
+            await execute("BEGIN")
         try:
-            script = play(works)
-            rows: Sequence[Row | None] | None = None
+            script = play(works, self._left)
+            rows: Rows | None = None
             try:
                 while True:
                     statement, values = next(script) if rows is None else script.send(rows)
                     rows = await self._change(statement, values)
-            except StopIteration:
-                pass
+            except StopIteration as end:
+                left = end.value
             if topics := wakes(works):
-                await self._link.execute(
-                    "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics
-                )
-            await self._link.execute("COMMIT")
+                await execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics)
+            # Where more is waiting, its transaction begins in the same round trip.
+            await execute("COMMIT AND CHAIN" if self._queue else "COMMIT")
         except BaseException:
             if not self._link.is_closed():
-                await self._link.execute("ROLLBACK")
+                await execute("ROLLBACK")
             raise
+        self._left = left
 
-    async def _change(self, statement: Change, values: list[Params]) -> Sequence[Row | None]:
+    async def _change(self, statement: Change, values: list[Params]) -> Rows:
         """Change many rows with one statement, to the effect of one after another."""
         rows: list[Row | None] = [None] * len(values)
         target = [tuple(params[name] for name in statement.target) for params in values]
@@ -141,8 +146,7 @@ class Writer:
 
     async def _fetch(self, statement: Change, values: list[Params]) -> list[tuple[int, Row]]:
         """The rows that came back, each with the position of the request that it answers."""
-        columns = [[params[name] for params in values] for name in statement.names]
-        back = await self._link.fetch(postgresql_change(statement), *columns)
+        back = await self._link.fetch(postgresql_change(statement), as_json(values))
         if not isinstance(statement, Insert):
             return [(row["p_row"] - 1, row) for row in back]
         key = statement.table.key
