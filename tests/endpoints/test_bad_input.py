@@ -22,6 +22,7 @@ from tests.fixtures.spoiled import CANARY, ROUTES, World, found, furnished, requ
 from tests.ledger import proves
 
 from remit_server.errors import ProtocolError
+from remit_server.identity.advance import see_other
 from remit_server.routes import Route
 
 CODES = {error.code for error in ProtocolError.__subclasses__()}
@@ -110,6 +111,7 @@ async def test_a_line_break_in_a_path_ends_no_header(house: House) -> None:
     await browser.get("/approvals/a%0d%0aSet-Cookie:%20planted=1")
     assert browser.form.action == "/login"
     form = {**dict(browser.form.fields), "identifier": "ada@example.com", "password": PASSWORD}
+    assert see_other("/a\r\nb: é").headers[0] == ("location", "/a%0D%0Ab:%20%C3%A9")
     answer = await browser.http.post("/login", data=form, headers={"Origin": browser.origin}, follow_redirects=False)
     assert answer.headers["location"] == "/approvals/a%0D%0ASet-Cookie%3A%20planted%3D1"
 

@@ -13,7 +13,7 @@ import pytest
 from tests.fixtures import asking
 from tests.fixtures.databases import NewDatabase
 from tests.fixtures.house import BROKER, NOTES, SECRET, VERIFIER, House, built, request_of
-from tests.fixtures.keys import asserted, new_key, public
+from tests.fixtures.keys import asserted, new_key, part, public, unsigned
 from tests.fixtures.spoiled import signed
 from tests.ledger import proves
 
@@ -371,6 +371,9 @@ OF_A_REQUEST = [
     Row({"nonce": "x" * 2000}, 400, "invalid_request", "nonce"),
     Row({"request": "eyJ.eyJ."}, 400, "request_not_supported", "push"),
     Row({"id_token_hint": "eyJ"}, 400, "invalid_request", "id_token_hint"),
+    Row({"id_token_hint": unsigned({"alg": "RS256", "kid": []}, {})}, 400, "invalid_request", "id_token_hint"),
+    Row({"id_token_hint": unsigned({"alg": "RS256", "crit": 7}, {}) + "eA"}, 400, "invalid_request", "id_token_hint"),
+    Row({"id_token_hint": f"{part(b'[' * 2900)}.e30.{part(b'x')}"}, 400, "invalid_request", "id_token_hint"),
     Row({"scope": 'broken"'}, 400, "invalid_scope"),
     Row({"resource": "http://[::1"}, 400, "invalid_target"),
     Row({"audience": "https://unknown.example"}, 400, "invalid_target"),
