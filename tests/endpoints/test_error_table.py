@@ -42,6 +42,9 @@ class Row(NamedTuple):
     says: str = ""
     challenge: str | None = None
 
+    def __str__(self) -> str:
+        return ",".join(f"{name}={value!r:.24}" for name, value in self.changes.items())
+
 
 def refused(answer: httpx2.Response, row: Row) -> None:
     body = answer.json()
