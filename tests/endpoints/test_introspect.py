@@ -167,3 +167,14 @@ async def test_a_signed_answer_cannot_be_taken_for_a_token(house: House) -> None
     assert jwt.decode(dead.text, keys, algorithms=["RS256"]).claims["token_introspection"] == INACTIVE
     metadata = (await house.http.get("/.well-known/oauth-authorization-server")).json()
     assert metadata["introspection_signing_alg_values_supported"] == ["RS256"]
+
+
+async def test_a_client_that_may_leave_its_secret_out_has_none(house: House) -> None:
+    """The manifest refuses such a record; were there one, it must not count as a client that keeps a secret."""
+    service = await house.store.clients.get("service")
+    assert service
+    await house.store.commit(house.store.clients.change(replace(service, auth_methods=("none", "client_secret_post"))))
+    seen = await house.http.post("/oauth/introspect", data={"token": "x", "client_id": "service"})
+    assert (seen.status_code, seen.json()["error"]) == (400, "unauthorized_client")
+    own = await house.http.post("/oauth/token", data={"grant_type": "client_credentials", "client_id": "service"})
+    assert (own.status_code, own.json()["error"]) == (400, "unauthorized_client")

@@ -57,4 +57,5 @@ class Client(Struct, frozen=True, kw_only=True):
 
     @property
     def confidential(self) -> bool:
-        return self.auth_methods != ("none",)
+        """Whether it always proves itself: one that may leave its secret out has none."""
+        return "none" not in self.auth_methods
