@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from tests.fixtures.asking import ask
 from tests.fixtures.house import BROKER, House
 from tests.rules.test_policy import BOB, documented, order
 from tests.rules.test_relations import DRIVE
@@ -43,6 +44,16 @@ async def test_policies_come_and_go_while_the_server_runs(any_house: House) -> N
     assert (await client_credentials(any_house))[0] == 200
     await any_house.store.commit(policies.remove("test.cedar"))
     assert (await client_credentials(any_house))[0] == 200
+
+
+async def test_nobody_is_asked_for_what_is_refused_anyway(house: House) -> None:
+    forbid = '@id("no-trades") @reason("No trades today.") forbid(principal, action, resource);'
+    await house.store.commit(house.store.policies.put(named("permit(principal, action, resource);" + forbid)))
+    answer = await ask(house)
+    body = answer.json()
+    assert (answer.status_code, body["error"]) == (403, "access_denied"), "CIBA Core 1.0 section 13"
+    assert body["error_description"] == "No trades today."
+    assert await house.events("approval.asked") == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remit_server.approvals.ask import Question, ask
-from remit_server.errors import InvalidRequest, UnauthorizedClient, UnknownUser
+from remit_server.errors import AccessDenied, InvalidRequest, UnauthorizedClient, UnknownUser
 from remit_server.records import User
 from remit_server.rules import backchannel
 from remit_server.runtime.machines import Machines
@@ -16,6 +16,12 @@ from remit_server.wire.hints import subject_of_hint
 from remit_server.wire.http import Answer, Request, json_answer
 from remit_server.wire.targets import settle
 from remit_server.wire.tokens import permitted
+
+
+class _NotToBeAsked(AccessDenied):
+    """Here, and only here, access_denied has the status 403 (CIBA Core 1.0 section 13)."""
+
+    status = 403
 
 
 class BcAuthorize:
@@ -41,11 +47,14 @@ class BcAuthorize:
         details = await asked_details(machines, client, form, target.audiences)
         user = await self._hinted(form)
         machines.throttle.check(f"ask|{client.id}|{user.id}", per_minute=30, burst=30)
-        await permitted(
-            machines,
-            Act(kind="ask", client=client, user=user, audiences=target.audiences, scopes=target.scopes, details=details,
-                approved_by=(user.id,)),
+        act = Act(
+            kind="ask", client=client, user=user, audiences=target.audiences, scopes=target.scopes, details=details,
+            approved_by=(user.id,),
         )  # fmt: skip
+        try:
+            await permitted(machines, act)
+        except AccessDenied as error:
+            raise _NotToBeAsked(error.text, detail=error.detail) from error
         question = Question(
             kind="ciba", target=target, lifetime=lifetime, user_id=user.id, details=details, binding_message=message,
             jkt=await proven_key(request, machines), origin=request.address,
