@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
-from tests.fixtures.house import BROKER, PASSWORD, Browser, House, built, challenge, sqlite
+from tests.fixtures.house import BROKER, PASSWORD, Browser, House, built, challenge, request_of, sqlite
 from tests.ledger import proves
 
 from remit_server.records import Connection, User
@@ -369,6 +369,15 @@ class TestAnotherProvider:
         page = await provider.come_back(browser, error="access_denied")
         assert page.status_code == 400
         assert "Acme ID did not sign you in" in page.text
+
+    @pytest.mark.parametrize("name", ["../device?user_code=BCDF-GHJK&", "callback/acme?state=x&", "x#"])
+    async def test_a_connection_is_one_word_of_the_path(self, house: House, name: str) -> None:
+        """Else a link to /authorize would choose any page of ours, and what it is told."""
+        answer = await house.http.get("/authorize", params=request_of("web", connection=name))
+        path, _, query = answer.headers["location"].partition("?")
+        assert path.count("/") == 2
+        assert path.startswith("/login/")
+        assert query.startswith("resume=")
 
     async def test_an_unknown_connection_is_not_there(self, house: House) -> None:
         assert (await house.http.get("/login/nobody")).status_code == 404

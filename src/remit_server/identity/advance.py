@@ -79,7 +79,7 @@ class Advance:
         )  # fmt: skip
         match step:
             case "sign_in" if asked.connection:
-                return see_other(f"/login/{asked.connection}?resume={resume}")
+                return see_other(f"/login/{quote(asked.connection, safe='')}?resume={resume}")
             case "sign_in":
                 return see_other(f"/login?resume={resume}")
             case "consent":
