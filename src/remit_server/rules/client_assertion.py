@@ -3,6 +3,7 @@ issuer and nothing else, so that an assertion made for another server is worth n
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from joserfc import jws, jwt
@@ -24,22 +25,13 @@ class Assertion(Struct, frozen=True):
 def unverified_subject(assertion: str) -> str:
     """The `sub` that an assertion claims, to find the keys to hold it against. Proves nothing."""
     try:
-        payload = jws.extract_compact(assertion.encode()).payload
-        subject = _object(payload).get("sub")
+        claims = json.loads(jws.extract_compact(assertion.encode()).payload)
     except UNREADABLE as error:
         raise InvalidClient("The client_assertion is not a JWT.") from error
+    subject = claims.get("sub") if isinstance(claims, dict) else None
     if not isinstance(subject, str) or not subject:
         raise InvalidClient("The client_assertion has no subject.")
     return subject
-
-
-def _object(payload: bytes) -> dict[str, Any]:
-    import json  # noqa: PLC0415
-
-    value = json.loads(payload)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    return value
 
 
 def judge(

@@ -20,14 +20,6 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True)
-class Authenticated:
-    """A client, how it proved itself, and the step that burns its assertion (to be committed with what it asks for)."""
-
-    client: Client
-    method: str
-
-
-@dataclass(frozen=True)
 class _Basic:
     id: str
     secret: str

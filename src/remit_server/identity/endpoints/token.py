@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from remit_server.errors import InvalidRequest, MethodNotAllowed, UnauthorizedClient, UnsupportedGrantType
+from remit_server.errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
 from remit_server.runtime.machines import Machines
 from remit_server.wire.client_auth import authenticate
 from remit_server.wire.dpop import fresh_nonce, proven_key
@@ -19,8 +19,6 @@ class Token:
         self._grants = {grant.type: grant for grant in grants}
 
     async def __call__(self, request: Request) -> Answer:
-        if request.method != "POST":
-            raise MethodNotAllowed(headers={"Allow": "POST"})
         form = await parse_form(request)
         client = await authenticate(request, form, self._machines)
         grant_type = form.need("grant_type")
