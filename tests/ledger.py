@@ -88,6 +88,10 @@ LEDGER: dict[str, Promise] = {
         "RFC 9700 section 4.4",
         "An answer of one upstream provider is never taken for another's; ours name their issuer.",
     ),
+    "signin.second-factor": Promise(
+        "RFC 6238 section 5.2",
+        "Whoever set up a second factor has no session without a code, a code works once, and acr 2fa means that one was given.",
+    ),
     "page.way-back": Promise(
         "CSP Level 3 section 6.4.2", "After a form, a browser under our policy reaches the app's redirect URI."
     ),

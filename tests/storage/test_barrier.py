@@ -10,7 +10,7 @@ from tests.storage.conftest import MASTER, NOW, Open
 from tests.storage.samples import LATER, account
 
 from remit_server.errors import ConfigurationError, IntegrityError
-from remit_server.records import ConnectAttempt, Connection, SigningKey
+from remit_server.records import ConnectAttempt, Connection, SecondFactor, SigningKey
 from remit_server.storage.barrier import Barrier, Master, place_of
 from remit_server.storage.contract import Step
 from remit_server.storage.groups.rows import Rows
@@ -45,6 +45,9 @@ async def test_nothing_secret_is_readable_in_the_database(two: Store) -> None:
     await two.commit(two.connections.put(Connection(name="calendar", provider="oauth2", client_secret="upstream-hush")))
     await two.commit(two.signing_keys.add(SigningKey(kid="k", alg="ES256", jwk={"d": "upstream-hush"})))
     await two.commit(two.secrets.add("pepper", b"upstream-hush"))
+    await two.commit(
+        two.second_factors.add(SecondFactor(user_id="auth0|ada", secret="upstream-hush", confirmed_at=1, last_step=1))
+    )
     for table in t.SEALED:
         for row in await two.engine.many(Select(table), {}):
             assert b"upstream-" not in row["body"]

@@ -17,6 +17,7 @@ from remit_server.records import (
     Interaction,
     Organisation,
     Policy,
+    SecondFactor,
     Session,
     SigningKey,
 )
@@ -92,6 +93,28 @@ async def test_sessions(store: Store) -> None:
     await store.commit(store.sessions.end_all("u", NOW))
     assert await store.sessions.of_user("u") == []
     await store.commit(store.sessions.end_all("u", NOW))
+
+
+async def test_second_factors(store: Store) -> None:
+    factor = SecondFactor(user_id="auth0|ada", secret="JBSWY3DP", confirmed_at=NOW, last_step=7)
+    assert await store.second_factors.get("auth0|ada") is None
+    assert await loses(store, store.second_factors.spend("auth0|ada", 8))
+    await store.commit(store.second_factors.add(factor))
+    assert await store.second_factors.get("auth0|ada") == factor
+    assert await loses(store, store.second_factors.add(factor))
+    assert await loses(store, store.second_factors.spend("auth0|ada", 7))
+    await store.commit(store.second_factors.spend("auth0|ada", 9))
+    for spent in (8, 9):
+        assert await loses(store, store.second_factors.spend("auth0|ada", spent))
+        assert await loses(store, store.second_factors.remove("auth0|ada", spent))
+    found = await store.second_factors.get("auth0|ada")
+    assert found is not None
+    assert (found.secret, found.last_step) == ("JBSWY3DP", 9)
+    await store.commit(store.second_factors.remove("auth0|ada", 10))
+    assert await store.second_factors.get("auth0|ada") is None
+    await store.commit(store.second_factors.add(factor))
+    await store.commit(store.second_factors.forget("auth0|ada"))
+    assert await loses(store, store.second_factors.forget("auth0|ada"))
 
 
 async def test_interactions(store: Store) -> None:

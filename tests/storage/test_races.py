@@ -13,11 +13,11 @@ from tests.ledger import proves
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import LATER, approval, code, event, pushed, token
 
-from remit_server.records import Approval, Code, PushedRequest, Token
+from remit_server.records import Approval, Code, PushedRequest, SecondFactor, Token
 from remit_server.storage.contract import Lost, Step
 from remit_server.storage.store import Store
 
-Prize = Approval | Code | PushedRequest | Token
+Prize = Approval | Code | PushedRequest | SecondFactor | Token
 
 
 def add(store: Store, prize: Prize) -> Step:
@@ -28,6 +28,8 @@ def add(store: Store, prize: Prize) -> Step:
             return store.codes.add(prize)
         case PushedRequest():
             return store.pushed_requests.add(prize)
+        case SecondFactor():
+            return store.second_factors.add(prize)
         case Token():
             return store.tokens.add(prize)
 
@@ -40,6 +42,8 @@ def take(store: Store, prize: Prize, by: str) -> Step:
             return store.codes.take(prize.hash, NOW)
         case PushedRequest():
             return store.pushed_requests.take(prize.hash, NOW)
+        case SecondFactor():
+            return store.second_factors.spend(prize.user_id, 8)
         case Token():
             return store.tokens.rotate(prize.hash, by, NOW)
 
@@ -48,6 +52,7 @@ PRIZES: dict[str, Callable[[], Prize]] = {
     "code": code,
     "refresh token": token,
     "pushed request": pushed,
+    "code of a second factor": lambda: SecondFactor(user_id="u", secret="s", confirmed_at=NOW, last_step=7),
     "approval": lambda: approval(state="approved"),
 }
 

@@ -29,6 +29,19 @@ class User(Struct, frozen=True, kw_only=True):
     updated_at: int = 0
 
 
+class SecondFactor(Struct, frozen=True, kw_only=True):
+    """What a person proves besides a password: an authenticator app that shares a secret with us (RFC 6238)."""
+
+    user_id: str
+    kind: Literal["totp"] = "totp"
+    secret: str
+    """Base 32, as authenticator apps take it. Sealed with the row."""
+    confirmed_at: int
+    """When the person showed that their app has the secret; a factor that nobody confirmed is not kept at all."""
+    last_step: int
+    """Time step of the newest code that was accepted: that one and older ones are spent (RFC 6238 section 5.2)."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A signed-in browser. The cookie holds a random value; `hash` is its SHA-256."""
 
@@ -56,7 +69,7 @@ class Interaction(Struct, frozen=True, kw_only=True):
     """A browser's errand that must survive sign-in and consent: one validated authorization request."""
 
     hash: str
-    kind: Literal["authorize", "sign_in", "sign_out", "upstream", "set_up"]
+    kind: Literal["authorize", "sign_in", "sign_out", "upstream", "set_up", "second_factor", "enrol"]
     client_id: str | None = None
     browser: str = ""
     """SHA-256 of the browser cookie the errand began in: another browser cannot continue it."""

@@ -19,6 +19,7 @@ from remit_server.storage.groups.leases import Leases
 from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
+from remit_server.storage.groups.second_factors import SecondFactors
 from remit_server.storage.groups.trail import Trail
 from remit_server.storage.keyring import Keyring, SealedReads
 from remit_server.storage.sql import tables as t
@@ -39,6 +40,7 @@ class Store:
         self.connections = Directory(sealed, Rows(t.CONNECTIONS, Connection, barrier=barrier))
         self.users = Users(engine)
         self.sessions = Sessions(engine)
+        self.second_factors = SecondFactors(sealed, barrier)
         self.interactions = Interactions(sealed, barrier)
         self.grants = Grants(engine)
         self.codes = Codes(engine)

@@ -130,6 +130,7 @@ class Applier:
                 may_miss(store.connected_accounts.remove(one.id, user_id))
                 for one in await store.connected_accounts.of_user(user_id)
             ),
+            may_miss(store.second_factors.forget(user_id)),
             store.sessions.end_all(user_id, now),
             store.users.remove(user_id),
         )

@@ -26,6 +26,7 @@ CONNECTIONS = _table("connections", "name", name=TEXT, body=BLOB)
 SESSIONS = _table(
     "sessions", "hash", hash=TEXT, sid=TEXT, user_id=TEXT, auth_time=INT, expires_at=INT, ended_at=INT, body=BLOB
 )
+SECOND_FACTORS = _table("second_factors", "user_id", user_id=TEXT, last_step=INT, body=BLOB)
 INTERACTIONS = _table("interactions", "hash", hash=TEXT, expires_at=INT, done_at=INT, body=BLOB)
 GRANTS = _table(
     "grants", "id",
@@ -70,7 +71,9 @@ EVENTS = _table(
 )  # fmt: skip
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
-SEALED = (ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, INTERACTIONS, SIGNING_KEYS, SECRETS)
+SEALED = (
+    ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, INTERACTIONS, SIGNING_KEYS, SECRETS,
+)  # fmt: skip
 """Their `body` is sealed by the barrier."""
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Table))
