@@ -322,6 +322,19 @@ class TestConsent:
         await house.authorize(browser, "web", audience=NOTES, scope="openid notes:read")
         assert browser.form.action == "/consent"
 
+    async def test_what_nobody_was_asked_is_not_remembered(self, house: House) -> None:
+        """The organisation answered for Ada; when it wants her asked, she is, and from then on it is remembered."""
+        same = {"audience": BROKER, "scope": "openid trade:write"}
+        code = await house.code_for("web", **same)
+        broker = await house.store.apis.get(BROKER)
+        assert broker
+        await house.store.commit(house.store.apis.put(replace(broker, skip_consent=False)))
+        await house.authorize(code.browser, "web", **same)
+        assert code.browser.form.action == "/consent"
+        await code.browser.submit(press=("answer", "allow"))
+        await house.authorize(code.browser, "web", **same)
+        assert "code" in code.browser.returned
+
     async def test_it_is_answered_once(self, house: House) -> None:
         browser = await house.sign_in("ada")
         await house.authorize(browser, "stranger")

@@ -66,14 +66,16 @@ class Advance:
     async def _step(self, asked: Asked, who: Visitor, errand: Errand | None, agreed: tuple[str, ...] | None) -> Answer:
         machines = self.machines
         client = client_named(await machines.store.clients.get(asked.client_id))
+        unasked = agreed is None and await self._unasked(asked, client)
         standing = interaction.Standing(
             session=who.session,
             errand=errand.record.hash if errand else None,
-            agreed=agreed is not None or await self._agreed(asked, client, who),
+            agreed=agreed is not None or unasked or await self._remembered(asked, client, who),
         )
         step = interaction.judge(asked, standing, machines.clock.now())
         if step == "done":
-            return await self._conclude(asked, client, who, errand, agreed)
+            # What nobody was asked is nothing to remember: the organisation may want people asked from tomorrow on.
+            return await self._conclude(asked, client, who, errand, agreed, return_to="" if unasked else asked.back.origin)
         resume = errand.resume if errand else await errands.begin(
             machines, who, "authorize", msgspec.to_builtins(asked), client_id=client.id
         )  # fmt: skip
@@ -85,13 +87,14 @@ class Advance:
             case "consent":
                 return see_other(f"/consent?resume={resume}")
 
-    async def _agreed(self, asked: Asked, client: Client, who: Visitor) -> bool:
+    async def _unasked(self, asked: Asked, client: Client) -> bool:
+        if "consent" in asked.prompt:
+            return False
+        return interaction.needs_no_consent(asked, client, await apis_of(self.machines, asked))
+
+    async def _remembered(self, asked: Asked, client: Client, who: Visitor) -> bool:
         if who.user is None:
             return False
-        if interaction.needs_no_consent(asked, client, await apis_of(self.machines, asked)) and (
-            "consent" not in asked.prompt
-        ):
-            return True
         grants = await self.machines.store.grants.live(who.user.id, client.id)
         return interaction.remembered(asked, client, grants)
 
@@ -102,6 +105,8 @@ class Advance:
         who: Visitor,
         errand: Errand | None,
         agreed: tuple[str, ...] | None,
+        *,
+        return_to: str,
     ) -> Answer:
         """The code, its agreement and the end of the errand: one unit, so of two who finish it one wins."""
         machines, store, now = self.machines, self.machines.store, self.machines.clock.now()
@@ -116,7 +121,7 @@ class Advance:
         act, value = permit.act, new_secret()
         grant = Grant(
             id=new_id(), client_id=client.id, user_id=user.id, sid=session.sid, scopes=act.scopes, audiences=act.audiences,
-            details=act.details, return_to=asked.back.origin, auth_time=session.auth_time, amr=session.amr, acr=session.acr,
+            details=act.details, return_to=return_to, auth_time=session.auth_time, amr=session.amr, acr=session.acr,
             created_at=now,
         )  # fmt: skip
         code = Code(

@@ -22,7 +22,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = ()
     details: tuple[dict[str, Any], ...] = ()
     return_to: str = ""
-    """Origin that the browser went back to: a remembered consent holds for it alone."""
+    """Origin that the browser went back to: a remembered consent holds for it alone. Empty where nobody was asked in it."""
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     acr: str | None = None
