@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from remit_server.records import Client, User
+from remit_server.records import Api, Client, User
 from remit_server.rules import reading
 from remit_server.rules.details import Details
-from remit_server.rules.scopes import ACCOUNT
 from remit_server.runtime.machines import Machines
 from remit_server.ui.views.consent import Permission
 from remit_server.ui.views.parts import Agent, Detail, Fact, Viewer
@@ -20,7 +20,17 @@ ABOUT_YOU = {
     "groups": "see which groups you are in",
     "offline_access": "go on while you are away",
 }
-READS = ("read", "list", "view", "get", "search", "openid", "profile", "email", "groups")
+ABOUT_YOUR_ACCOUNT = {
+    "create:me:connected_accounts": "start connecting your accounts elsewhere, which you confirm each time",
+    "read:me:connected_accounts": "see which accounts you have connected",
+    "delete:me:connected_accounts": "disconnect your accounts",
+    "read:me:approvals": "see what you are asked to approve",
+    "answer:me:approvals": "answer in your name what you are asked to approve",
+}
+READS = frozenset({"read", "readonly", "list", "view", "search"})
+CHANGES = frozenset(
+    {"write", "readwrite", "create", "add", "edit", "update", "change", "delete", "remove", "send", "manage", "admin"}
+)
 
 
 async def viewer_of(machines: Machines, user: User) -> Viewer:
@@ -61,28 +71,26 @@ async def permissions(
 ) -> tuple[Permission, ...]:
     """Scopes in plain words, each with the API that it opens and what is at stake."""
     apis = [api for audience in audiences if (api := await machines.store.apis.get(audience))]
-    rows = []
-    for scope in scopes:
-        if scope in ABOUT_YOU:
-            rows.append(Permission(scope=scope, words=ABOUT_YOU[scope]))
-            continue
-        api = next((api for api in apis if scope in api.scopes), None)
-        words = api.scopes[scope] if api else scope
-        rows.append(
-            Permission(
-                scope=scope,
-                words=words[:1].lower() + words[1:],
-                audience=api.name if api else "your account here" if scope in ACCOUNT else None,
-                risk=risk_of(scope),
-            )
+    return tuple(_permission(scope, [api for api in apis if scope in api.scopes]) for scope in scopes)
+
+
+def _permission(scope: str, apis: list[Api]) -> Permission:
+    if scope in ABOUT_YOU:
+        return Permission(scope=scope, words=ABOUT_YOU[scope])
+    if scope in ABOUT_YOUR_ACCOUNT and not apis:
+        return Permission(
+            scope=scope, words=ABOUT_YOUR_ACCOUNT[scope], audience="your account here", risk=risk_of(scope)
         )
-    return tuple(rows)
+    # Two APIs may call different things by one name: then the one box allows both.
+    words = " and ".join(dict.fromkeys(api.scopes[scope][:1].lower() + api.scopes[scope][1:] for api in apis))
+    names = ", ".join(api.name for api in apis) or None
+    return Permission(scope=scope, words=words or scope, audience=names, risk=risk_of(scope))
 
 
 def risk_of(scope: str) -> Literal["reads", "changes"]:
     """Whether a scope's name speaks of looking only. What cannot be told counts as a change."""
-    words = scope.lower().replace(".", ":").replace("_", ":").split(":")
-    return "reads" if any(word in READS for word in words) else "changes"
+    words = set(re.split(r"[:./_\-]", scope.lower()))
+    return "reads" if words & READS and not words & CHANGES else "changes"
 
 
 async def details_told(machines: Machines, details: Details) -> tuple[Detail, ...]:
