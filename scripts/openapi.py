@@ -100,6 +100,12 @@ DESCRIBED = {
     "GET /metrics": Operation(gives="text/plain"),
     "GET /login": Operation("resume"),
     "POST /login": Operation("csrf! identifier! password! resume", FORM),
+    "GET /login/second-factor": Operation("resume!"),
+    "POST /login/second-factor": Operation("csrf! resume! code!", FORM, status=303),
+    "GET /security/enrol": Operation("resume!"),
+    "POST /security/enrol": Operation("csrf! resume code", FORM),
+    "GET /security/qr": Operation("resume!", gives="image/svg+xml"),
+    "POST /security/remove": Operation("csrf! code!", FORM),
     "GET /login/{connection}": Operation("resume", status=303),
     "GET /login/callback/{connection}": Operation("state! code iss error", status=303),
     "GET /consent": Operation("resume!"),
@@ -250,7 +256,8 @@ def _responses(row: Route, known: Operation) -> dict[str, Any]:
 
     good: dict[str, Any] = {str(known.status): {"description": "done"}}
     if row.face == "page":
-        good = {"200": answer("a page", "text/html", TEXT), "303": {"description": "go on"}}
+        media_type = known.gives if "/" in known.gives else "text/html"
+        good = {"200": answer("a page", media_type, TEXT), "303": {"description": "go on"}}
     elif "/" in known.gives:
         good["200"] = answer("done", known.gives, TEXT)
     elif known.gives:

@@ -52,12 +52,17 @@ from remit_server.ui.pages.console import Console
 from remit_server.ui.pages.device import DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
+from remit_server.ui.pages.enrol import Enrol
 from remit_server.ui.pages.export import Export
 from remit_server.ui.pages.home import home
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
+from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
+from remit_server.ui.pages.remove import Remove
 from remit_server.ui.pages.resume import Resume
+from remit_server.ui.pages.second_factor import SecondFactor
+from remit_server.ui.pages.security import Security
 from remit_server.ui.pages.setup import Setup
 from remit_server.ui.pages.start import ConnectStart
 from remit_server.ui.pages.static import Static
@@ -128,9 +133,15 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET POST", "/authorize", Authorize(m, returning), face="page"),
         Route("POST", "/oauth/par", Par(m)),
         Route("GET POST", "/login", Login(m, pages, advance), face="page"),
+        Route("GET POST", "/login/second-factor", SecondFactor(m, pages, advance), face="page"),
         Route("GET", "/login/{connection}", Elsewhere(m), face="page"),
         Route("GET", "/login/callback/{connection}", Callback(m, advance), face="page"),
         Route("GET POST", "/consent", Consent(m, pages, advance), face="page"),
+        # identity: a second factor of one's own
+        Route("GET", "/security", Security(m, pages), face="page"),
+        Route("GET POST", "/security/enrol", Enrol(m, pages), face="page"),
+        Route("GET", "/security/qr", Qr(m), face="page"),
+        Route("POST", "/security/remove", Remove(m, pages), face="page"),
         # identity: signing out
         Route("GET POST", "/oidc/logout", EndSession(m), face="page"),
         Route("GET", "/v2/logout", PlainLogout(m), face="page"),

@@ -12,9 +12,17 @@ from threading import Thread
 from msgspec.structs import replace
 
 from remit_server.ui.assets import Assets
+from remit_server.ui.pages.qr import drawn
 from remit_server.ui.policy import content_security_policy
 from remit_server.ui.render import Page, Renderer
-from remit_server.ui.views.accounts import Account, AccountsView, ConnectDoneView, ConnectLeaveView, ConnectStartView, Offer
+from remit_server.ui.views.accounts import (
+    Account,
+    AccountsView,
+    ConnectDoneView,
+    ConnectLeaveView,
+    ConnectStartView,
+    Offer,
+)
 from remit_server.ui.views.activity import ActivityView, Chain, Happening
 from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, Request, Waiting
 from remit_server.ui.views.consent import ConsentView, Permission, ReturnView
@@ -22,6 +30,7 @@ from remit_server.ui.views.console import AgentRow, ConnectionRow, ConsoleView, 
 from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
 from remit_server.ui.views.failure import ErrorView, NotFoundView
 from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
+from remit_server.ui.views.security import EnrolView, SecurityView
 from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
 
 NOW = 1_795_356_000  # 22 November 2026, 14:00 UTC
@@ -70,6 +79,8 @@ sign_in = SignInView(
     upstreams=(Upstream(name="Acme Workforce", href="/login/upstream/acme?resume=r1"),),
     passkey_href="/login/passkey?resume=r1",
 )
+security = SecurityView(csrf=CSRF, viewer=ada, now=NOW, app_since=NOW - 3 * DAY)
+enrol = EnrolView(csrf=CSRF, viewer=ada, resume="r1", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 second_factor = SecondFactorView(csrf=CSRF, resume="r1", identifier="ada@example.com")
 set_up = SetUpView(csrf=CSRF, ticket="t1", issuer="http://127.0.0.1:8080/")
 consent = ConsentView(
@@ -330,6 +341,11 @@ SAMPLES: dict[str, View] = {
     ),
     "second-factor": second_factor,
     "second-factor-error": replace(second_factor, identifier=ODD, error="This code is over. Enter the one shown now."),
+    "security": security,
+    "security-off": replace(security, app_since=None, done="Your authenticator app is removed."),
+    "security-hostile": replace(security, viewer=mallory, done=ODD, error=ODD),
+    "enrol": enrol,
+    "enrol-error": replace(enrol, viewer=mallory, error="That is not the code of this moment."),
     "set-up": set_up,
     "set-up-error": replace(
         set_up,
@@ -478,6 +494,8 @@ class PreviewServer(ThreadingHTTPServer):
         if name.startswith("static/"):
             asset = self.assets.find(name.removeprefix("static/"))
             return (200, asset.media_type, asset.body) if asset else (404, "text/plain", b"")
+        if name == "security/qr":
+            return 200, "image/svg+xml", drawn("otpauth://totp/Remit:ada@example.com?secret=" + enrol.secret)
         if view := SAMPLES.get(name):
             return 200, "text/html; charset=utf-8", self.renderer.render(Page(view))
         index = "".join(f'<li><a href="/{name}">{name}</a></li>' for name in SAMPLES)

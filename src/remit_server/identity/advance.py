@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from remit_server.errors import AccessDenied, InvalidRequest, InvalidRequestUri, ProtocolError
-from remit_server.identity import errands
+from remit_server.identity import errands, second_factor
 from remit_server.identity.deliver import Deliver, error_parameters
 from remit_server.records import Api, Client, Code, Grant, Interaction
 from remit_server.rules import interaction
@@ -70,12 +70,15 @@ class Advance:
         standing = interaction.Standing(
             session=who.session,
             errand=errand.record.hash if errand else None,
+            second_factor=await self._has_second_factor(asked, who),
             agreed=agreed is not None or unasked or await self._remembered(asked, client, who),
         )
         step = interaction.judge(asked, standing, machines.clock.now())
         if step == "done":
             # What nobody was asked is nothing to remember: the organisation may want people asked from tomorrow on.
-            return await self._conclude(asked, client, who, errand, agreed, return_to="" if unasked else asked.back.origin)
+            return await self._conclude(
+                asked, client, who, errand, agreed, return_to="" if unasked else asked.back.origin
+            )
         resume = errand.resume if errand else await errands.begin(
             machines, who, "authorize", msgspec.to_builtins(asked), client_id=client.id
         )  # fmt: skip
@@ -84,6 +87,11 @@ class Advance:
                 return see_other(f"/login/{quote(asked.connection, safe='')}?resume={resume}")
             case "sign_in":
                 return see_other(f"/login?resume={resume}")
+            case "second_factor":
+                assert who.session is not None, "the rule sends whoever is not signed in to sign in"
+                return see_other(
+                    await second_factor.begin(machines, who, second_factor.of_session(who.session, resume))
+                )
             case "consent":
                 return see_other(f"/consent?resume={resume}")
 
@@ -97,6 +105,12 @@ class Advance:
             return False
         grants = await self.machines.store.grants.live(who.user.id, client.id)
         return interaction.remembered(asked, client, grants)
+
+    async def _has_second_factor(self, asked: Asked, who: Visitor) -> bool:
+        """Looked up only where it matters."""
+        if not asked.acr_values or who.user is None:
+            return False
+        return await self.machines.store.second_factors.get(who.user.id) is not None
 
     async def _conclude(
         self,

@@ -18,7 +18,7 @@ from remit_server.runtime.ids import hashed, new_secret
 from remit_server.runtime.machines import Machines
 from remit_server.wire.visitor import Visitor
 
-Kind = Literal["authorize", "sign_in", "sign_out", "upstream"]
+Kind = Literal["authorize", "sign_in", "sign_out", "upstream", "second_factor", "enrol"]
 
 
 async def begin(

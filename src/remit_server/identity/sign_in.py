@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from remit_server.records import Interaction, Session, User
+from remit_server.records import Session, User
+from remit_server.rules.authorization import ONE_FACTOR
 from remit_server.runtime.ids import hashed, new_id, new_secret
 from remit_server.runtime.machines import Machines
-from remit_server.storage.contract import Lost
+from remit_server.storage.contract import Step
 from remit_server.wire.http import Request, cookie
 from remit_server.wire.visitor import Visitor, csrf_for, session_cookie
 
 WINDOWS = ((60, 2), (900, 1))
 """(seconds, divisor): half of the attempts at once, all of them within a quarter of an hour; then a pause that ends by itself."""
+Limits = tuple[tuple[int, int], ...]
+"""(seconds, most attempts in them)."""
 WIDER = 10
 """Times as many for one account from everywhere, and for one network at every account."""
 
@@ -46,7 +49,8 @@ async def by_password(machines: Machines, identifier: str, password: str, reques
     store, now = machines.store, machines.clock.now()
     name = identifier.strip().lower()
     pair = f"sign-in|{hashed(name)}|{request.network}"
-    wait = await _counted(machines, pair, now)
+    limits = tuple((seconds, max(1, machines.settings.login_attempts // divisor)) for seconds, divisor in WINDOWS)
+    wait = await counted(machines, pair, limits, now)
     wide = (f"sign-in|{hashed(name)}", f"sign-in|{request.network}")
     for key in wide:
         if await store.once.attempts(key, now) >= machines.settings.login_attempts * WIDER:
@@ -56,24 +60,24 @@ async def by_password(machines: Machines, identifier: str, password: str, reques
     user = await store.users.by_email(name) or await store.users.get(identifier.strip())
     right = await machines.passwords.verify(user.password if user else None, password)
     if user is None or not right or user.state != "active":
-        counted = [step for key in wide for step in store.once.attempt(key, now, WINDOWS[-1][0])]
+        failed = [step for key in wide for step in store.once.attempt(key, now, WINDOWS[-1][0])]
         # What was typed is not kept: people type passwords into the wrong field.
         event = machines.event(
             "user.sign_in_failed", user=user.id if user else None, address=request.address, method="password"
         )
-        await store.commit(*counted, events=(event,))
+        await store.commit(*failed, events=(event,))
         return Unrecognised()
     await store.commit(*(store.once.forget(f"{pair}|{seconds}") for seconds, _ in WINDOWS))
     return Recognised(user)
 
 
-async def _counted(machines: Machines, pair: str, now: int) -> int:
+async def counted(machines: Machines, key: str, limits: Limits, now: int) -> int:
     """Count the attempt before it is made, so that many at once are many. Seconds to wait, 0 to go on."""
     store, wait = machines.store, 0
-    steps = [step for seconds, _ in WINDOWS for step in store.once.attempt(f"{pair}|{seconds}", now, seconds)]
+    steps = [step for seconds, _ in limits for step in store.once.attempt(f"{key}|{seconds}", now, seconds)]
     rows = await store.commit(*steps)
-    for (_, divisor), row in zip(WINDOWS, rows[1::2], strict=True):
-        if row is not None and row["count"] > max(1, machines.settings.login_attempts // divisor):
+    for (_, most), row in zip(limits, rows[1::2], strict=True):
+        if row is not None and row["count"] > most:
             wait = max(wait, int(row["expires_at"]) - now)
     return wait
 
@@ -93,24 +97,28 @@ async def start_session(
     request: Request,
     *,
     amr: tuple[str, ...],
-    acr: str = "urn:remit:acr:1fa",
+    acr: str = ONE_FACTOR,
     auth_time: int | None = None,
-    errand: Interaction | None = None,
+    errand: str | None = None,
+    proof: Sequence[Step] = (),
 ) -> SignedIn:
-    """Begin a session for a person who has just proven who they are; the browser's old one ends."""
+    """Begin a session for a person who has just proven who they are; the browser's old one ends.
+
+    `errand` is the hash of the errand that they signed in for. `proof` is what the proof uses up, such as a code that works
+    once: when one of these steps loses, `Lost` is raised, nothing begins and nothing ends.
+    """
     store, settings, now = machines.store, machines.settings, machines.clock.now()
     value = new_secret()
     old = who.session if who.session and who.session.user_id == user.id else None
     session = Session(
         hash=hashed(value), sid=new_id(), user_id=user.id, auth_time=now if auth_time is None else min(now, auth_time),
         amr=amr, acr=acr, created_at=now, expires_at=now + settings.session_lifetime,
-        errand=errand.hash if errand else None, before=(old.sid, *old.before)[:20] if old else (),
+        errand=errand, before=(old.sid, *old.before)[:20] if old else (),
         agent=(request.header("user-agent") or "")[:200], address=request.address,
     )  # fmt: skip
     event = machines.event("user.signed_in", user=user.id, subject=session.sid, address=request.address, amr=list(amr))
-    if who.session:
-        with suppress(Lost):  # it ended in this moment by itself
-            await store.commit(store.sessions.end(who.session.sid, now))
-    await store.commit(store.sessions.add(session), events=(event,))
+    # It may have ended in this moment by itself.
+    ends = [replace(store.sessions.end(who.session.sid, now), may_miss=True)] if who.session else []
+    await store.commit(*proof, *ends, store.sessions.add(session), events=(event,))
     known = replace(who, session=session, user=user, csrf=csrf_for(machines, value))
     return SignedIn(known, cookie(session_cookie(settings), value, secure=settings.secure))

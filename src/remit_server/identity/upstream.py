@@ -30,8 +30,10 @@ class Arrived:
     amr: tuple[str, ...]
 
 
-async def leave(machines: Machines, connection: Connection, state: str, asked: Asked | None) -> str:
-    """Where the browser goes to sign in there."""
+async def leave(
+    machines: Machines, connection: Connection, state: str, asked: Asked | None, *, again: bool = False
+) -> str:
+    """Where the browser goes to sign in there; `again`, even if it is signed in there already."""
     parameters = {
         **connection.authorization_params,
         "response_type": "code",
@@ -45,7 +47,7 @@ async def leave(machines: Machines, connection: Connection, state: str, asked: A
     }
     if asked and asked.login_hint:
         parameters["login_hint"] = asked.login_hint
-    if asked and ("login" in asked.prompt or asked.max_age is not None):
+    if again or (asked and ("login" in asked.prompt or asked.max_age is not None)):
         parameters["prompt"] = "login"
     where = connection.authorization_endpoint
     return where + ("&" if urlsplit(where).query else "?") + urlencode(parameters, quote_via=quote)

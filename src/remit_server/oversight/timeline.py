@@ -20,8 +20,9 @@ CHECKED_FOR: Final = 60
 
 REFUSED: Final = frozenset(
     {
-        "user.sign_in_failed", "consent.refused", "code.reused", "token.reused", "token.refused", "approval.denied",
-        "approval.expired", "vault.refresh_failed", "access.denied", "policy.denied", "client.suspended",
+        "user.sign_in_failed", "user.second_factor_refused", "consent.refused", "code.reused", "token.reused",
+        "token.refused", "approval.denied", "approval.expired", "vault.refresh_failed", "access.denied", "policy.denied",
+        "client.suspended",
     }
 )  # fmt: skip
 _SAYS: Final[dict[str, str]] = {
@@ -32,6 +33,9 @@ _SAYS: Final[dict[str, str]] = {
     "client.removed": "{subject} was removed",
     "user.signed_in": "{user} signed in",
     "user.sign_in_failed": "Somebody failed to sign in as {user}",
+    "user.second_factor_added": "{user} set up an authenticator app",
+    "user.second_factor_removed": "{user} removed the authenticator app",
+    "user.second_factor_refused": "A wrong or spent code was given for {user}",
     "user.signed_out": "{user} signed out",
     "consent.given": "{user} allowed {client} to act for them",
     "consent.refused": "{user} refused {client}",

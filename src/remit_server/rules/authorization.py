@@ -34,7 +34,9 @@ Mode = Literal["query", "fragment", "form_post"]
 
 MODES: Final = ("query", "fragment", "form_post")
 PROMPTS: Final = frozenset({"none", "login", "consent", "select_account"})
-ACR: Final = ("urn:remit:acr:1fa", "urn:remit:acr:2fa")
+ONE_FACTOR: Final = "urn:remit:acr:1fa"
+TWO_FACTORS: Final = "urn:remit:acr:2fa"
+ACR: Final = (ONE_FACTOR, TWO_FACTORS)
 """Authentication strengths, weakest first."""
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")  # base64url of a SHA-256: 43 characters, no more and no fewer

@@ -13,7 +13,7 @@ from remit_server.records import Api, Client, Grant, Session
 from remit_server.rules.authorization import ACR, Asked
 from remit_server.rules.scopes import IDENTITY
 
-Step = Literal["sign_in", "consent", "done"]
+Step = Literal["sign_in", "second_factor", "consent", "done"]
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -22,6 +22,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     session: Session | None = None
     errand: str | None = None
     """Hash of the errand, if the request has become one: a sign-in within it is a fresh one."""
+    second_factor: bool = False
+    """The person has set one up."""
     agreed: bool = False
     """A live agreement covers what is asked for, or none is needed, or it was given just now."""
 
@@ -40,7 +42,11 @@ def judge(asked: Asked, standing: Standing, now: int) -> Step:
             raise LoginRequired("Somebody else is signed in than the id_token_hint names.")
         return "sign_in"
     if not _strong_enough(asked, session):
-        raise UnmetAuthentication
+        if not standing.second_factor:
+            raise UnmetAuthentication
+        if silent:
+            raise LoginRequired
+        return "second_factor"
     if standing.agreed:
         return "done"
     if silent:

@@ -7,6 +7,7 @@ from typing import Any
 
 from remit_server.config import Settings
 from remit_server.records.client import AUTH_METHODS
+from remit_server.rules.authorization import ACR
 from remit_server.rules.dpop import ALGORITHMS as DPOP_ALGORITHMS
 from remit_server.rules.scopes import IDENTITY
 
@@ -34,7 +35,7 @@ def describe(settings: Settings, *, grant_types: Iterable[str], detail_types: It
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": list(grant_types),
         "subject_types_supported": ["public"],
-        "acr_values_supported": ["urn:remit:acr:1fa"],
+        "acr_values_supported": list(ACR),
         "claims_supported": [
             "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "name", "email",
             "email_verified", "groups", "updated_at",

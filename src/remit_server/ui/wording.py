@@ -97,6 +97,11 @@ def initial(name: str) -> str:
     return next((character.upper() for character in name if character.isalnum()), "?")
 
 
+def fours(key: str) -> str:
+    """In groups of four, as a key is typed; apps leave the spaces out."""
+    return " ".join(key[start : start + 4] for start in range(0, len(key), 4))
+
+
 def breakable(name: str) -> Markup:
     """An address or identifier that may wrap after its punctuation, where reading survives it."""
     return Markup("<wbr>").join(escape(part) for part in _pieces(name))
@@ -117,6 +122,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "breakable": breakable,
     "clock": clock,
     "date": date,
+    "fours": fours,
     "host": host,
     "initial": initial,
     "left": left,

@@ -7,14 +7,13 @@ from __future__ import annotations
 from remit_server.errors import InvalidRequest
 from remit_server.identity import errands, upstream
 from remit_server.identity.advance import Advance, see_other
-from remit_server.identity.sign_in import start_session
 from remit_server.records import ConnectAttempt, Connection, User
 from remit_server.rules.connecting import return_url
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import provider_name
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
-from remit_server.ui.pages.login import go_on, going
+from remit_server.ui.pages.login import going, recognised
 from remit_server.ui.render import Page
 from remit_server.ui.telling import viewer_of
 from remit_server.ui.views.accounts import ConnectDoneView
@@ -38,10 +37,9 @@ class Callback:
             raise InvalidRequest("This answer belongs to another sign-in.", detail="state of another connection")
         towards = await going(machines, who, errand.request["resume"])
         person = await upstream.arrive(machines, errand, state, form)
-        fresh = await start_session(
-            machines, person.user, who, request, amr=person.amr, auth_time=person.auth_time, errand=towards.record
+        return await recognised(
+            machines, self._advance, towards, who, request, user=person.user, amr=person.amr, auth_time=person.auth_time
         )
-        return await go_on(self._advance, towards, fresh)
 
 
 class ConnectCallback:

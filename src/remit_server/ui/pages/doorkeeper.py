@@ -11,17 +11,26 @@ from remit_server.runtime.machines import Machines
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import Visitor, remembering
 
+RECENT = 600
+"""Seconds that a sign-in counts as recent."""
+
 
 def signed_in(who: Visitor) -> tuple[User, Session] | None:
     """The person and their session, if somebody is signed in."""
     return (who.user, who.session) if who.user and who.session else None
 
 
-async def sign_in_first(machines: Machines, who: Visitor, path: str) -> Answer:
-    """To the sign-in page, and back to a path of ours afterwards."""
+def just_signed_in(who: Visitor, machines: Machines) -> tuple[User, Session] | None:
+    """The same, if they have shown lately who they are: for what a borrowed browser must not change."""
+    person = signed_in(who)
+    return person if person and machines.clock.now() - person[1].auth_time < RECENT else None
+
+
+async def sign_in_first(machines: Machines, who: Visitor, path: str, *, again: bool = False) -> Answer:
+    """To the sign-in page, and back to a path of ours afterwards; `again` asks another provider for a new sign-in, too."""
     assert path.startswith("/"), "only our own pages are returned to"
     assert not path.startswith(("//", "/\\")), "two slashes name another host"
-    resume = await errands.begin(machines, who, "sign_in", {"return_to": path})
+    resume = await errands.begin(machines, who, "sign_in", {"return_to": path, "again": again})
     return remembering(see_other(f"/login?resume={resume}"), who, machines)
 
 

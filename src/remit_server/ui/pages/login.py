@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from remit_server.errors import InvalidRequest, NotFound
-from remit_server.identity import errands, upstream
+from remit_server.identity import errands, second_factor, upstream
 from remit_server.identity.advance import Advance, Errand, see_other
+from remit_server.identity.second_factor import FirstStep
 from remit_server.identity.sign_in import Recognised, SignedIn, TooMany, Unrecognised, by_password, start_session
-from remit_server.records import Interaction
+from remit_server.records import Interaction, User
 from remit_server.rules.authorization import Asked
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages, form_targets
@@ -46,6 +47,20 @@ async def going(machines: Machines, who: Visitor, resume: str | None) -> Going:
     return Going(Errand(record, resume), errands.asked_in(record))
 
 
+async def recognised(
+    machines: Machines, advance: Advance, towards: Going, who: Visitor, request: Request, *,
+    user: User, amr: tuple[str, ...], auth_time: int | None = None,
+) -> Answer:  # fmt: skip
+    """From the first step to a session, by way of the second where the person has set one up."""
+    errand = towards.record.hash if towards.record else None
+    if await machines.store.second_factors.get(user.id):
+        resume = towards.errand.resume if towards.errand else ""
+        first = FirstStep(user_id=user.id, amr=amr, auth_time=auth_time, errand=errand, resume=resume)
+        return see_other(await second_factor.begin(machines, who, first))
+    fresh = await start_session(machines, user, who, request, amr=amr, auth_time=auth_time, errand=errand)
+    return await go_on(advance, towards, fresh)
+
+
 async def go_on(advance: Advance, going: Going, signed_in: SignedIn) -> Answer:
     """From a sign-in to what it was for."""
     if going.asked:
@@ -77,15 +92,14 @@ class Login:
         identifier, password = form.get("identifier") or "", form.get("password") or ""
         match await by_password(self._machines, identifier, password, request):
             case TooMany(seconds):
-                notice = f"Too many tries. Wait {_words(seconds)}, then try again."
+                notice = f"Too many tries. Wait {words(seconds)}, then try again."
                 page = await self._page(who, towards, identifier=identifier, notice=notice, status=429)
                 return page.adding(("retry-after", str(seconds)))
             case Unrecognised():
                 error = "That is not the right password, or there is no such account."
                 return await self._page(who, towards, identifier=identifier, error=error, status=401)
             case Recognised(user):
-                fresh = await start_session(self._machines, user, who, request, amr=("pwd",), errand=towards.record)
-                return await go_on(self._advance, towards, fresh)
+                return await recognised(self._machines, self._advance, towards, who, request, user=user, amr=("pwd",))
 
     async def _page(
         self,
@@ -118,7 +132,8 @@ class Login:
         return self._pages(Page(view, status, form_targets(asked.back.redirect_uri) if asked else ()))
 
 
-def _words(seconds: int) -> str:
+def words(seconds: int) -> str:
+    """How long that is, as people say it."""
     return f"{seconds} seconds" if seconds < 120 else f"{-(-seconds // 60)} minutes"
 
 
@@ -137,5 +152,6 @@ class Elsewhere:
             raise NotFound
         resume = towards.errand.resume if towards.errand else ""
         state = await errands.begin(machines, who, "upstream", {"connection": connection.name, "resume": resume})
-        location = await upstream.leave(machines, connection, state, towards.asked)
+        again = towards.record is not None and bool(towards.record.request.get("again"))
+        location = await upstream.leave(machines, connection, state, towards.asked, again=again)
         return remembering(see_other(location), who, machines)

@@ -45,6 +45,8 @@ class SecondFactorView(View, frozen=True, kw_only=True):
     identifier: str
     """Whose sign-in this is."""
     error: str | None = None
+    other_href: str = "/login"
+    """To sign in as somebody else, for the same errand."""
 
 
 class SetUpView(View, frozen=True, kw_only=True):

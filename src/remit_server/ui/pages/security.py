@@ -1,0 +1,48 @@
+"""GET /security: how the person signs in, and whether a second factor stands before it."""
+
+from __future__ import annotations
+
+from remit_server.records import User
+from remit_server.runtime.machines import Machines
+from remit_server.ui.html import Pages
+from remit_server.ui.pages.doorkeeper import just_signed_in, sign_in_first
+from remit_server.ui.render import Page
+from remit_server.ui.telling import viewer_of
+from remit_server.ui.views.security import SecurityView
+from remit_server.wire.http import Answer, Request
+from remit_server.wire.visitor import Visitor, visitor
+
+
+class Security:
+    def __init__(self, machines: Machines, pages: Pages) -> None:
+        self._machines, self._pages = machines, pages
+
+    async def __call__(self, request: Request) -> Answer:
+        who = await visitor(request, self._machines)
+        person = just_signed_in(who, self._machines)
+        if person is None:
+            return await sign_in_first(self._machines, who, "/security", again=True)
+        return await security_page(self._machines, self._pages, who, person[0])
+
+
+async def security_page(
+    machines: Machines,
+    pages: Pages,
+    who: Visitor,
+    user: User,
+    *,
+    done: str | None = None,
+    error: str | None = None,
+    status: int = 200,
+) -> Answer:
+    """The page; `done` says what just happened, `error` why the app was not removed."""
+    factor = await machines.store.second_factors.get(user.id)
+    view = SecurityView(
+        csrf=who.csrf,
+        viewer=await viewer_of(machines, user),
+        now=machines.clock.now(),
+        app_since=factor.confirmed_at if factor else None,
+        done=done,
+        error=error,
+    )
+    return pages(Page(view, status))
