@@ -228,6 +228,8 @@ HOSTILE: list[dict[str, Any]] = [
     {"redirect_uris": ["com.example.app:/cb"]}, {"post_logout_redirect_uris": ["javascript:x"]},
     {"client_name": "A\u202eB"}, {"client_name": "A\nB"}, {"client_name": "x" * 201}, {"client_name": 7},
     {"client_name": "\x00"}, {"client_name": "\u200b"}, {"client_name": ["x"]},
+    {"client_name": "Goo\u00adgle"}, {"client_name": "\u061cA"}, {"client_name": "\u3164"}, {"client_name": " "},
+    {"client_name": "A\U000e0041"},
     {"logo_uri": "javascript:alert(1)"}, {"logo_uri": "http://x.example/l.png"}, {"client_uri": "https://["},
     {"policy_uri": 7}, {"tos_uri": "https:///x"}, {"logo_uri": "data:image/svg+xml,<svg/>"},
     {"token_endpoint_auth_method": "client_secret_jwt"}, {"token_endpoint_auth_method": ["none"]},

@@ -43,7 +43,7 @@ def test_what_is_refused(text: str) -> None:
         judged(text)
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\u2066", "\ufeff", "\u2028", "\u0007", "\ue000"])
+@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\u2066", "\ufeff", "\u2028", "\u0007", "\ue000", "\u3164"])
 def test_nothing_that_nobody_would_see(hidden: str) -> None:
     payment = {
         "type": "payment", "instructed_amount": {"amount": 1, "currency": "EUR"}, "account": "...4821",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,13 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from remit_server.errors import InvalidBindingMessage, InvalidRequest, InvalidScope, UnknownUser
+from remit_server.rules.visible import hides
 
 LONGEST_MESSAGE = 128
 _LINK = re.compile(
     r"://|www\.|\b[a-z0-9-]+\.(com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
 )
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
-"""Unicode categories that a reader cannot see: controls, bidi and zero-width marks, private use, line separators."""
 
 
 class Hint(Struct, frozen=True):
@@ -59,7 +57,7 @@ def binding_message(message: str | None) -> str | None:
         return None
     if len(message) > LONGEST_MESSAGE:
         raise InvalidBindingMessage(f"A binding_message may have {LONGEST_MESSAGE} characters at most.")
-    if any(unicodedata.category(character) in _HIDDEN for character in message):
+    if hides(message):
         raise InvalidBindingMessage("A binding_message may not have control, direction or invisible characters.")
     if _LINK.search(message):
         raise InvalidBindingMessage("A binding_message may not have a link.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,13 +13,12 @@ from jsonschema import Draft202012Validator
 
 from remit_server.errors import InvalidDetails
 from remit_server.records import DetailType
+from remit_server.rules.visible import hides
 
 Details = tuple[dict[str, Any], ...]
 MOST = 10
 """Objects in one request: more than anybody reads before saying yes."""
 LARGEST_TEXT = 32 * 1024
-_HIDING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that nobody sees on a page."""
 
 
 def judge(text: str, types: Mapping[str, DetailType], allowed: Collection[str]) -> Details:
@@ -83,7 +81,7 @@ def _hides(value: Any) -> bool:
         return any(_hides(member) for member in value.values())
     if isinstance(value, list):
         return any(map(_hides, value))
-    return isinstance(value, str) and any(unicodedata.category(character) in _HIDING for character in value)
+    return isinstance(value, str) and hides(value)
 
 
 def canonical(details: Any) -> bytes:

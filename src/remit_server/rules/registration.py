@@ -6,7 +6,6 @@ never first-party, and its names and links are claims, not facts.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from remit_server.records.client import AUTH_METHODS
 from remit_server.rules import redirects
 from remit_server.rules.jose import UNREADABLE
 from remit_server.rules.scopes import IDENTITY, parse
+from remit_server.rules.visible import hides
 
 GRANTS = {
     "authorization_code": "authorization_code",
@@ -26,7 +26,7 @@ GRANTS = {
 }
 """What a client may give itself: grants in which a person decides."""
 
-_TEXT = re.compile(r"[^\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]{1,200}")
+LONGEST_TEXT = 200
 LINKS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 MOST_URIS = 20
 
@@ -86,8 +86,8 @@ def _text(members: dict[str, Any], name: str) -> str | None:
     value = members.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not _TEXT.fullmatch(value):
-        raise InvalidClientMetadata(f"{name} must be a text of 1 to 200 visible characters.")
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_TEXT or hides(value):
+        raise InvalidClientMetadata(f"{name} must be a text of 1 to {LONGEST_TEXT} visible characters.")
     return value
 
 

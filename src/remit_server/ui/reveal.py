@@ -8,15 +8,8 @@ Source", CVE-2021-42574). Such characters are shown by their code point, as in `
 import re
 import unicodedata
 
-_HIDING_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Blank on screen without being of those categories: fillers, joiners, the empty Braille cell, variation selectors.
-# U+FE0F stays: it only asks for the coloured form of an emoji.
-_BLANK = frozenset(
-    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
-    | set(range(0x180B, 0x1810))
-    | set(range(0xFE00, 0xFE0F))
-    | set(range(0xE0100, 0xE01F0))
-)
+from remit_server.rules.visible import unseen
+
 _ACCENTS_IN_A_ROW = 3  # no living script needs more; a longer pile grows over the lines above and below
 
 
@@ -28,11 +21,7 @@ def reveal(text: str) -> str:
     accents = 0
     for character in text:
         accents = accents + 1 if unicodedata.combining(character) else 0
-        hides = (
-            unicodedata.category(character) in _HIDING_CATEGORIES
-            or ord(character) in _BLANK
-            or accents > _ACCENTS_IN_A_ROW
-        )
+        hides = unseen(character) or accents > _ACCENTS_IN_A_ROW
         out.append(f"⟨U+{ord(character):04X}⟩" if hides else character)
     return "".join(out)
 
