@@ -64,7 +64,7 @@ def _signature(private: Any, alg: str) -> Callable[[bytes], bytes]:
 
             return sign_es256
         case ed25519.Ed25519PrivateKey(), "EdDSA":
-            return lambda signed: private.sign(signed)
+            return private.sign
     raise ValueError(f"this key cannot sign {alg}")
 
 
@@ -103,7 +103,14 @@ class KeyRing:
 
     async def load(self) -> None:
         """Read the keys; make those that are missing (the very first start)."""
-        self._stale = False
+        self._stale = False  # before reading: a wake that comes meanwhile counts
+        try:
+            await self._read()
+        except BaseException:
+            self._stale = True
+            raise
+
+    async def _read(self) -> None:
         now = self._clock.now()
         keys = await self._store.signing_keys.all()
         for alg in ALGORITHMS:

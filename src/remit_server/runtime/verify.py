@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from remit_server.records import Client, Token
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import hashed
+from remit_server.storage.groups.agreements import Held
 from remit_server.storage.store import Store
 
 
@@ -39,16 +40,22 @@ class TokenVerifier:
         held = await self._store.tokens.held(hashed(value))
         if held is None:
             return Dead("unknown")
-        token = held.token
-        if kind and token.kind != kind:
-            return Dead(f"not {kind}", token)
-        if token.expires_at <= self._clock.now():
-            return Dead("expired", token)
-        if token.revoked_at is not None or token.used_at is not None:
-            return Dead("revoked or spent", token)
-        if held.grant_revoked_at is not None:
-            return Dead("its agreement was revoked", token)
-        client = await self._store.clients.get(token.client_id)
-        if client is None or client.state != "active":
-            return Dead("its client is not active", token)
-        return Live(token, client)
+        client = await self._store.clients.get(held.token.client_id)
+        why = _fault(held, client, kind, self._clock.now())
+        if why is not None:
+            return Dead(why, held.token)
+        assert client is not None, "a client that is not there is a fault"
+        return Live(held.token, client)
+
+
+def _fault(held: Held, client: Client | None, kind: str | None, now: int) -> str | None:
+    """The first thing that is wrong with a stored token, None when nothing is."""
+    token = held.token
+    faults = {
+        f"not {kind}": kind is not None and token.kind != kind,
+        "expired": token.expires_at <= now,
+        "revoked or spent": token.revoked_at is not None or token.used_at is not None,
+        "its agreement was revoked": held.grant_revoked_at is not None,
+        "its client is not active": client is None or client.state != "active",
+    }
+    return next((why for why, true in faults.items() if true), None)
