@@ -35,7 +35,8 @@ class Decide:
 
 
 def _standing(act: Act) -> Deny | None:
-    """Who is not active does nothing; and nobody passes with more than the client is registered for."""
+    """Who is not active does nothing, and no client uses a connection that it is not registered for. What it may ask of APIs has
+    been settled by then (`wire/targets.py`)."""
     client = act.client
     if client.state != "active":
         return Deny(reason=f"{client.name} is {client.state}.", why=("client.state",))

@@ -45,7 +45,8 @@ def registrable(uri: str, *, native: bool) -> str:
 
 
 def matches(asked: str, registered: str) -> bool:
-    """Character for character; of http on a loopback address literal the port may differ (RFC 8252 section 7.3)."""
+    """Character for character; of http on loopback the port may differ (RFC 8252 section 7.3). `localhost` counts, though the
+    RFC would rather see an address: many clients know no other name."""
     if asked == registered:
         return True
     known = _loopback_parts(registered)
