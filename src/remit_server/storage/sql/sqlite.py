@@ -210,9 +210,13 @@ class SqliteEngine:
         # fetchall, because a statement with RETURNING is only finished when it is read to its end
         return [(execute(sql, params).fetchall() or [None])[0] for params in values]
 
-    def _data_version(self) -> int:
-        """Changes when another process, such as `remit apply`, has written to the file; our own writes do not count."""
-        (version,) = self._writer.execute("PRAGMA data_version").fetchone()
+    def _data_version(self) -> int | None:
+        """Changes when another process, such as `remit apply`, has written to the file; our own writes do not count. None when
+        the file cannot be asked: that differs from every number, so nobody trusts a cache, and the thread goes on."""
+        try:
+            (version,) = self._writer.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return None
         return int(version)
 
     # back on the event loop
