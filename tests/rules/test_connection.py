@@ -109,7 +109,7 @@ def test_read_reply(status: int, members: dict[str, Any], outcome: Any) -> None:
     assert read_reply(CONNECTION, status, members, asked=READ, now=NOW) == outcome
 
 
-@pytest.mark.parametrize("expires_in", [-1, True, "soon", "٣", 10**12, [60], None, "1" * 30])
+@pytest.mark.parametrize("expires_in", [-1, 0, True, "soon", "٣", 10**12, [60], None, "1" * 30])
 def test_a_lifetime_that_makes_no_sense_is_none(expires_in: Any) -> None:
     reply = read_reply(CONNECTION, 200, GOOD | {"expires_in": expires_in}, asked=READ, now=NOW)
     assert isinstance(reply, Issued)

@@ -153,7 +153,8 @@ def read_reply(
         # Without the member the scopes are those that were asked for (RFC 6749 section 5.1).
         scopes=scopes_of(connection, said) if isinstance(said, str) else asked,
         issued_at=now,
-        expires_at=None if lifetime is None else now + lifetime,
+        # A token that is over when it comes would be renewed for ever: 0 is how some say that they do not know.
+        expires_at=now + lifetime if lifetime else None,
     )  # fmt: skip
 
 
