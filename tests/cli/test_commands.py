@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.cli.conftest import REMIT, Run, Serve
 from tests.fixtures.databases import NewDatabase
 from tests.ledger import proves
+
+from remit_server.cli import agents, main
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
 
@@ -55,7 +60,7 @@ def test_the_trail_is_verified_and_exported(run: Run, house: Path) -> None:
 
 
 def test_a_changed_event_is_found(run: Run, house: Path) -> None:
-    with sqlite3.connect(house / "remit.db") as database:
+    with closing(sqlite3.connect(house / "remit.db")) as database, database:
         body = "CAST(replace(CAST(body AS TEXT), 'trading-assistant', 'somebody-else') AS BLOB)"
         database.execute(f"UPDATE events SET body = {body} WHERE kind = 'configuration.applied'")
     for command in ("verify", "export"):
@@ -164,6 +169,54 @@ def test_there_is_nothing_to_look_at_before_a_first_start(run: Run) -> None:
         refused = run(*command, "--data", "nowhere")
         assert refused.returncode == 2, command
         assert "`remit serve` makes one" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "file/data"], "the directory file/data cannot be made: Not a directory"),
+        (["--database", "postgresql://remit:hush@127.0.0.1:1/remit"], "PostgreSQL cannot be reached: "),
+        (["--database", "sqlite:file"], "the database file cannot be opened: file is not a database"),
+    ],
+)
+def test_where_nothing_can_be_kept_one_line_says_why(
+    run: Run, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "file").write_text("no database" * 100)
+    refused = run("serve", "--port", "0", *arguments, environ=KEY)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"remit: {words}")
+    assert refused.stderr.count("\n") == 1
+    assert "hush" not in refused.stderr
+
+
+def test_a_backup_is_not_restored_beside_what_another_database_left(run: Run, house: Path) -> None:
+    """SQLite would write the pages of that journal into the copy."""
+    assert run("backup", "copy.db", "--data", house).returncode == 0
+    (house / "remit.db").unlink()
+    (house / "remit.db-wal").write_bytes(b"left behind")
+    refused = run("restore", "copy.db", "--data", house)
+    assert refused.returncode == 2
+    assert "remit.db-wal is there still" in refused.stderr
+    assert not (house / "remit.db").exists()
+
+
+def test_half_a_backup_is_none(run: Run, house: Path, tmp_path: Path) -> None:
+    (house / "remit.db").write_bytes(b"no database" * 100)
+    assert run("backup", "copy.db", "--data", house).returncode != 0
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_an_agent_is_stopped_by_a_user_without_a_name(run: Run, house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a number of its own."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(agents.getpass, "getuser", nobody)
+    done = CliRunner().invoke(main, ["agents", "suspend", "trading-assistant", "--data", str(house)])
+    assert done.exit_code == 0, done.output
+    assert f'"by":"command line, uid {os.getuid()}"' in run("audit", "export", "--data", house).stdout
 
 
 def test_the_module_runs_too() -> None:

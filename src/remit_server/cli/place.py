@@ -63,6 +63,8 @@ class Place(Struct, frozen=True):
             return _decoded(path.read_text("ascii"), str(path))
         except OSError as error:
             raise ConfigurationError(f"the master key {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{path} does not hold 32 bytes as base64url (43 characters)") from error
 
     @asynccontextmanager
     async def store(self, *, create: bool = False) -> AsyncIterator[Store]:
@@ -77,7 +79,10 @@ class Place(Struct, frozen=True):
         if not create:
             self.must_exist()
         if create and self.data is not None:
-            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise ConfigurationError(f"the directory {self.data} cannot be made: {error.strerror}") from error
         return await open_store(self.database, self.master(create=create), SystemClock().now())
 
 
@@ -121,6 +126,8 @@ def _made(path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
+    except OSError as error:
+        raise ConfigurationError(f"the master key {path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(base64url(os.urandom(32)) + "\n")
         file.flush()

@@ -28,11 +28,8 @@ def command(place: Place, file: Path) -> None:
 async def _postgresql(database: str, file: Path) -> None:
     from remit_server.storage.sql import postgresql  # noqa: PLC0415 - asyncpg is loaded only where it is used
 
-    connection = await postgresql.connect(database, patient=True)
-    try:
+    async with postgresql.alone(database) as connection:
         await restore_postgresql(connection, file)
-    finally:
-        await connection.close()
 
 
 async def _verified(place: Place) -> int:

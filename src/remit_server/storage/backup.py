@@ -13,9 +13,11 @@ import shutil
 import sqlite3
 import zipfile
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from remit_server.errors import ConfigurationError
 from remit_server.storage.migrate import migrate_postgresql
@@ -26,30 +28,32 @@ FORM: Final = "remit postgresql backup 1"
 AT_ONCE: Final = 1000
 
 
-def _new(path: Path) -> None:
-    """An empty file for its owner only. Raises `ConfigurationError` when there is one: a backup overwrites nothing."""
+@contextmanager
+def _new(path: Path) -> Iterator[None]:
+    """An empty file for its owner only, to be filled; half a copy is none, and goes. Raises `ConfigurationError` when there
+    is one already: a backup overwrites nothing."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError as error:
         raise ConfigurationError(f"{path} is there already") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def backup_sqlite(database: Path, to: Path) -> None:
-    _new(to)
-    source, target = sqlite3.connect(f"file:{database}?mode=ro", uri=True), sqlite3.connect(to)
-    try:
+    with _new(to), closing(_reading(database)) as source, closing(sqlite3.connect(to)) as target:
         source.backup(target)
         target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-    finally:
-        source.close()
-        target.close()
 
 
 def restore_sqlite(file: Path, database: Path) -> None:
     """Raises `ConfigurationError` for a file that is no sound copy, or a place that is taken."""
-    source = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    source = _reading(file)
     try:
         (sound,) = source.execute("PRAGMA integrity_check").fetchone()
         source.execute(f"SELECT number FROM {VERSIONS}")  # noqa: S608 - a constant
@@ -59,14 +63,20 @@ def restore_sqlite(file: Path, database: Path) -> None:
         source.close()
     if sound != "ok":
         raise ConfigurationError(f"{file} is damaged: {sound}")
+    for left in (database.with_name(f"{database.name}{end}") for end in ("-wal", "-journal")):
+        if left.exists():  # SQLite would write what it holds, of another database, into this one
+            raise ConfigurationError(f"{left} is there still, of a database that is not: move it away")
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _new(database)
-    shutil.copyfile(file, database)
+    with _new(database):
+        shutil.copyfile(file, database)
+
+
+def _reading(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)
 
 
 async def backup_postgresql(connection: Any, to: Path) -> None:
-    _new(to)
-    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
+    with _new(to), zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("form", FORM)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             versions = await connection.fetch(f"SELECT number, name FROM {VERSIONS} ORDER BY number")  # noqa: S608

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from remit_server.errors import ConfigurationError
@@ -17,23 +19,23 @@ async def open_engine(database: str) -> Engine:
     """The engine for `sqlite:PATH` or `postgresql://…`, its schema brought up to date."""
     scheme, _, rest = database.partition(":")
     if scheme == "sqlite":
-        path = Path(rest)
-        connection = sqlite.connect(path)
-        try:
-            migrate_sqlite(connection)
-        finally:
-            connection.close()
-        return sqlite.SqliteEngine(path)
+        return _open_sqlite(Path(rest))
     if scheme in {"postgresql", "postgres"}:
         from remit_server.storage.sql import postgresql  # noqa: PLC0415 - asyncpg is loaded only where it is used
 
-        connection = await postgresql.connect(database, patient=True)
-        try:
+        async with postgresql.alone(database) as connection:
             await migrate_postgresql(connection)
-        finally:
-            await connection.close()
         return await postgresql.PostgresEngine.open(database)
     raise ConfigurationError("the database must be sqlite:PATH or postgresql://…")
+
+
+def _open_sqlite(path: Path) -> Engine:
+    try:
+        with closing(sqlite.connect(path)) as connection:
+            migrate_sqlite(connection)
+        return sqlite.SqliteEngine(path)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise ConfigurationError(f"the database {path} cannot be opened: {error}") from error
 
 
 async def open_store(database: str, master: Master, now: int) -> Store:

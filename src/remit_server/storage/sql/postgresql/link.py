@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 
+from remit_server.errors import ConfigurationError
 from remit_server.storage.contract import Params
 
 Link = Any  # asyncpg.Connection, which has no types
@@ -73,6 +75,20 @@ async def connect(url: str, *, patient: bool = False) -> Link:
         "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )
     return link
+
+
+@asynccontextmanager
+async def alone(url: str) -> AsyncIterator[Link]:
+    """A patient connection for one piece of work. Raises `ConfigurationError`, in words without the URL, which may hold a
+    password, when there is none to be had."""
+    try:
+        link = await connect(url, patient=True)
+    except (*AWAY, *UNSTORABLE, asyncpg.PostgresError) as error:
+        raise ConfigurationError(f"PostgreSQL cannot be reached: {str(error) or type(error).__name__}") from error
+    try:
+        yield link
+    finally:
+        await let_go(link)
 
 
 async def let_go(link: Link) -> None:
