@@ -350,6 +350,18 @@ class TestKeeping:
         assert after.refresh_token != before.refresh_token
         assert (await vault.exchange(subject_token=token)).status_code == 200
 
+    async def test_the_end_of_the_server_does_not_cut_a_rotation_in_half(self, vault: Vault) -> None:
+        await vault.connected()
+        vault.later(300)
+        before = await vault.account()
+        token = await vault.refresh_token()
+        vault.meridian.fail("slow", seconds=0.3)
+        asking = asyncio.create_task(vault.exchange(subject_token=token))
+        await asyncio.sleep(0.15)
+        asking.cancel()
+        await vault.house.machines.background.close()  # as the app does, before it lets go of the network and the store
+        assert (await vault.account()).refresh_token != before.refresh_token
+
     async def test_nobody_sees_a_token_that_is_not_kept(self, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
         await vault.connected()
         vault.later(300)

@@ -16,11 +16,17 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._whole: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+
+    def hold(self, task: asyncio.Task[Any]) -> None:
+        """A task that the server's end waits for and does not cut in half."""
+        self._whole.add(task)
+        task.add_done_callback(self._whole.discard)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -35,3 +41,4 @@ class Background:
         for task in self._tasks:
             task.cancel()
         await self.finish()
+        await asyncio.gather(*self._whole, return_exceptions=True)

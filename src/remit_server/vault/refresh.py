@@ -1,9 +1,10 @@
 """One refresher per connected account, in this process and in all others; what it gets is durable before anybody sees it.
 
-In a process the callers of one account share one task, which goes on when they leave: a client that hangs up must not cut
-a rotation in half. Between processes a lease on the row chooses one, the others wait and read again. Whoever dies with the
-lease leaves a row that still works: the next one presents the same refresh token, and either the provider forgives that
-(many allow a short grace) or it says invalid_grant and the person is asked to reconnect. An account is never silently dead.
+In a process the callers of one account share one task, which goes on when they leave: neither a client that hangs
+up nor the end of the server may cut a rotation in half. Between processes a lease on the row chooses one, the others
+wait and read again. Whoever dies with the lease leaves a row that still works: the next one presents the same refresh
+token, and either the provider forgives that (many allow a short grace) or it says invalid_grant and the person is asked
+to reconnect. An account is never silently dead.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Refresher:
         if task is None:
             task = asyncio.create_task(self._refresh(connection, account, asked))
             self._running[account.id] = task
+            self._machines.background.hold(task)
             task.add_done_callback(lambda done: self._over(account.id, done))
         return await asyncio.shield(task)
 
