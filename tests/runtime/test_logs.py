@@ -54,6 +54,13 @@ def test_what_looks_like_a_secret_is_hidden_wherever_it_stands(text: str) -> Non
         assert "eyJhbGci" not in shown
 
 
+@pytest.mark.parametrize("thing", [ValueError(f"bad {JWT}"), f"Bearer {JWT}".encode()])
+def test_what_is_written_as_text_is_looked_at_as_text(thing: object) -> None:
+    line = logs._json(None, "", logs.redact(None, "", {"fault": thing, "among": [thing], "under": {"a": thing}}))
+    assert "eyJhbGci" not in line
+    assert line.count(HIDDEN) == 3
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("route", "/oauth/token"), ("status", 200), ("trace", "a" * 32), ("error", "invalid_grant")]
 )

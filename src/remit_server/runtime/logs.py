@@ -47,7 +47,8 @@ def _names_secret(key: str) -> bool:
 def redact(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide the values of keys that name secrets, and whatever looks like one inside other values."""
     for key, value in entry.items():
-        entry[key] = hidden(key, value)
+        if not isinstance(value, logging.LogRecord):  # structlog's own, never written
+            entry[key] = hidden(key, value)
     return entry
 
 
@@ -63,7 +64,7 @@ def hidden(key: str, value: Any) -> Any:
         return {name: hidden(str(name), item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [hidden("", item) for item in value]
-    return value
+    return hidden("", str(value))  # an error, a URL, bytes: whatever would be written as text is looked at as text
 
 
 def _json(_: Any, __: str, entry: MutableMapping[str, Any]) -> str:
