@@ -156,6 +156,21 @@ def test_a_document_that_refers_to_itself_ends(tmp_path: Path) -> None:
     assert "nested too deeply" in refused(tmp_path, "details:\n  - &a {type: x, schema: *a}\n")
 
 
+def test_a_document_that_would_grow_without_end_is_refused(tmp_path: Path) -> None:
+    """A thousand million values in ten lines, were all aliases followed."""
+    lines = [f"      l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
+    bomb = "type: x\nschema:\n      l0: &l0 [x]\n" + "\n".join(lines) + "\n"
+    (tmp_path / "type.yaml").write_text(bomb)
+    assert "too much" in refused(tmp_path, "details:\n  - {file: type.yaml}\n")
+    assert "nested too deeply" in refused(tmp_path, "details: " + "[" * 5000 + "]" * 5000)
+
+
+@pytest.mark.parametrize("number", [".inf", "1:30.5"])
+def test_what_only_yaml_calls_a_number_is_told(tmp_path: Path, number: str) -> None:
+    text = f"details:\n  - {{type: x, schema: {{maximum: {number}}}}}\n"
+    assert f"{number!r} is not a decimal number" in refused(tmp_path, text)
+
+
 def test_settings_are_read_by_their_types(tmp_path: Path) -> None:
     manifest = given(
         tmp_path, "settings: {code_lifetime: 30, metrics_token: {env: ADA_PASSWORD}, private_networks: [10.0.0.0/8]}\n"

@@ -23,6 +23,7 @@ Path_ = tuple[str | int, ...]
 _TAGS = {"str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "null": "nothing",
          "timestamp": "a date", "map": "a mapping", "seq": "a list"}  # fmt: skip
 _DEEPEST = 32
+_MOST = 100_000  # values of free form: with aliases, ten lines of YAML stand for a thousand million
 
 
 class Bad(Exception):
@@ -40,12 +41,15 @@ class Document:
         self._environ = environ
         self._instead = instead or {}
         self._problems: list[str] = []
+        self._values = 0
         self._places: dict[Path_, yaml.Mark] = {}
 
     def compose(self) -> yaml.Node | None:
         text = read_text(self.path)
         try:
             return yaml.compose(text, Loader=yaml.SafeLoader)
+        except RecursionError as error:
+            raise ConfigurationError("nested too deeply", where=str(self.path)) from error
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise ConfigurationError(f"not YAML: {error.problem}", where=self._spelled(mark)) from error
@@ -69,7 +73,11 @@ class Document:
     def settle(self) -> None:
         """Raises `ConfigurationError` with all that was wrong, a line each."""
         if self._problems:
-            raise ConfigurationError("\n".join(dict.fromkeys(self._problems)))
+            raise ConfigurationError(self.problems())
+
+    def problems(self) -> str:
+        """What was wrong so far, a line each."""
+        return "\n".join(dict.fromkeys(self._problems))
 
     # by type
 
@@ -194,6 +202,9 @@ class Document:
     def _anything(self, node: yaml.Node, depth: int) -> Any:
         if depth > _DEEPEST:
             raise self.wrong(node, "nested too deeply")
+        self._values += 1
+        if self._values > _MOST:
+            raise self.wrong(node, "too much")
         if isinstance(node, yaml.SequenceNode):
             return [self._anything(child, depth + 1) for child in node.value]
         if isinstance(node, yaml.MappingNode):
@@ -204,8 +215,15 @@ class Document:
             case "null":
                 return None
             case "float":
-                return float(node.value)
+                return self._decimal(node)
         return node.value
+
+    def _decimal(self, node: yaml.Node) -> float:
+        """YAML also calls `.inf` and `1:30.5` floats."""
+        try:
+            return float(node.value)
+        except ValueError as error:
+            raise self.wrong(node, f"{node.value!r} is not a decimal number") from error
 
     # values that stand elsewhere
 
@@ -232,7 +250,7 @@ class Document:
             document = inner.read(root, dict[str, Any]) if root else {}
             inner.settle()
         except (Bad, ConfigurationError) as error:
-            raise self.wrong(members["file"], str(error) or "that file cannot be read") from error
+            raise self.wrong(members["file"], str(error) or inner.problems()) from error
         return Details(document)
 
     def _elsewhere(self, node: yaml.MappingNode, kinds: tuple[str, ...]) -> str:
