@@ -1,0 +1,461 @@
+"""Every page on a live server, in a real browser: the ways that people go, each with JavaScript and without.
+
+`SHOTS=<folder>` keeps pictures of all of them: at 390 and at 1280 px, in light and in dark.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Response, async_playwright, expect
+from tests.fixtures.asking import ORDER, asked
+from tests.fixtures.house import BROKER, PASSWORD, Clock, House, built, clients, request_of, sqlite
+from tests.fixtures.vault import ADA, Meridian
+from tests.interop.live import bound, listening
+from tests.ledger import proves
+from tests.needs import need
+
+from remit_demo.provider import Authority, Client, Faults, create_app
+from remit_demo.serving import loopback_socket, served, url_of
+from remit_server.management import set_up
+from remit_server.records import Approval, Event, Organisation
+from remit_server.records.event import Actor
+
+pytestmark = pytest.mark.browser
+
+SHOTS = os.environ.get("SHOTS")
+SIZES = {"light": ((390, 844), (1280, 900)), "dark": ((390, 844), (1280, 900))}
+ENDLESS = "Antidisestablishmentarianism" * 6
+SAYS = {
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+POLICY = (
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'",
+    "require-trusted-types-for 'script'", "trusted-types 'none'",
+)  # fmt: skip
+
+
+@dataclass
+class Elsewhere:
+    """Another origin: the app that people come back to, and a page that would frame ours."""
+
+    url: str
+    frames: str = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        html = f'<title>The app</title><h1>The app</h1><iframe src="{self.frames}{scope["path"]}"></iframe>'
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": (html if self.frames else "<h1>The app</h1>").encode()})
+
+
+@dataclass
+class Town:
+    house: House
+    app: Elsewhere
+    chromium: Browser
+    javascript: bool
+    people: list[BrowserContext] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    """Pages that have been looked at."""
+
+    async def person(self) -> Person:
+        context = await self.chromium.new_context(
+            viewport={"width": 390, "height": 844}, reduced_motion="reduce", java_script_enabled=self.javascript
+        )
+        self.people.append(context)
+        return Person(self, await context.new_page())
+
+    async def signed_in(self, name: str = "ada") -> Person:
+        person = await self.person()
+        await person.open("/login")
+        await person.sign_in(name)
+        return person
+
+
+class Person:
+    """Somebody at a browser. `findings` is what is wrong with the pages they met."""
+
+    def __init__(self, town: Town, page: Page) -> None:
+        self.town, self.page, self.findings = town, page, list[str]()
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.findings.append(f"{page.url}: {error}"))
+        page.on("response", self._received)
+
+    async def open(self, path: str) -> None:
+        await self.page.goto(self.town.house.issuer.rstrip("/") + path)
+
+    async def sign_in(self, name: str = "ada", password: str = PASSWORD) -> None:
+        await self.page.fill("[name=identifier]", f"{name}@example.com")
+        await self.page.fill("[name=password]", password)
+        await self.press("Sign in")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def press(self, name: str) -> None:
+        await self.button(name).click()
+
+    async def follow(self, name: str) -> None:
+        await self.page.get_by_role("link", name=name).first.click()
+
+    async def meets(self, heading: str, name: str) -> None:
+        """Arrive at the page with this heading; look at it closely, once. `name` is that of its pictures."""
+        await expect(self.page.locator("h1")).to_contain_text(heading)
+        assert self.page.url.startswith(self.town.house.issuer)
+        if name in self.town.seen:
+            return
+        self.town.seen.add(name)
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme)
+            for width, height in ((1280, 900), (390, 844)):
+                await self.page.set_viewport_size({"width": width, "height": height})
+                if (by := await self.page.evaluate(SPILL)) > 0:
+                    self.findings.append(f"{name}: {by} px wider than {width}")
+                if SHOTS and self.town.javascript:
+                    await self.page.screenshot(path=Path(SHOTS) / f"{name}-{width}-{scheme}.png", full_page=True)
+            # axe is a script; it finds in dark what it finds in light, but contrast; and in a crowd what it finds in one.
+            if self.town.javascript and not name.startswith("crowd"):
+                axe = await Axe().run(self.page, options={} if scheme == "light" else {"runOnly": ["color-contrast"]})
+                self.findings += [
+                    f"{name}, {scheme}: {each['id']} {each['nodes'][0]['target']}" for each in _found(axe)
+                ]
+        await self.page.emulate_media(color_scheme="light")
+
+    async def tab_to(self, target: Locator) -> None:
+        """Press Tab until it has the focus, and shows that it has."""
+        for _ in range(40):
+            if await target.evaluate(
+                "e => e === document.activeElement && getComputedStyle(e).outlineStyle !== 'none'"
+            ):
+                return
+            await self.page.keyboard.press("Tab")
+        raise AssertionError(f"no way to {target} by Tab")
+
+    def _heard(self, message: Any) -> None:
+        if message.type != "log" and "the server responded with a status of 4" not in message.text:
+            self.findings.append(f"{self.page.url}: {message.text}")
+
+    def _received(self, response: Response) -> None:
+        """Every document of ours carries every header."""
+        here = response.url.startswith(self.town.house.issuer) and response.request.resource_type == "document"
+        if not here or 300 <= response.status < 400:
+            return
+        sent = response.headers
+        self.findings += [f"{response.url}: {name}" for name, value in SAYS.items() if sent.get(name) != value]
+        policy = [part.strip() for part in sent.get("content-security-policy", "").split(";")]
+        self.findings += [f"{response.url}: {part}" for part in POLICY if part not in policy]
+        self.findings += [f"{response.url}: {part}" for part in policy if "unsafe" in part or "*" in part]
+
+
+SPILL = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def _found(axe: Any) -> list[Any]:
+    found: list[Any] = axe.response["violations"]
+    return found
+
+
+@pytest.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(
+            executable_path=need("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield running
+        await running.close()
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["javascript", "plain"])
+async def whole_town(
+    chromium: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Town]:
+    clock, meridian_at = Clock(), loopback_socket()
+    (at, port), (app_at, app_port) = bound(), bound()
+    issuer, app = f"http://127.0.0.1:{port}/", Elsewhere(f"http://127.0.0.1:{app_port}")
+    url = url_of(meridian_at)
+    remit = Client("remit", "s3cret", "Remit", (f"{issuer}connect/callback/calendar",))
+    authority = Authority([ADA], [remit], clock=lambda: clock.at)
+    calendar = Meridian(url, authority, Faults(), clock).connection()
+    place = tmp_path_factory.mktemp("town")
+    with at, app_at, served(create_app(url, authority), meridian_at):
+        async with built(sqlite(place), calendar, Organisation(name="Acme"), clock=clock, issuer=issuer) as house:
+            stranger = await house.store.clients.get("stranger")
+            bob = await house.store.users.get("auth0|bob")
+            assert stranger and bob
+            await house.store.commit(
+                house.store.clients.put(msgspec.structs.replace(stranger, redirect_uris=(f"{app.url}/callback",))),
+                house.store.users.put(msgspec.structs.replace(bob, administrator=True)),
+            )
+            async with listening(house.app, at), listening(app, app_at):
+                yield Town(house, app, chromium, request.param)
+
+
+@pytest.fixture
+async def town(whole_town: Town) -> AsyncIterator[Town]:
+    yield whole_town
+    while whole_town.people:
+        await whole_town.people.pop().close()
+
+
+CLEAN = proves("page.csp", "page.axe", "page.without-javascript")
+
+
+@CLEAN
+async def test_sign_in_and_out(town: Town) -> None:
+    ada = await town.person()
+    await ada.open("/")
+    await ada.meets("Sign in to Acme", "sign-in")
+    await ada.sign_in(password="a wrong guess")
+    await ada.meets("Sign in to Acme", "sign-in-wrong")
+    await ada.sign_in()
+    await ada.meets("Approvals", "inbox-empty")
+    await ada.open("/accounts")
+    await ada.open("/logout")
+    await ada.meets("Sign out?", "sign-out")
+    await ada.press("Sign out")
+    await ada.meets("You are signed out", "signed-out")
+    await ada.open("/approvals")
+    await ada.meets("Sign in to Acme", "sign-in-again")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_consent(town: Town) -> None:
+    ada = await town.person()
+    asks = urlencode(
+        request_of(
+            "stranger", redirect_uri=f"{town.app.url}/callback", audience=BROKER,
+            scope="openid profile email offline_access trade:write portfolio:read",
+            authorization_details=json.dumps([ORDER]), prompt="consent",
+        )
+    )  # fmt: skip
+    await ada.open(f"/authorize?{asks}")
+    await ada.meets("Sign in to Acme", "sign-in-for-app")
+    await ada.sign_in()
+    await ada.meets("would like to act for you", "consent")
+    await ada.page.uncheck("[value='trade:write']")
+    await ada.press("Allow")
+    await ada.page.wait_for_url(f"{town.app.url}/callback?**")
+    assert "code=" in ada.page.url
+    await ada.open(f"/authorize?{asks}")
+    await ada.press("Cancel")
+    await ada.page.wait_for_url(f"{town.app.url}/callback?**")
+    assert "error=access_denied" in ada.page.url
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_device(town: Town) -> None:
+    ada = await town.signed_in()
+    form = {"scope": "openid profile offline_access trade:write portfolio:read", "audience": BROKER}
+    for answer, heading in (("Yes, allow it", "now acts for you"), ("No, not me", "Nothing was allowed")):
+        asks = await town.house.http.post("/oauth/device/code", data={**form, **town.house.proof("agent")})
+        await ada.open("/device")
+        await ada.meets("Enter the code", "device-code")
+        await ada.page.fill("[name=user_code]", "BCDF-GHJK")
+        await ada.press("Go on")
+        await ada.meets("Enter the code", "device-code-wrong")
+        await ada.page.fill("[name=user_code]", asks.json()["user_code"].lower())
+        await ada.press("Go on")
+        await ada.meets("Did you start Trading assistant just now?", "device-confirm")
+        await ada.press(answer)
+        await ada.meets(heading, "device-done" if answer.startswith("Yes") else "device-refused")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_approvals(town: Town) -> None:
+    ada = await town.signed_in()
+    for quantity in (10, 11, 12):
+        await asked(town.house, authorization_details=json.dumps([{**ORDER, "quantity": quantity}]))
+    await ada.open("/approvals")
+    await ada.meets("Approvals", "inbox")
+    await ada.follow("buy 10 shares of ZEKO")
+    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.meets("wants to buy 10 shares of ZEKO for you", "approval")
+    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.press("Approve")
+    await ada.meets("wanted to buy 10 shares of ZEKO for you", "approved")
+    await expect(ada.page.locator("main")).to_contain_text("You approved this")
+    await ada.follow("Inbox")
+    await ada.follow("buy 11 shares of ZEKO")
+    await ada.page.locator("summary").click()
+    await ada.meets("wants to buy 11 shares of ZEKO for you", "denying")
+    await ada.page.get_by_label("Wrong amount").check()
+    await ada.page.fill("[name=reason_text]", "I said ten")
+    await ada.press("Deny")
+    await ada.meets("wanted to buy 11 shares of ZEKO for you", "denied")
+    await expect(ada.page.locator("main")).to_contain_text("Wrong amount: I said ten")
+    town.house.clock.forward(600)
+    await ada.open("/approvals")
+    await ada.meets("Approvals", "inbox-decided")
+    await ada.follow("buy 12 shares of ZEKO")
+    await ada.meets("wanted to buy 12 shares of ZEKO for you", "expired")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_accounts(town: Town) -> None:
+    ada = await town.signed_in()
+    await ada.open("/accounts")
+    await ada.meets("Connected accounts", "accounts-none")
+    await ada.press("Connect Meridian")
+    await ada.meets("Connect Meridian", "connect")
+    await ada.press("Continue")
+    await ada.page.fill("[name=email]", ADA.email)
+    await ada.page.fill("[name=password]", ADA.password)
+    await ada.page.locator("form[action='/signin'] button").click()
+    await ada.press("Allow")
+    await ada.meets("Meridian is connected", "connected")
+    await ada.follow("Connected accounts")
+    await ada.meets("Connected accounts", "accounts")
+    await ada.page.locator("summary").click()
+    await ada.meets("Connected accounts", "disconnecting")
+    await ada.page.get_by_role("button", name="Yes, disconnect").click()
+    await ada.meets("Connected accounts", "disconnected")
+    await ada.press("Connect Meridian")
+    await ada.press("Cancel")
+    await ada.meets("Meridian is not connected", "not-connected")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_activity_and_console(town: Town) -> None:
+    bob = await town.signed_in("bob")
+    await bob.open("/console")
+    await bob.meets("Console", "console")
+    await bob.press("Suspend Nightly report")
+    await bob.meets("Console", "console-suspended")
+    await expect(bob.page.get_by_role("status")).to_contain_text("Nightly report is suspended")
+    await bob.press("Resume Nightly report")
+    await expect(bob.page.get_by_role("status")).to_contain_text("Nightly report is active again")
+    await bob.follow("Activity")
+    await bob.meets("Activity", "activity")
+    await bob.page.select_option("#agent", label="Nightly report")
+    await bob.press("Show")
+    await bob.meets("Activity", "activity-of-one")
+    assert not bob.findings, "\n".join(bob.findings)
+
+
+@CLEAN
+async def test_first_administrator(town: Town) -> None:
+    ticket = await set_up.offer(town.house.store, town.house.clock)
+    grace = await town.person()
+    await grace.open(f"/setup?ticket={ticket}")
+    await grace.meets("Who looks after this server?", "set-up")
+    await grace.page.fill("[name=name]", "Grace Hopper")
+    await grace.page.fill("[name=email]", "ada@example.com")
+    await grace.page.fill("[name=password]", PASSWORD)
+    await grace.press("Create the administrator")
+    await grace.meets("Who looks after this server?", "set-up-wrong")
+    await grace.page.fill("[name=email]", "grace@example.com")
+    await grace.page.fill("[name=password]", PASSWORD)
+    await grace.press("Create the administrator")
+    await grace.meets("Sign in to Acme", "set-up-done")
+    await grace.open(f"/setup?ticket={ticket}")
+    await grace.meets("There is nothing here", "set-up-spent")
+    assert not grace.findings, "\n".join(grace.findings)
+
+
+@CLEAN
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [
+        ("/nothing/here", "There is nothing here"),
+        ("/console", "This is not allowed"),
+        ("/approvals/of-somebody-else", "There is nothing here"),
+        ("/authorize?client_id=nobody", "This app is not known here"),
+        ("/consent", "The app that sent you here made a mistake"),
+        ("/connect?ticket=old", "There is nothing here"),
+        ("/static", "There is nothing here"),
+    ],
+)
+async def test_refusals_are_pages(town: Town, path: str, heading: str) -> None:
+    ada = await town.signed_in()
+    await ada.open(path)
+    await ada.meets(heading, f"refused-{path.strip('/').split('/')[0].split('?')[0]}")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+async def test_signing_in_and_approving_take_only_a_keyboard(town: Town) -> None:
+    await asked(town.house, authorization_details=json.dumps([{**ORDER, "quantity": 20}]))
+    ada = await town.person()
+    await ada.open("/approvals")
+    await ada.tab_to(ada.page.locator("[name=identifier]"))
+    await ada.page.keyboard.type("ada@example.com")
+    await ada.page.keyboard.press("Tab")
+    await ada.page.keyboard.type(PASSWORD)
+    await ada.page.keyboard.press("Enter")
+    await ada.tab_to(ada.page.get_by_role("link", name="buy 20 shares of ZEKO"))
+    await ada.page.keyboard.press("Enter")
+    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.tab_to(ada.button("Approve"))
+    await ada.page.keyboard.press("Enter")
+    await expect(ada.page.locator("main")).to_contain_text("You approved this")
+
+
+@proves("page.framing")
+@pytest.mark.parametrize("path", ["/login", "/approvals", "/nothing"])
+async def test_no_page_can_be_framed(town: Town, path: str) -> None:
+    ada = await town.person()
+    town.app.frames = town.house.issuer.rstrip("/")
+    try:
+        await ada.page.goto(town.app.url + path)
+    finally:
+        town.app.frames = ""
+    _, framed = ada.page.frames
+    assert "remit" not in await framed.content()
+    assert framed.url == "chrome-error://chromewebdata/"
+
+
+@CLEAN
+async def test_crowds_and_endless_names(town: Town) -> None:
+    """A hundred and twenty of everything, named with one endless word."""
+    house, store = town.house, town.house.store
+    (template,) = [each for each in clients("") if each.id == "stranger"]
+    await asked(house)
+    (approval,) = [each for each in await store.approvals.of_user("auth0|ada") if each.state == "pending"][:1]
+    names = [f"c{number:03}" for number in range(120)]
+    await store.commit(
+        *(store.clients.put(msgspec.structs.replace(template, id=id_, name=f"{ENDLESS} {id_}", purpose=ENDLESS, owner=ENDLESS))
+          for id_ in names),
+        *(store.approvals.add(_like(approval, id_)) for id_ in names),
+        events=tuple(
+            Event(id=id_, at=house.clock.now(), kind="approval.asked", actor=Actor(user="auth0|ada", client=id_), subject=id_)
+            for id_ in names
+        ),
+    )  # fmt: skip
+    for name in ("ada", "bob"):
+        user = await store.users.get(f"auth0|{name}")
+        assert user
+        await store.commit(store.users.put(msgspec.structs.replace(user, name=ENDLESS)))
+    ada, bob = await town.signed_in(), await town.signed_in("bob")
+    await ada.open("/approvals")
+    await ada.meets("Approvals", "crowd-inbox")
+    await ada.open("/approvals/c007")
+    await ada.meets("wants to buy 10 shares of ZEKO", "crowd-approval")
+    await ada.open("/activity")
+    await ada.meets("Activity", "crowd-activity")
+    await ada.follow("Older events")
+    await ada.page.wait_for_url("**before=**")
+    await bob.open("/console")
+    await bob.meets("Console", "crowd-console")
+    assert not ada.findings + bob.findings, "\n".join(ada.findings + bob.findings)
+
+
+def _like(approval: Approval, id_: str) -> Approval:
+    return msgspec.structs.replace(approval, id=id_, client_id=id_, handle=id_)
