@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from tests.cli.conftest import REMIT, Run, Serve
 from tests.fixtures.databases import NewDatabase
 from tests.ledger import proves
 
-from remit_server.cli import agents, main
+from remit_server.cli import main
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
 
@@ -46,7 +47,7 @@ def test_help_is_quick_and_loads_no_server() -> None:
 
 def test_every_command_explains_itself(run: Run) -> None:
     names = re.findall(r"^  ([a-z]+) ", run("--help").stdout, re.MULTILINE)
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         assert run(name, "--help").returncode == 0, name
 
@@ -213,7 +214,7 @@ def test_an_agent_is_stopped_by_a_user_without_a_name(run: Run, house: Path, mon
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found")
 
-    monkeypatch.setattr(agents.getpass, "getuser", nobody)
+    monkeypatch.setattr(getpass, "getuser", nobody)
     done = CliRunner().invoke(main, ["agents", "suspend", "trading-assistant", "--data", str(house)])
     assert done.exit_code == 0, done.output
     assert f'"by":"command line, uid {os.getuid()}"' in run("audit", "export", "--data", house).stdout

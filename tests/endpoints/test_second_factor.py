@@ -14,6 +14,8 @@ from tests.fixtures.browser import Form, forms
 from tests.fixtures.house import BROKER, PASSWORD, Browser, House
 from tests.ledger import proves
 
+from remit_server.errors import Conflict, NotFound
+from remit_server.identity import enrol
 from remit_server.records import SecondFactor
 from remit_server.rules import totp
 from remit_server.runtime.ids import hashed
@@ -345,6 +347,18 @@ class TestTakingAway:
         await browser.post("/security/remove", form | {"code": code(house)})
         assert browser.form.action == "/login"
         assert await house.store.second_factors.get("auth0|ada") is not None
+
+
+async def test_an_operator_helps_who_lost_the_app(house: House) -> None:
+    await with_factor(house)
+    await enrol.forget(house.store, house.clock, "ada@example.com", by="command line, root")
+    assert "remit" in (await house.sign_in()).cookies
+    (event,) = await house.events("user.second_factor_removed")
+    assert (event.subject, event.about) == ("auth0|ada", {"by": "command line, root"})
+    with pytest.raises(Conflict, match="no second factor"):
+        await enrol.forget(house.store, house.clock, "auth0|ada")
+    with pytest.raises(NotFound, match="no person"):
+        await enrol.forget(house.store, house.clock, "nobody@example.com")
 
 
 @proves("attack.audit-secrets")

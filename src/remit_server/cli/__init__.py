@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "apply": "Put a configuration into force, after showing what it changes.",
     "doctor": "Look for what is wrong or weak, and say how to mend it.",
     "agents": "List, suspend and resume agents.",
+    "people": "Help somebody who lost their second factor.",
     "keys": "Rotate keys.",
     "audit": "Verify and export the trail.",
     "backup": "Write everything to one file.",

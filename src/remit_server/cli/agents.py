@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-import os
 
 import click
 
-from remit_server.cli.place import Place, with_place
+from remit_server.cli.place import Place, operator, with_place
 from remit_server.oversight.agents import resume as resume_agent
 from remit_server.oversight.agents import suspend as suspend_agent
 from remit_server.runtime.clock import SystemClock
@@ -55,13 +53,5 @@ def resume(place: Place, client_id: str, reason: str | None) -> None:
 
 async def _move(place: Place, client_id: str, reason: str | None, *, suspending: bool) -> None:
     async with place.store() as store:
-        by = {"by": f"command line, {_who()}"} | ({"reason": reason} if reason else {})
+        by = {"by": f"command line, {operator()}"} | ({"reason": reason} if reason else {})
         await (suspend_agent if suspending else resume_agent)(store, SystemClock(), client_id, **by)
-
-
-def _who() -> str:
-    """The login name; in a container whose user has none, its number. Nobody may fail to stop an agent for want of a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # OSError from Python 3.13
-        return f"uid {os.getuid()}"

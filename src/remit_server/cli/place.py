@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from base64 import urlsafe_b64decode
 from binascii import Error
@@ -111,6 +112,15 @@ def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
         return command(place_of(data, database), *args, **kwargs)
 
     return placed
+
+
+def operator() -> str:
+    """Who types: the login name; in a container whose user has none, its number. Nobody may fail to stop an agent for want of
+    a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13
+        return f"uid {os.getuid()}"
 
 
 def _decoded(text: str, where: str) -> Master:

@@ -10,14 +10,17 @@ import secrets
 from base64 import b32encode
 from dataclasses import dataclass, field
 
-from remit_server.errors import Conflict, InvalidRequest
+from remit_server.errors import Conflict, InvalidRequest, NotFound
 from remit_server.identity import errands
 from remit_server.identity.second_factor import Proven, by_code, refused
 from remit_server.identity.sign_in import TooMany, Unrecognised
-from remit_server.records import Interaction, SecondFactor, User
+from remit_server.records import Actor, Event, Interaction, SecondFactor, User
 from remit_server.rules import totp
+from remit_server.runtime.clock import Clock
+from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost
+from remit_server.storage.store import Store
 from remit_server.wire.http import Request
 from remit_server.wire.visitor import Visitor
 
@@ -86,3 +89,20 @@ async def remove(
         await refused(machines, factor, request)
         return Unrecognised()
     return outcome
+
+
+async def forget(store: Store, clock: Clock, name: str, **by: str) -> None:
+    """Take the app away without a code, for somebody who lost it; `name` is an e-mail address or a user id, `by` says who did it.
+
+    Raises `NotFound` when there is no such person, `Conflict` when they have no app.
+    """
+    user = await store.users.by_email(name) or await store.users.get(name)
+    if user is None:
+        raise NotFound(f"There is no person {name}.")
+    event = Event(
+        id=new_id(), at=clock.now(), kind="user.second_factor_removed", actor=Actor(), subject=user.id, about=dict(by)
+    )
+    try:
+        await store.commit(store.second_factors.forget(user.id), events=(event,))
+    except Lost as error:
+        raise Conflict(f"{name} has no second factor.") from error

@@ -34,7 +34,7 @@ _SAYS: Final[dict[str, str]] = {
     "user.signed_in": "{user} signed in",
     "user.sign_in_failed": "Somebody failed to sign in as {user}",
     "user.second_factor_added": "{user} set up an authenticator app",
-    "user.second_factor_removed": "{user} removed the authenticator app",
+    "user.second_factor_removed": "An authenticator app was removed",
     "user.second_factor_refused": "A wrong or spent code was given for {user}",
     "user.signed_out": "{user} signed out",
     "consent.given": "{user} allowed {client} to act for them",
