@@ -233,3 +233,18 @@ async def test_an_id_token_names_the_person_even_when_it_has_expired(house: Hous
     hint = await machines.mint.id_token(agent, ada, ("openid",))
     house.clock.forward(86400)
     assert (await ask(house, login_hint=None, id_token_hint=hint)).status_code == 200
+
+
+async def test_an_id_token_of_another_client_names_nobody(house: House) -> None:
+    web, ada = await house.store.clients.get("web"), await house.store.users.get("auth0|ada")
+    assert web and ada
+    hint = await house.machines.mint.id_token(web, ada, ("openid",))
+    refused = await ask(house, login_hint=None, id_token_hint=hint)
+    assert refused.json()["error"] == "invalid_request"
+
+
+async def test_errands_that_nobody_proved_anything_for_are_limited(house: House) -> None:
+    browser = house.browser()
+    answers = [await browser.http.get("/approvals", follow_redirects=False) for _ in range(610)]
+    assert {answer.status_code for answer in answers[:600]} == {303}
+    assert answers[-1].status_code == 429

@@ -141,3 +141,22 @@ async def test_what_the_agent_says_is_quoted_and_escaped(house: House) -> None:
     assert "<b>free" not in browser.page.text
     assert "&lt;b&gt;free" in browser.page.text
     assert "in its own words" in browser.page.text
+
+
+@pytest.mark.parametrize("stale", ["7", "-1", "x", "", "1" * 40, "٣"])
+async def test_another_state_than_she_saw(house: House, stale: str) -> None:
+    request = await asked(house)
+    browser = await card(house)
+    answer = await browser.submit(approving(browser), press=("answer", "approve"), version=stale)
+    assert answer.status_code in {400, 409}
+    assert (await poll(house, request["auth_req_id"])).json()["error"] == "authorization_pending"
+
+
+async def test_without_details_it_says_what_the_agent_may(house: House) -> None:
+    await asked(house, authorization_details=None, scope="openid trade:write")
+    browser = await house.sign_in()
+    page = await browser.get("/approvals")
+    start = page.text.index("/approvals/0")
+    await browser.get(page.text[start : page.text.index('"', start)])
+    assert "place orders" in browser.page.text
+    assert "trade:write" not in browser.page.text

@@ -25,6 +25,8 @@ async def begin(
     machines: Machines, who: Visitor, kind: Kind, request: dict[str, Any], *, client_id: str | None = None
 ) -> str:
     """Store a new errand of this browser; the secret that it is resumed by."""
+    # An errand is a row that nobody had to prove anything for.
+    machines.throttle.check(f"errand|{who.network}", per_minute=300, burst=600)
     resume, now = new_secret(), machines.clock.now()
     errand = Interaction(
         hash=hashed(resume), kind=kind, client_id=client_id, browser=who.browser_hash, request=request, created_at=now,

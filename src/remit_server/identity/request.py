@@ -28,5 +28,5 @@ async def judged(machines: Machines, form: Form, client: Client, back: Back, pla
         audiences=target.audiences,
         scopes=target.scopes,
         details=await asked_details(machines, client, form, target.audiences),
-        subject=await subject_of_hint(machines, hint) if hint else None,
+        subject=await subject_of_hint(machines, hint, client) if hint else None,
     )

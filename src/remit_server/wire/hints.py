@@ -8,6 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from remit_server.errors import InvalidRequest
+from remit_server.records import Client
 from remit_server.rules.jose import UNREADABLE, Registry
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.signing import ALGORITHMS
@@ -27,6 +28,9 @@ async def claims_of_hint(machines: Machines, hint: str) -> dict[str, Any]:
     return claims
 
 
-async def subject_of_hint(machines: Machines, hint: str) -> str:
-    """The `sub` of an id_token_hint."""
-    return str((await claims_of_hint(machines, hint))["sub"])
+async def subject_of_hint(machines: Machines, hint: str, client: Client) -> str:
+    """The `sub` of an id_token_hint that was issued to this client. Raises `InvalidRequest` (CIBA Core 1.0 section 7.1)."""
+    claims = await claims_of_hint(machines, hint)
+    if claims.get("aud") != client.id:
+        raise InvalidRequest("The id_token_hint was issued to another client.")
+    return str(claims["sub"])

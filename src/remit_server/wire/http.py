@@ -31,6 +31,17 @@ ROUTE: Final = "remit.route"
 _encode = msgspec.json.Encoder().encode
 
 
+def network_of(address: str) -> str:
+    """The network that a peer's address counts as: an IPv6 peer has its whole /64 to choose from."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
 class Request:
     """One HTTP request; the body is read once and capped."""
 
@@ -98,14 +109,8 @@ class Request:
 
     @property
     def network(self) -> str:
-        """The address as rate limits see it: an IPv6 peer counts by its /64."""
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
-            return self.address
-        if address.version == 6:
-            return str(ipaddress.ip_network((address, 64), strict=False))
-        return str(address)
+        """The address as rate limits see it."""
+        return network_of(self.address)
 
     async def body(self) -> bytes:
         """The whole body. Raises `PayloadTooLarge` over 256 KiB."""

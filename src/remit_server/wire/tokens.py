@@ -22,7 +22,7 @@ async def permitted(machines: Machines, act: Act) -> Permit:
             return decision
         case RequireApproval():
             raise AccessDenied(
-                "The organisation's policy wants an approval for this: ask with CIBA.", detail=str(decision.why)
+                "The organisation's policy wants another person to approve this first.", detail=str(decision.why)
             )
         case Deny():
             raise AccessDenied(decision.reason, detail=str(decision.why))

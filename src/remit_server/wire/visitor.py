@@ -12,7 +12,7 @@ from remit_server.config import Settings
 from remit_server.records import Session, User
 from remit_server.runtime.ids import hashed, new_secret
 from remit_server.runtime.machines import Machines
-from remit_server.wire.http import Answer, Request, cookie
+from remit_server.wire.http import Answer, Request, cookie, network_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Visitor:
     session: Session | None = None
     user: User | None = None
     address: str = ""
+
+    @property
+    def network(self) -> str:
+        """The address as rate limits see it."""
+        return network_of(self.address)
 
     @property
     def browser_hash(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from remit_server.approvals.ask import Question, ask
 from remit_server.errors import AccessDenied, InvalidRequest, UnauthorizedClient, UnknownUser
-from remit_server.records import User
+from remit_server.records import Client, User
 from remit_server.rules import backchannel
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Act
@@ -45,7 +45,7 @@ class BcAuthorize:
             default=settings.approval_lifetime, longest=settings.longest_approval,
         )  # fmt: skip
         details = await asked_details(machines, client, form, target.audiences)
-        user = await self._hinted(form)
+        user = await self._hinted(form, client)
         machines.throttle.check(f"ask|{client.id}|{user.id}", per_minute=30, burst=30)
         act = Act(
             kind="ask", client=client, user=user, audiences=target.audiences, scopes=target.scopes, details=details,
@@ -69,14 +69,14 @@ class BcAuthorize:
             }
         )
 
-    async def _hinted(self, form: Form) -> User:
+    async def _hinted(self, form: Form, client: Client) -> User:
         """Who is to be asked: exactly one hint says so (section 7.1)."""
         store = self._machines.store
         login, id_token = form.get("login_hint"), form.get("id_token_hint")
         if (login is None) == (id_token is None):
             raise InvalidRequest("Send exactly one of login_hint and id_token_hint.")
         if id_token is not None:
-            user = await store.users.get(await subject_of_hint(self._machines, id_token))
+            user = await store.users.get(await subject_of_hint(self._machines, id_token, client))
         else:
             hint = backchannel.login_hint(login or "", self._machines.settings.issuer)
             user = await (store.users.by_email(hint.email) if hint.email else store.users.get(hint.user_id or ""))

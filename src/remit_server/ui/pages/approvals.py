@@ -14,7 +14,7 @@ from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.render import Page
-from remit_server.ui.telling import agent_of, facts_of, viewer_of
+from remit_server.ui.telling import agent_of, facts_of, permissions, viewer_of
 from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, State, Waiting
 from remit_server.ui.views.parts import Choice
 from remit_server.wire import csrf
@@ -102,7 +102,7 @@ class ApprovalPage:
         typed = (form.get("reason_text") or "").strip()
         outcome: Literal["approved", "denied"] = "approved" if form.need("answer") == "approve" else "denied"
         said = Said(
-            outcome=outcome, version=approval.version, digest=form.need("digest"),
+            outcome=outcome, version=_version(form.need("version")), digest=form.need("digest"),
             reason=_reason(form.get("reason"), typed) if outcome == "denied" else None,
         )  # fmt: skip
         try:
@@ -138,6 +138,7 @@ class ApprovalPage:
             now=now,
             id=approval.id,
             digest=approval.digest,
+            version=str(approval.version),
             state=_state(approval, now),
             agent=await agent_of(machines, client, approval.client_id),
             act=read.sentence,
@@ -156,6 +157,11 @@ class ApprovalPage:
         return self._pages(Page(view, status=status))
 
 
+def _version(typed: str) -> int:
+    """The number in a form of ours; anything else is no version that a page has shown."""
+    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 10 else -1
+
+
 def _state(approval: Approval, now: int) -> State:
     if approval.state in OPEN:
         return "pending" if now < approval.expires_at else "expired"
@@ -166,11 +172,12 @@ def _state(approval: Approval, now: int) -> State:
 async def _read(machines: Machines, approval: Approval) -> reading.Reading:
     """The request in the words of its detail type; several in one sentence, their facts one after the other."""
     if not approval.details:
-        scopes = ", ".join(scope for scope in approval.scopes if scope != "openid") or "sign in"
+        rows = await permissions(machines, approval.scopes, approval.audiences)
+        words = [row.words for row in rows if row.scope != "openid"]
         return reading.Reading(
-            sentence="act as you" if scopes != "sign in" else "know that it is you",
-            lines=(reading.Line("Permissions", scopes),),
-            effect="It gets these permissions",
+            sentence="act as you" if words else "know that it is you",
+            lines=tuple(reading.Line("It may", line) for line in words),
+            effect="It gets these permissions" if words else "It learns that you are there",
             risk="medium",
         )
     types = await known_types(machines)

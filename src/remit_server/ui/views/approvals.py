@@ -61,8 +61,8 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalView(View, frozen=True, kw_only=True):
-    """`/approvals/{id}`: the card. Posts to `/approvals/{id}` either `csrf`, `digest`, `answer=approve` or
-    `csrf`, `digest`, `answer=deny`, `reason` (`not_me`, `wrong_amount`, `not_now` or absent), `reason_text`."""
+    """`/approvals/{id}`: the card. Posts to `/approvals/{id}` either `csrf`, `digest`, `version`, `answer=approve`
+    or `csrf`, `digest`, `version`, `answer=deny`, `reason` (`not_me`, `wrong_amount`, `not_now` or absent), `reason_text`."""
 
     template: ClassVar[str] = "approval.html"
     csrf: str
@@ -71,6 +71,8 @@ class ApprovalView(View, frozen=True, kw_only=True):
     id: str
     digest: str
     """Digest of the details that are on this page; an answer to other details is refused."""
+    version: str = "0"
+    """Which state of the request this page shows; an answer to another is refused."""
     state: State
     agent: Agent
     act: str
