@@ -183,8 +183,12 @@ LEDGER: dict[str, Promise] = {
     ),
     "outbound.bounded": Promise("standards 3.5", "Time, size and the number of requests to one host are capped."),
     # Other people's clients, unmodified
-    "interop.openid-client": Promise("issue: interop", "npm openid-client works, in every flow that both of us have."),
-    "interop.authlib": Promise("issue: interop", "PyPI authlib works: code, client credentials, introspection."),
+    "interop.openid-client": Promise(
+        "issue: interop", "The npm package openid-client works, in every flow that both of us have."
+    ),
+    "interop.authlib": Promise(
+        "issue: interop", "The PyPI package authlib works: code, client credentials, introspection."
+    ),
     "interop.mcp": Promise("issue: interop", "The MCP conformance runner passes, and the MCP Python SDK signs in."),
     "interop.auth0": Promise("issue: interop", "Auth0's server and API SDKs work with our host as their domain."),
     "interop.token-endpoint": Promise(
@@ -226,6 +230,9 @@ LEDGER: dict[str, Promise] = {
         "architecture: barrier", "No bearer artefact stands in the database as it was issued."
     ),
     "agent.suspended": Promise("product row 3", "A suspended client's tokens are refused by every endpoint at once."),
+    "page.csp": Promise("CSP Level 3, Trusted Types", "No page runs inline script or breaks its own policy."),
+    "page.framing": Promise("RFC 9700 section 4.16", "No page can be framed."),
+    "page.axe": Promise("WCAG 2.2 AA", "axe finds nothing, on a phone and a desk, in light and dark."),
 }
 
 
