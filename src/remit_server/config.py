@@ -13,6 +13,28 @@ from msgspec import Struct
 
 from remit_server.errors import ConfigurationError
 
+_YEARS = 10 * 365 * 86400
+_BOUNDS = {  # least and most, both included
+    "code_lifetime": (1, 600),  # RFC 6749 section 4.1.2
+    "id_token_lifetime": (1, 86400),  # as long as a retired signing key stays published
+    "access_token_lifetime": (1, 86400),
+    "refresh_token_lifetime": (1, _YEARS),
+    "refresh_grace": (0, 3600),
+    "refresh_grace_after": (0, 3600),
+    "session_lifetime": (1, _YEARS),
+    "interaction_lifetime": (1, 86400),
+    "pushed_request_lifetime": (5, 600),  # RFC 9126 section 2.2
+    "device_code_lifetime": (1, 3600),
+    "approval_lifetime": (1, _YEARS),
+    "longest_approval": (1, _YEARS),
+    "poll_interval": (1, 3600),
+    "assertion_lifetime": (1, 3600),
+    "dpop_window": (1, 600),
+    "clock_skew": (0, 300),
+    "login_attempts": (1, 1_000_000),
+    "signing_key_age": (0, _YEARS),
+}
+
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting, with its unit. Durations are seconds."""
@@ -87,8 +109,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ConfigurationError("the issuer must be https; http is accepted for a loopback address only")
         if self.registration == "token" and not self.registration_token:
             raise ConfigurationError("registration: token needs registration_token")
-        if not 5 <= self.pushed_request_lifetime <= 600:
-            raise ConfigurationError("pushed_request_lifetime must be 5 to 600 seconds (RFC 9126 section 2.2)")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ConfigurationError(f"{name} must be {least} to {most}")
+        for network in self.private_networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ConfigurationError(f"private_networks: {error}") from error
         if self.refresh_grace and self.refresh_grace_after >= self.refresh_grace:
             raise ConfigurationError("refresh_grace_after must be shorter than refresh_grace")
 

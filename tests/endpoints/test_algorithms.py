@@ -16,9 +16,10 @@ from joserfc.jwk import JWKRegistry, KeySet
 from tests.fixtures.house import BROKER, House, built, sqlite
 from tests.ledger import proves
 
-from remit_server.records import Api, Client
+from remit_server.records import Api, Client, SigningKey
 from remit_server.rules.jose import Registry
 from remit_server.runtime.signing import ALGORITHMS, Signer, new_signing_key
+from remit_server.storage.contract import Busy
 
 DAY = 86400
 APIS = [
@@ -156,6 +157,22 @@ async def test_a_retired_key_leaves_when_nothing_of_it_can_be_alive(any_house: H
     assert old in {key.kid for key in (await published(house)).keys}
     house.clock.forward(1)
     assert old not in {key.kid for key in (await published(house)).keys}
+
+
+async def test_news_of_a_rotation_that_could_not_be_read_is_not_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else this node would go on for ever with a JWKS that lacks what the others sign with."""
+    before = await published(house)
+    await house.machines.keys.rotate("RS256")
+
+    async def away() -> list[SigningKey]:
+        raise Busy("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.store.signing_keys, "all", away)
+        assert (await house.http.get("/.well-known/jwks.json")).status_code == 503
+    assert len((await published(house)).keys) == len(before.keys) + 1
 
 
 @proves("run.keys-rotate")
