@@ -368,7 +368,7 @@ async def test_dpop_jkt_binds_the_code(house: House) -> None:
     code = await house.code_for("web", dpop_jkt=jkt)
     stored = await house.store.codes.get(hashed(code.value))
     assert stored is not None
-    assert stored.dpop_jkt == jkt
+    assert stored.code.dpop_jkt == jkt
     assert (await house.redeem(code)).json()["error"] == "invalid_grant"
 
 

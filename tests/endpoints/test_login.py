@@ -86,7 +86,7 @@ class TestSession:
         assert browser.cookies["remit"] != first
         old = await house.store.sessions.get(hashed(first))
         assert old is not None
-        assert old.ended_at is not None
+        assert old.session.ended_at is not None
 
     async def test_its_cookie_is_out_of_reach_of_scripts_and_other_sites(self, house: House) -> None:
         browser = await opened(house.browser())

@@ -81,15 +81,18 @@ async def test_users(store: Store) -> None:
 
 
 async def test_sessions(store: Store) -> None:
+    ada = user("u")
     sessions = [Session(hash=f"h{i}", sid=f"s{i}", user_id="u", auth_time=i, expires_at=LATER) for i in range(3)]
     await store.commit(*(store.sessions.add(one) for one in sessions))
-    assert await store.sessions.get("h1") == await store.sessions.by_sid("s1") == sessions[1]
+    assert await store.sessions.get("h1") == (await store.sessions.by_sid("s1"), None) == (sessions[1], None)
+    await store.commit(store.users.add(ada))
+    assert await store.sessions.get("h1") == (sessions[1], ada)
     assert [one.sid for one in await store.sessions.of_user("u")] == ["s2", "s1", "s0"]
     await store.commit(store.sessions.end("s1", NOW))
     assert await loses(store, store.sessions.end("s1", NOW))
     ended = await store.sessions.get("h1")
     assert ended is not None
-    assert ended.ended_at == NOW
+    assert ended.session.ended_at == NOW
     await store.commit(store.sessions.end_all("u", NOW))
     assert await store.sessions.of_user("u") == []
     await store.commit(store.sessions.end_all("u", NOW))
@@ -146,11 +149,12 @@ async def test_grants(store: Store) -> None:
 
 
 async def test_codes_and_pushed_requests(store: Store) -> None:
-    fresh, late = code(), code(expires_at=NOW)
+    ada, agreed = user(), grant()
+    fresh, late = code(grant_id=agreed.id), code(expires_at=NOW)
     asked, stale = pushed(parameters={"scope": "openid"}), pushed(expires_at=NOW)
-    await store.commit(store.codes.add(fresh), store.codes.add(late))
+    await store.commit(store.users.add(ada), store.grants.add(agreed), store.codes.add(fresh), store.codes.add(late))
     await store.commit(store.pushed_requests.add(asked), store.pushed_requests.add(stale))
-    assert await store.codes.get(fresh.hash) == fresh
+    assert await store.codes.get(fresh.hash) == (fresh, agreed, ada)
     assert await store.pushed_requests.get(asked.hash) == asked
     assert await loses(store, store.codes.take(late.hash, NOW))
     assert await loses(store, store.pushed_requests.take(stale.hash, NOW))
@@ -159,16 +163,19 @@ async def test_codes_and_pushed_requests(store: Store) -> None:
     assert await loses(store, store.pushed_requests.take(asked.hash, NOW))
     spent = await store.codes.get(fresh.hash)
     assert spent is not None
-    assert spent.used_at == NOW
+    assert spent.code.used_at == NOW
 
 
 async def test_tokens(store: Store) -> None:
-    family = grant()
-    first, other, gone = token(grant_id=family.id), token(), token(expires_at=NOW)
-    await store.commit(store.grants.add(family), *(store.tokens.add(one) for one in (first, other, gone)))
+    ada, family = user(), grant()
+    first, other, gone = token(grant_id=family.id, user_id=ada.id), token(), token(expires_at=NOW)
+    await store.commit(
+        store.users.add(ada), store.grants.add(family), *(store.tokens.add(one) for one in (first, other, gone))
+    )
     held = await store.tokens.held(first.hash)
     assert held is not None
-    assert held == (first, None)
+    assert held == (first, None, ada)
+    assert await store.tokens.renewable(first.hash) == (first, family, ada)
     assert await loses(store, store.tokens.rotate(gone.hash, "x", NOW))
     assert await loses(store, store.tokens.answer_again(first.hash, "x", NOW, NOW - 10))
     await store.commit(store.tokens.rotate(first.hash, "second", NOW))

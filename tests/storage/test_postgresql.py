@@ -170,6 +170,7 @@ async def test_a_server_that_is_set_to_lose_commits_is_overruled(postgresql_url:
 
 HOT = {
     "tokens.held": agreements.Tokens._HELD,
+    "tokens.renewable": agreements.Tokens._RENEWABLE,
     "tokens.rotate": agreements.Tokens._ROTATE,
     "tokens.revoke": agreements.Tokens._REVOKE,
     "grants.get": agreements.Grants._GET,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remit_server.records import Client, Token
+from remit_server.records import Client, Token, User
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import hashed
 from remit_server.storage.groups.agreements import Held
@@ -17,10 +17,16 @@ from remit_server.storage.store import Store
 
 @dataclass(frozen=True)
 class Live:
-    """A token that is good now, and the client that it was issued to."""
+    """A token that is good now, the client that it was issued to, and the person it is for, if there is one."""
 
     token: Token
     client: Client
+    user: User | None
+
+    @property
+    def person_is_active(self) -> bool:
+        """False when it is for a person who is gone or blocked."""
+        return self.token.user_id is None or (self.user is not None and self.user.state == "active")
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class TokenVerifier:
         if why is not None:
             return Dead(why, held.token)
         assert client is not None, "a client that is not there is a fault"
-        return Live(held.token, client)
+        return Live(held.token, client, held.user)
 
 
 def _fault(held: Held, client: Client | None, kind: str | None, now: int) -> str | None:

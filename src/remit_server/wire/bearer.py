@@ -49,8 +49,7 @@ async def caller(
         )
     if token.jkt is not None:
         await _hold_key(request, machines, token, value)
-    user = await machines.store.users.get(token.user_id) if token.user_id else None
-    if token.user_id and (user is None or user.state != "active"):
+    if not live.person_is_active:
         raise _refused(InvalidToken(detail="the user is gone or blocked"))
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
@@ -59,7 +58,7 @@ async def caller(
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
             members={"scope": needed},
         )
-    return Caller(token, live.client, user)
+    return Caller(token, live.client, live.user)
 
 
 async def person(request: Request, machines: Machines, *, scopes: Iterable[str]) -> tuple[Caller, User]:

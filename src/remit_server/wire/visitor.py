@@ -56,11 +56,9 @@ async def visitor(request: Request, machines: Machines) -> Visitor:
     if browser is None or not known:
         browser = new_secret()
     value = request.cookies.get(session_cookie(settings))
-    session = await machines.store.sessions.get(hashed(value)) if value else None
-    if value is None or session is None or session.ended_at is not None or session.expires_at <= machines.clock.now():
-        return Visitor(browser, csrf_for(machines, browser), known, address=request.address)
-    user = await machines.store.users.get(session.user_id)
-    if user is None or user.state != "active":
+    session, user = (value and await machines.store.sessions.get(hashed(value))) or (None, None)
+    ended = session is None or session.ended_at is not None or session.expires_at <= machines.clock.now()
+    if value is None or ended or user is None or user.state != "active":
         return Visitor(browser, csrf_for(machines, browser), known, address=request.address)
     return Visitor(browser, csrf_for(machines, value), known, session, user, request.address)
 

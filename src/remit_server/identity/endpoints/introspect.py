@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from remit_server.errors import UnauthorizedClient
-from remit_server.records import Token
 from remit_server.rules import introspection
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.mint import nested
@@ -28,7 +27,7 @@ class Introspect:
         if not caller.confidential:
             raise UnauthorizedClient("Only a client that can keep a secret may introspect (RFC 7662 section 4).")
         live = await machines.verify(form.need("token"))
-        if isinstance(live, Dead) or not introspection.may_see(caller, live.token) or await self._blocked(live.token):
+        if isinstance(live, Dead) or not live.person_is_active or not introspection.may_see(caller, live.token):
             seen = introspection.INACTIVE
         else:
             act = nested(live.token.actors) if live.token.actors else None
@@ -36,11 +35,6 @@ class Introspect:
         if SIGNED in (request.header("accept") or ""):
             return await self._signed(seen, caller.id)
         return json_answer(seen)
-
-    async def _blocked(self, token: Token) -> bool:
-        """Whether the token is for a person who is gone or blocked."""
-        user = await self._machines.store.users.get(token.user_id) if token.user_id else None
-        return token.user_id is not None and (user is None or user.state != "active")
 
     async def _signed(self, seen: dict[str, Any], audience: str) -> Answer:
         machines = self._machines

@@ -23,17 +23,16 @@ class AuthorizationCode:
 
     async def __call__(self, asked: TokenRequest) -> Answer:
         machines, form, client = self._machines, asked.form, asked.client
-        code = await machines.store.codes.get(hashed(form.need("code")))
-        if code is None or code.client_id != client.id:
+        found = await machines.store.codes.get(hashed(form.need("code")))
+        if found is None or found.code.client_id != client.id:
             raise InvalidGrant(detail="no such code for this client")
+        code, grant, user = found
         if code.used_at is not None:
             await self._reused(code, client, asked.request.address)
         redemption.judge(
             code, redirect_uri=form.get("redirect_uri"), verifier=form.get("code_verifier"), jkt=asked.jkt,
             now=machines.clock.now(),
         )  # fmt: skip
-        user = await machines.store.users.get(code.user_id)
-        grant = await machines.store.grants.get(code.grant_id)
         if user is None or grant is None or grant.revoked_at is not None:
             raise InvalidGrant(detail="the user or the agreement is gone")
         audiences = targets.narrower(targets.wanted(form.all("resource"), form.all("audience")), code.audiences)

@@ -29,10 +29,10 @@ class RefreshToken:
 
     async def __call__(self, asked: TokenRequest) -> Answer:
         machines, client, now = self._machines, asked.client, self._machines.clock.now()
-        held = await machines.store.tokens.held(hashed(asked.form.need("refresh_token")))
+        held = await machines.store.tokens.renewable(hashed(asked.form.need("refresh_token")))
         if held is None:
             raise InvalidGrant(detail="no such refresh token")
-        token, settings = held.token, machines.settings
+        (token, grant, user), settings = held, machines.settings
         use = rotation.judge(
             token,
             client,
@@ -41,14 +41,12 @@ class RefreshToken:
             grace=settings.refresh_grace,
             grace_after=settings.refresh_grace_after,
         )
-        if held.grant_revoked_at is not None or token.grant_id is None:
+        if grant is not None and grant.revoked_at is not None:
             raise InvalidGrant("The agreement behind this refresh token was revoked.")
         if use == "race":
             raise InvalidGrant("This refresh token was used a moment ago; use the answer to that request.")
         if use == "reuse":
             await self._reused(token, client, asked.request.address)
-        user = await machines.store.users.get(token.user_id) if token.user_id else None
-        grant = await machines.store.grants.get(token.grant_id)
         if user is None or grant is None:
             raise InvalidGrant(detail="the user or the agreement is gone")
 

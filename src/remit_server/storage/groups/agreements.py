@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from remit_server.records import Code, Grant, PushedRequest, Token
+from remit_server.records import Code, Grant, PushedRequest, Token, User
 from remit_server.storage.contract import Engine, Step
+from remit_server.storage.groups.people import USERS
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
 
+_GRANTS = Rows(t.GRANTS, Grant, changing=("revoked_at", "revoked_why"))
+
+
 class Held(NamedTuple):
-    """A token as stored, and when the agreement that it hangs on was revoked, if it was."""
+    """A token as stored, when the agreement that it hangs on was revoked, if it was, and the person it is for."""
 
     token: Token
     grant_revoked_at: int | None
+    user: User | None
+
+
+class Renewable(NamedTuple):
+    """A refresh token as stored, its agreement, and the person who agreed."""
+
+    token: Token
+    grant: Grant | None
+    user: User | None
+
+
+class Redeemable(NamedTuple):
+    """A code as stored, its agreement, and the person who agreed."""
+
+    code: Code
+    grant: Grant | None
+    user: User | None
 
 
 class Grants:
@@ -40,8 +62,7 @@ class Grants:
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._rows = Rows(t.GRANTS, Grant, changing=("revoked_at", "revoked_why"))
+        self._engine, self._rows = engine, _GRANTS
 
     async def get(self, grant_id: str) -> Grant | None:
         return self._rows.maybe(await self._engine.one(self._GET, {"id": grant_id}))
@@ -67,7 +88,12 @@ class Grants:
 
 
 class Codes:
-    _GET = Select(t.CODES, where="codes.hash = :hash")
+    _GET = Select(
+        t.CODES,
+        where="codes.hash = :hash",
+        columns=f"codes.*, {_GRANTS.beside}, {USERS.beside}",
+        join="LEFT JOIN grants ON grants.id = codes.grant_id LEFT JOIN users ON users.id = grants.user_id",
+    )
     _ADD = Insert(t.CODES)
     _TAKE = Update(
         t.CODES, set="used_at = :now", where="codes.hash = :hash AND used_at IS NULL AND expires_at > :now"
@@ -77,8 +103,9 @@ class Codes:
         self._engine = engine
         self._rows = Rows(t.CODES, Code, changing=("used_at",))
 
-    async def get(self, hash_: str) -> Code | None:
-        return self._rows.maybe(await self._engine.one(self._GET, {"hash": hash_}))
+    async def get(self, hash_: str) -> Redeemable | None:
+        row = await self._engine.one(self._GET, {"hash": hash_})
+        return None if row is None else Redeemable(self._rows.record(row), _GRANTS.joined(row), USERS.joined(row))
 
     def add(self, code: Code) -> Step:
         return Step(self._ADD, self._rows.params(code))
@@ -92,9 +119,10 @@ class Tokens:
     _HELD = Select(
         t.TOKENS,
         where="tokens.hash = :hash",
-        columns="tokens.*, grants.revoked_at AS grant_revoked_at",
-        join="LEFT JOIN grants ON grants.id = tokens.grant_id",
+        columns=f"tokens.*, grants.revoked_at AS grant_revoked_at, {USERS.beside}",
+        join="LEFT JOIN grants ON grants.id = tokens.grant_id LEFT JOIN users ON users.id = tokens.user_id",
     )
+    _RENEWABLE = replace(_HELD, columns=f"tokens.*, {_GRANTS.beside}, {USERS.beside}")
     _ADD = Insert(t.TOKENS)
     _ROTATE = Update(
         t.TOKENS,
@@ -118,7 +146,12 @@ class Tokens:
     async def held(self, hash_: str) -> Held | None:
         """One read tells all that decides about a token, its family included."""
         row = await self._engine.one(self._HELD, {"hash": hash_})
-        return None if row is None else Held(self._rows.record(row), row["grant_revoked_at"])
+        return None if row is None else Held(self._rows.record(row), row["grant_revoked_at"], USERS.joined(row))
+
+    async def renewable(self, hash_: str) -> Renewable | None:
+        """All that a refresh needs."""
+        row = await self._engine.one(self._RENEWABLE, {"hash": hash_})
+        return None if row is None else Renewable(self._rows.record(row), _GRANTS.joined(row), USERS.joined(row))
 
     def add(self, token: Token) -> Step:
         return Step(self._ADD, self._rows.params(token))

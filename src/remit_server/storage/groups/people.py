@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from remit_server.records import Interaction, Session, User
 from remit_server.storage.barrier import Barrier
@@ -17,6 +18,23 @@ def upstream_key(connection: str, subject: str) -> str:
     return f"{connection}|{subject}"
 
 
+USERS = Rows(
+    t.USERS,
+    User,
+    own={
+        "email": lambda user: user.email.lower() if user.email else None,
+        "upstream": lambda user: upstream_key(*user.upstream) if user.upstream else None,
+    },
+)
+
+
+class SignedIn(NamedTuple):
+    """A session as stored, and its person."""
+
+    session: Session
+    user: User | None
+
+
 class Users:
     _GET = Select(t.USERS, where="users.id = :id")
     _BY_EMAIL = Select(t.USERS, where="users.email = :email")
@@ -27,15 +45,7 @@ class Users:
     _REMOVE = Delete(t.USERS, where="users.id = :id")
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._rows = Rows(
-            t.USERS,
-            User,
-            own={
-                "email": lambda user: user.email.lower() if user.email else None,
-                "upstream": lambda user: upstream_key(*user.upstream) if user.upstream else None,
-            },
-        )
+        self._engine, self._rows = engine, USERS
 
     async def get(self, user_id: str) -> User | None:
         return self._rows.maybe(await self._engine.one(self._GET, {"id": user_id}))
@@ -63,7 +73,12 @@ class Users:
 
 
 class Sessions:
-    _GET = Select(t.SESSIONS, where="sessions.hash = :hash")
+    _GET = Select(
+        t.SESSIONS,
+        where="sessions.hash = :hash",
+        columns=f"sessions.*, {USERS.beside}",
+        join="LEFT JOIN users ON users.id = sessions.user_id",
+    )
     _BY_SID = Select(t.SESSIONS, where="sessions.sid = :sid")
     _OF_USER = Select(t.SESSIONS, where="user_id = :user_id AND ended_at IS NULL", tail="ORDER BY auth_time DESC")
     _ADD = Insert(t.SESSIONS)
@@ -74,8 +89,9 @@ class Sessions:
         self._engine = engine
         self._rows = Rows(t.SESSIONS, Session, changing=("ended_at",))
 
-    async def get(self, hash_: str) -> Session | None:
-        return self._rows.maybe(await self._engine.one(self._GET, {"hash": hash_}))
+    async def get(self, hash_: str) -> SignedIn | None:
+        row = await self._engine.one(self._GET, {"hash": hash_})
+        return None if row is None else SignedIn(self._rows.record(row), USERS.joined(row))
 
     async def by_sid(self, sid: str) -> Session | None:
         return self._rows.maybe(await self._engine.one(self._BY_SID, {"sid": sid}))

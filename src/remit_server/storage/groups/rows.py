@@ -53,6 +53,18 @@ class Rows(Generic[R]):
             record = msgspec.structs.replace(record, **{name: row[name] for name in self._changing})
         return record
 
+    @property
+    def beside(self) -> str:
+        """What a query over another table selects so that `joined` finds this table's record in its rows."""
+        table = self.table.name
+        return ", ".join(f"{table}.{name} AS {table}_{name}" for name in ("body", *self._changing))
+
+    def joined(self, row: Row) -> R | None:
+        """The record that a row of another table brought along, if it was there."""
+        table = self.table.name
+        own = {name: row[f"{table}_{name}"] for name in ("body", *self._changing)}
+        return None if own["body"] is None else self.record(own)
+
     def maybe(self, row: Row | None) -> R | None:
         return None if row is None else self.record(row)
 

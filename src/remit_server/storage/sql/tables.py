@@ -32,11 +32,11 @@ GRANTS = _table(
     "grants", "id",
     id=TEXT, client_id=TEXT, user_id=TEXT, sid=TEXT, created_at=INT, revoked_at=INT, revoked_why=TEXT, body=BLOB,
 )  # fmt: skip
-CODES = _table("codes", "hash", hash=TEXT, expires_at=INT, used_at=INT, body=BLOB)
+CODES = _table("codes", "hash", hash=TEXT, grant_id=TEXT, expires_at=INT, used_at=INT, body=BLOB)
 TOKENS = _table(
     "tokens", "hash",
-    hash=TEXT, kind=TEXT, grant_id=TEXT, client_id=TEXT, expires_at=INT, used_at=INT, retried_at=INT, successor=TEXT,
-    revoked_at=INT, body=BLOB,
+    hash=TEXT, kind=TEXT, grant_id=TEXT, client_id=TEXT, user_id=TEXT, expires_at=INT, used_at=INT, retried_at=INT,
+    successor=TEXT, revoked_at=INT, body=BLOB,
 )  # fmt: skip
 PUSHED_REQUESTS = _table("pushed_requests", "hash", hash=TEXT, expires_at=INT, used_at=INT, body=BLOB)
 APPROVALS = _table(

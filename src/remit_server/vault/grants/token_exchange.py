@@ -97,10 +97,10 @@ class TokenExchange:
         live = await machines.verify(form.need("subject_token"), kind=kind)
         if isinstance(live, Dead):
             raise InvalidGrant("The subject token is unknown, expired, revoked or spent.", detail=live.why)
-        user = await machines.store.users.get(exchange.judge(live.token, client, jkt=jkt))
-        if user is None:
+        exchange.judge(live.token, client, jkt=jkt)
+        if live.user is None:
             raise InvalidGrant(detail="the person is gone")
-        return live.token, user
+        return live.token, live.user
 
     async def _connection(self, form: Form, client: Client) -> Connection:
         name = form.get("connection")
