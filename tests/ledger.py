@@ -232,7 +232,7 @@ LEDGER: dict[str, Promise] = {
     "agent.suspended": Promise("product row 3", "A suspended client's tokens are refused by every endpoint at once."),
     "page.csp": Promise("CSP Level 3, Trusted Types", "No page runs inline script or breaks its own policy."),
     "page.framing": Promise("RFC 9700 section 4.16", "No page can be framed."),
-    "page.axe": Promise("WCAG 2.2 AA", "axe finds nothing, on a phone and a desk, in light and dark."),
+    "page.axe": Promise("WCAG 2.2 AA", "No page fails a rule of axe-core, in light and dark."),
 }
 
 

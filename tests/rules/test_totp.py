@@ -32,7 +32,9 @@ def test_rfc_6238_appendix_b(now: int, code: str) -> None:
     assert totp.matching(SECRET, code, now) == now // 30
 
 
-@pytest.mark.parametrize(("off", "step"), [(-61, None), (-31, None), (-30, 40), (0, 40), (29, 40), (59, 40), (60, None)])
+@pytest.mark.parametrize(
+    ("off", "step"), [(-61, None), (-31, None), (-30, 40), (0, 40), (29, 40), (59, 40), (60, None)]
+)
 def test_a_clock_may_be_one_step_off(off: int, step: int | None) -> None:
     assert totp.matching(SECRET, totp.code_at(SECRET, 40), 40 * 30 + off) == step
 
