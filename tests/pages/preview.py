@@ -96,7 +96,7 @@ consent = ConsentView(
     details=(Detail(sentence="place one order at Broker", facts=order[:3]),),
     lasts="until you take it back, or 30 days without use",
     away=True,
-    still_asks=("trades", "messages to others"),
+    still_asks=("every order at a broker", "every message to others"),
 )
 device_confirm = DeviceConfirmView(
     csrf=CSRF,
@@ -109,7 +109,7 @@ device_confirm = DeviceConfirmView(
     acting_as="Ada Lovelace at Acme",
     permissions=permissions[:2],
     lasts="until you take it back",
-    still_asks=("trades",),
+    still_asks=("every order at a broker",),
 )
 inbox = ApprovalsView(
     viewer=ada,
@@ -410,6 +410,7 @@ SAMPLES: dict[str, View] = {
     "approval-used": replace(
         card, state="used", decided_at=NOW - 90, used_at=NOW - 70, result="order 81 filled, 10 at 41.07"
     ),
+    "approval-lapsed": replace(card, state="lapsed", decided_at=NOW - 900),
     "approval-denied": replace(card, state="denied", decided_at=NOW - 90, reason="Wrong amount."),
     "approval-expired": replace(card, state="expired", expires_at=NOW - 5),
     "accounts": accounts,

@@ -123,6 +123,17 @@ async def test_it_expires_under_her_eyes(house: House) -> None:
     assert "Nothing happened" in answer.text
 
 
+async def test_what_the_agent_did_not_fetch_in_time_is_not_still_waiting(house: House) -> None:
+    request = await asked(house)
+    browser = await card(house)
+    await browser.submit(approving(browser), press=("answer", "approve"))
+    house.clock.forward(600)
+    await browser.get(str(browser.page.request.url))
+    assert "was not used in time" in browser.page.text
+    assert "never used" in (await browser.get("/approvals")).text
+    assert (await poll(house, request["auth_req_id"])).json()["error"] == "expired_token"
+
+
 async def test_signed_out_she_signs_in_and_comes_back(house: House) -> None:
     await asked(house)
     browser = await card(house)

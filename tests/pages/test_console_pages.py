@@ -6,6 +6,7 @@ import json
 
 import pytest
 from msgspec.structs import replace
+from tests.fixtures.asking import asked
 from tests.fixtures.browser import forms
 from tests.fixtures.house import PASSWORD, House
 from tests.ledger import proves
@@ -90,6 +91,18 @@ async def user(house: House, name: str) -> User:
     found = await house.store.users.by_email(f"{name}@example.com")
     assert found is not None
     return found
+
+
+async def test_what_was_asked_is_told_to_whom_it_was_asked(house: House) -> None:
+    await asked(house)
+    ada = await house.sign_in()
+    assert "Trading assistant asked Ada Lovelace: buy 10 shares of ZEKO" in (await ada.get("/activity")).text
+    bob = await house.store.users.by_email("bob@example.com")
+    assert bob is not None
+    await house.store.commit(house.store.users.put(replace(bob, administrator=True)))
+    page = (await (await house.sign_in("bob")).get("/activity")).text
+    assert "Trading assistant asked Ada Lovelace" in page
+    assert "ZEKO" not in page
 
 
 async def test_without_sign_in_these_pages_lead_to_it(house: House) -> None:

@@ -39,17 +39,18 @@ _SAYS: Final[dict[str, str]] = {
     "user.signed_out": "{user} signed out",
     "consent.given": "{user} allowed {client} to act for them",
     "consent.refused": "{user} refused {client}",
+    "code.issued": "{user} was sent back to {client}",
     "token.issued": "{client} received access{scope}",
     "token.refreshed": "{client} renewed its access{scope}",
     "token.reused": "{client} presented a spent refresh token: its access was revoked",
     "code.reused": "{client} presented a spent code: its access was revoked",
     "token.revoked": "A token of {client} was revoked",
-    "approval.asked": "{client} asked {user}",
-    "approval.approved": "{user} approved what {client} had asked",
-    "approval.denied": "{user} denied what {client} had asked",
-    "approval.expired": "What {client} had asked was not answered in time",
-    "approval.taken": "{client} took the approved authority, once",
-    "approval.used": "{client} carried out what was approved",
+    "approval.asked": "{client} asked {user}{act}",
+    "approval.approved": "{user} approved what {client} had asked{act}",
+    "approval.denied": "{user} denied what {client} had asked{act}",
+    "approval.expired": "What {client} had asked was not answered in time{act}",
+    "approval.taken": "{client} was handed what {user} had approved, for one use{act}",
+    "approval.used": "{client} carried out what was approved{act}",
     "vault.connect_started": "{user} was sent to {connection} to connect an account",
     "vault.connected": "{user} connected an account at {connection}",
     "vault.disconnected": "{user} disconnected {connection}",
@@ -62,8 +63,16 @@ _SAYS: Final[dict[str, str]] = {
 Name = Callable[[str | None], str]
 
 
-def sentence(event: Event, *, user: Name, client: Name) -> str:
-    """What happened, in one sentence of ours; `user` and `client` turn ids into names."""
+def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: Name) -> str:
+    """What happened, in one sentence of ours.
+
+    Args:
+        event: what the trail says.
+        user: the name of a person, by id.
+        client: the name of a client, by id.
+        connection: the name of a provider, by that of its connection.
+        act: what an approval was about, by its id: "buy 10 shares of ZEKO"; empty where that is not to be told.
+    """
     says = _SAYS.get(event.kind)
     if says is None:
         return KINDS[event.kind]
@@ -72,7 +81,8 @@ def sentence(event: Event, *, user: Name, client: Name) -> str:
         "user": user(event.actor.user),
         "client": client(event.actor.client),
         "subject": event.about.get("name") or client(event.subject),
-        "connection": event.about.get("connection") or "a provider",
+        "connection": connection(event.about.get("connection")),
+        "act": f": {told}" if event.kind.startswith("approval.") and (told := act(event.subject)) else "",
         "scope": f": {scope}" if scope else "",
     }
     return says.format(**words)

@@ -36,7 +36,7 @@ def judge(approval: Approval, client: Client, *, jkt: str | None, now: int) -> W
         raise InvalidGrant("The request is bound to another DPoP key.")
     match approval.state:
         case "approved":
-            if now >= max(approval.expires_at, (approval.decided_at or 0) + TAKE_WITHIN):
+            if not takeable(approval, now):
                 raise ExpiredToken("The approval was given but not fetched in time.")
             return Take()
         case "denied":
@@ -53,6 +53,11 @@ def judge(approval: Approval, client: Client, *, jkt: str | None, now: int) -> W
     if approval.polled_at and now - approval.polled_at < approval.interval:
         return Wait(min(approval.interval + SLOWER_BY, SLOWEST), approval.slow_downs + 1, too_fast=True)
     return Wait(approval.interval, approval.slow_downs, too_fast=False)
+
+
+def takeable(approval: Approval, now: int) -> bool:
+    """Whether what was approved may still be fetched."""
+    return now < max(approval.expires_at, (approval.decided_at or 0) + TAKE_WITHIN)
 
 
 def refusal(wait: Wait) -> AuthorizationPending | SlowDown:

@@ -53,6 +53,8 @@ class Pages:
             remedy=error.text,
             reference=reference,
             code=error.code,
+            back_href="/" if error.code == "forbidden" else None,
+            back_name="Your approvals" if error.code == "forbidden" else None,
         )
         return self(Page(view, status=error.status), *headers)
 

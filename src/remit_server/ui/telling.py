@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from remit_server.records import Api, Client, User
+from remit_server.records import Api, Approval, Client, User
 from remit_server.rules import reading
 from remit_server.rules.details import Details
 from remit_server.runtime.machines import Machines
@@ -108,12 +108,36 @@ def facts_of(read: reading.Reading) -> tuple[Fact, ...]:
 
 
 async def still_asks(machines: Machines, audiences: tuple[str, ...]) -> tuple[str, ...]:
-    """What the APIs want asked each time, whatever is allowed once: the titles of their detail types."""
+    """What the APIs want asked each time, whatever is allowed once: `every order at a broker`."""
     types = await known_types(machines)
     titles = []
     for audience in audiences:
         api = await machines.store.apis.get(audience)
         for name in api.authorization_details if api else ():
             title = str(types[name].document["title"]) if name in types else name
-            titles.append(title[:1].lower() + title[1:])
+            titles.append(f"every {title[:1].lower()}{title[1:]}")
     return tuple(dict.fromkeys(titles))
+
+
+async def asked_for(machines: Machines, approval: Approval) -> reading.Reading:
+    """The request in the words of its detail type; several in one sentence, their facts one after the other."""
+    if not approval.details:
+        rows = await permissions(machines, approval.scopes, approval.audiences)
+        words = [row.words for row in rows if row.scope != "openid"]
+        return reading.Reading(
+            sentence="act as you" if words else "know that it is you",
+            lines=tuple(reading.Line("It may", line) for line in words),
+            effect="It gets these permissions" if words else "It learns that you are there",
+            risk="medium",
+        )
+    types = await known_types(machines)
+    read = [reading.read(each, types.get(each["type"])) for each in approval.details]
+    if len(read) == 1:
+        return read[0]
+    return reading.Reading(
+        sentence=" and ".join(each.sentence for each in read),
+        lines=tuple(line for each in read for line in each.lines),
+        effect="; ".join(each.effect for each in read),
+        risk=max((each.risk for each in read), key=("low", "medium", "high").index),
+        known=all(each.known for each in read),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from remit_server.errors import InvalidRequest
@@ -10,9 +11,10 @@ from remit_server.oversight.timeline import REFUSED, ChainWatch, sentence
 from remit_server.records import Event, User
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
+from remit_server.ui.pages.accounts import provider_name
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.render import Page
-from remit_server.ui.telling import viewer_of
+from remit_server.ui.telling import asked_for, viewer_of
 from remit_server.ui.views.activity import ActivityView, Chain, Happening
 from remit_server.ui.views.parts import Choice
 from remit_server.wire.form import parse_query
@@ -40,7 +42,7 @@ class Activity:
         agent = query.get("agent") or ""
         found, more = await self._found(user, agent, _before(query.get("before")))
         clients = {client.id: client.name for client in await machines.store.clients.all()}
-        users = await self._users(user, found)
+        names = _Names(await self._users(user, found), clients, await self._providers(), await self._acts(user))
         chain = await self._watch.state()
         mine = {id_ for _, event in found for id_ in (event.actor.client,) if id_} | ({agent} if agent else set())
         offered = clients if user.administrator else {id_: name for id_, name in clients.items() if id_ in mine}
@@ -48,7 +50,7 @@ class Activity:
             viewer=await viewer_of(machines, user),
             now=machines.clock.now(),
             chain=Chain(events=chain.events, checked_at=chain.checked_at, broken_at=chain.broken_at),
-            happenings=tuple(_happening(event, user, users, clients) for _, event in found),
+            happenings=tuple(_happening(event, user, names) for _, event in found),
             agents=tuple(
                 Choice(value=id_, label=name) for id_, name in sorted(offered.items(), key=lambda one: one[1])
             ),
@@ -86,18 +88,44 @@ class Activity:
                 names[id_] = (user.name or user.email if user else None) or id_
         return names
 
+    async def _providers(self) -> dict[str, str]:
+        return {each.name: provider_name(each) for each in await self._machines.store.connections.all()}
 
-def _happening(event: Event, viewer: User, users: dict[str, str], clients: dict[str, str]) -> Happening:
-    def client(id_: str | None) -> str:
-        return clients.get(id_ or "", id_ or "An app")
+    async def _acts(self, viewer: User) -> dict[str, str]:
+        """What the viewer was asked, by the approval's id. What others were asked is between them and their agents."""
+        asked = await self._machines.store.approvals.of_user(viewer.id)
+        return {each.id: (await asked_for(self._machines, each)).sentence for each in asked}
 
-    words = sentence(event, user=lambda id_: users.get(id_ or "", id_ or "Somebody"), client=client)
-    actors = [users[id_] for id_ in (event.actor.user,) if id_]
-    actors += [client(id_) for id_ in (event.actor.client, *reversed(event.actor.chain)) if id_]
+
+class _Names(NamedTuple):
+    """What ids are called."""
+
+    users: dict[str, str]
+    clients: dict[str, str]
+    providers: dict[str, str]
+    acts: dict[str, str]
+
+    def user(self, id_: str | None) -> str:
+        return self.users.get(id_ or "", id_ or "somebody")
+
+    def client(self, id_: str | None) -> str:
+        return self.clients.get(id_ or "", id_ or "An app")
+
+    def connection(self, name: str | None) -> str:
+        return self.providers.get(name or "", name or "a provider")
+
+    def act(self, id_: str | None) -> str:
+        return self.acts.get(id_ or "", "")
+
+
+def _happening(event: Event, viewer: User, names: _Names) -> Happening:
+    words = sentence(event, user=names.user, client=names.client, connection=names.connection, act=names.act)
+    actors = [names.user(id_) for id_ in (event.actor.user,) if id_]
+    actors += [names.client(id_) for id_ in (event.actor.client, *reversed(event.actor.chain)) if id_]
     own = event.kind.startswith("approval.") and event.actor.user == viewer.id and event.subject
     return Happening(
         at=event.at,
-        sentence=words,
+        sentence=words[:1].upper() + words[1:],
         actors=tuple(actors) if len(actors) > 1 else (),
         outcome="refused" if event.kind in REFUSED else "done",
         href=f"/approvals/{event.subject}" if own else None,

@@ -9,16 +9,15 @@ from remit_server.approvals.answer import Authentication, answer
 from remit_server.errors import Conflict, ProtocolError
 from remit_server.identity.advance import see_other
 from remit_server.records import Approval, User
-from remit_server.rules import answering, reading
+from remit_server.rules import answering, polling, reading
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.render import Page
-from remit_server.ui.telling import agent_of, facts_of, permissions, viewer_of
+from remit_server.ui.telling import agent_of, asked_for, facts_of, viewer_of
 from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, State, Waiting
 from remit_server.ui.views.parts import Choice
 from remit_server.wire import csrf
-from remit_server.wire.details import known_types
 from remit_server.wire.form import parse_form, parse_query
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import Visitor, visitor
@@ -66,7 +65,7 @@ class ApprovalsPage:
         return client.name if client else client_id
 
     async def _waiting(self, approval: Approval, name: str) -> Waiting:
-        act = (await _read(self._machines, approval)).sentence
+        act = (await asked_for(self._machines, approval)).sentence
         return Waiting(
             id=approval.id, agent_name=name, act=act, asked_at=approval.created_at, expires_at=approval.expires_at
         )
@@ -75,7 +74,7 @@ class ApprovalsPage:
         state = _state(approval, now)
         assert state != "pending", "told apart by the caller"
         at = {"used": approval.taken_at, "expired": approval.expires_at}.get(state, approval.decided_at)
-        act = (await _read(self._machines, approval)).sentence
+        act = (await asked_for(self._machines, approval)).sentence
         return Decided(
             id=approval.id, agent_name=name, act=act, state=state, at=at or approval.expires_at, reason=approval.reason
         )
@@ -125,7 +124,7 @@ class ApprovalPage:
     ) -> Answer:
         machines, now = self._machines, self._machines.clock.now()
         client = await machines.store.clients.get(approval.client_id)
-        read = await _read(machines, approval)
+        read = await asked_for(machines, approval)
         goes_to = [api.name for audience in approval.audiences if (api := await machines.store.apis.get(audience))]
         facts = facts_of(read)
         if goes_to:
@@ -165,32 +164,10 @@ def _version(typed: str) -> int:
 def _state(approval: Approval, now: int) -> State:
     if approval.state in OPEN:
         return "pending" if now < approval.expires_at else "expired"
+    if approval.state == "approved" and not polling.takeable(approval, now):
+        return "lapsed"
     states: dict[str, State] = {"approved": "approved", "taken": "used", "denied": "denied"}
     return states.get(approval.state, "expired")
-
-
-async def _read(machines: Machines, approval: Approval) -> reading.Reading:
-    """The request in the words of its detail type; several in one sentence, their facts one after the other."""
-    if not approval.details:
-        rows = await permissions(machines, approval.scopes, approval.audiences)
-        words = [row.words for row in rows if row.scope != "openid"]
-        return reading.Reading(
-            sentence="act as you" if words else "know that it is you",
-            lines=tuple(reading.Line("It may", line) for line in words),
-            effect="It gets these permissions" if words else "It learns that you are there",
-            risk="medium",
-        )
-    types = await known_types(machines)
-    read = [reading.read(each, types.get(each["type"])) for each in approval.details]
-    if len(read) == 1:
-        return read[0]
-    return reading.Reading(
-        sentence=" and ".join(each.sentence for each in read),
-        lines=tuple(line for each in read for line in each.lines),
-        effect="; ".join(each.effect for each in read),
-        risk=max((each.risk for each in read), key=("low", "medium", "high").index),
-        known=all(each.known for each in read),
-    )
 
 
 def _reason(chip: str | None, typed: str) -> str | None:

@@ -15,7 +15,7 @@ from remit_server.rules.scopes import IDENTITY
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages, form_targets
 from remit_server.ui.render import Page
-from remit_server.ui.telling import acting_as, agent_of, details_told, permissions
+from remit_server.ui.telling import acting_as, agent_of, details_told, permissions, still_asks
 from remit_server.ui.views.consent import ConsentView, Permission
 from remit_server.ui.views.parts import Viewer
 from remit_server.wire import csrf
@@ -75,6 +75,7 @@ class Consent:
             details=await details_told(machines, asked.details),
             lasts=self._lasts(asked),
             away="offline_access" in asked.scopes,
+            still_asks=await still_asks(machines, asked.audiences),
         )
         return self._pages(Page(view, form_targets=form_targets(asked.back.redirect_uri)))
 

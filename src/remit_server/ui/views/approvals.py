@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from remit_server.ui.views.parts import Agent, Choice, Fact, View, Viewer
 
-State = Literal["pending", "approved", "used", "denied", "expired"]
-"""`used` is approved and taken by the agent; `approved` alone shows as "not used yet"."""
+State = Literal["pending", "approved", "used", "lapsed", "denied", "expired"]
+"""`used` is approved and taken by the agent; `approved` alone shows as "not used yet"; `lapsed` was not taken in time."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Decided(Struct, frozen=True, kw_only=True):
     id: str
     agent_name: str
     act: str
-    state: Literal["approved", "used", "denied", "expired"]
+    state: Literal["approved", "used", "lapsed", "denied", "expired"]
     at: int
     """When that state was reached."""
     reason: str | None = None

@@ -43,7 +43,7 @@ class ConsentView(View, frozen=True, kw_only=True):
     away: bool = False
     """It may go on while the person is away (`offline_access`)."""
     still_asks: tuple[str, ...] = ()
-    """What it has to ask for each time: "trades", "messages to others"."""
+    """What it has to ask for each time: "every order at a broker"."""
 
 
 class ReturnView(View, frozen=True, kw_only=True):
