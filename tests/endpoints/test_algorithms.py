@@ -177,7 +177,7 @@ async def test_news_of_a_rotation_that_could_not_be_read_is_not_forgotten(
 
 @proves("run.keys-rotate")
 async def test_a_hint_of_the_old_key_is_understood(house: House) -> None:
-    held = await house.tokens_for("web")
+    held = await house.tokens_for("agent")
     await house.machines.keys.rotate("RS256")
     form = {"scope": "openid", "id_token_hint": held["id_token"], **house.proof("agent")}
     assert (await house.http.post("/bc-authorize", data=form)).status_code == 200

@@ -13,7 +13,6 @@ from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
-
 _GRANTS = Rows(t.GRANTS, Grant, changing=("revoked_at", "revoked_why"))
 
 
