@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, TextIO
 
@@ -71,6 +72,27 @@ def _json(_: Any, __: str, entry: MutableMapping[str, Any]) -> str:
     return _encode(entry).decode()
 
 
+class _Requests:
+    """Where the lines of requests go. They are the most frequent by far and hold only words and numbers of ours, so they are
+    written without being looked through, unless a person at a terminal reads them."""
+
+    out: TextIO | None = None
+
+
+def answered(method: str, route: str, status: int, seconds: float, trace: str | None) -> None:
+    """The line of a request. `route` is the path as `routes.py` writes it, `trace` hex digits."""
+    ms, out = round(seconds * 1000, 1), _Requests.out
+    if out is None:
+        log.info("request", method=method, route=route, status=status, ms=ms, trace=trace)
+        return
+    line = {
+        "method": method, "route": route, "status": status, "ms": ms, "trace": trace,
+        "event": "request", "level": "info", "timestamp": datetime.now(UTC),
+    }  # fmt: skip
+    out.write(_encode(line).decode() + "\n")
+    out.flush()
+
+
 def configure(level: str = "info", *, out: TextIO | None = None) -> None:
     """Send our log and the libraries' to one place: standard error unless `out` is given."""
     out = out or sys.stderr
@@ -93,3 +115,4 @@ def configure(level: str = "info", *, out: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    _Requests.out = out if not terminal and level in {"debug", "info"} else None

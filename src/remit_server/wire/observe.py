@@ -5,13 +5,9 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any, Final
 
-import structlog
-
-from remit_server.runtime import metrics, traces
+from remit_server.runtime import logs, metrics, traces
 from remit_server.runtime.traces import Traces
 from remit_server.wire.http import ROUTE, App, Receive, Scope, Send
-
-log = structlog.get_logger("remit")
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics", "/static/{name}"})
 """Counted, but too many to be worth a line each."""
@@ -41,10 +37,7 @@ def observed(route: str, app: App, traced: Traces) -> App:
                 seconds = perf_counter() - started
                 metrics.answered(route, method, status, seconds)
                 if not quiet:
-                    log.info(
-                        "request", method=method, route=route, status=status, ms=round(seconds * 1000, 1),
-                        trace=traces.current(),
-                    )  # fmt: skip
+                    logs.answered(method, route, status, seconds, traces.current())
 
     return watch
 
