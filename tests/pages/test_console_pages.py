@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.fixtures.asking import asked
 from tests.fixtures.browser import forms
 from tests.fixtures.house import PASSWORD, House
+from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
 from remit_server.management import set_up
@@ -49,6 +50,14 @@ async def test_an_agent_is_suspended_and_resumed_by_its_buttons(house: House) ->
     assert "active again" in (await browser.submit(button)).text
     kinds = [event.kind for _, event in await house.store.trail.latest(limit=2)]
     assert kinds == ["client.resumed", "client.suspended"]
+
+
+async def test_connected_accounts_are_counted(vault: Vault) -> None:
+    await vault.connected()
+    await administrator(vault.house)
+    page = await (await vault.house.sign_in()).get("/console")
+    assert page.status_code == 200
+    assert "1 account<" in page.text
 
 
 async def test_a_form_of_another_site_suspends_nobody(house: House) -> None:

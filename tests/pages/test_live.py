@@ -6,202 +6,40 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Response, async_playwright, expect
+from playwright.async_api import Browser, expect
 from tests.fixtures.asking import ORDER, asked
-from tests.fixtures.house import BROKER, PASSWORD, Clock, House, built, clients, request_of, sqlite
-from tests.fixtures.vault import ADA, Meridian
-from tests.interop.live import bound, listening
+from tests.fixtures.house import BROKER, PASSWORD, clients, request_of
+from tests.fixtures.town import Town, chromium_running, town_at
+from tests.fixtures.vault import ADA
 from tests.ledger import proves
-from tests.needs import need
 
-from remit_demo.provider import Authority, Client, Faults, create_app
-from remit_demo.serving import loopback_socket, served, url_of
 from remit_server.management import set_up
-from remit_server.records import Approval, Event, Organisation
+from remit_server.records import Approval, Event
 from remit_server.records.event import Actor
+from remit_server.rules import totp
 
 pytestmark = pytest.mark.browser
 
-SHOTS = os.environ.get("SHOTS")
-SIZES = {"light": ((390, 844), (1280, 900)), "dark": ((390, 844), (1280, 900))}
 ENDLESS = "Antidisestablishmentarianism" * 6
-SAYS = {
-    "cache-control": "no-store",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
-POLICY = (
-    "default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'",
-    "require-trusted-types-for 'script'", "trusted-types 'none'",
-)  # fmt: skip
-
-
-@dataclass
-class Elsewhere:
-    """Another origin: the app that people come back to, and a page that would frame ours."""
-
-    url: str
-    frames: str = ""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        html = f'<title>The app</title><h1>The app</h1><iframe src="{self.frames}{scope["path"]}"></iframe>'
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
-        await send({"type": "http.response.body", "body": (html if self.frames else "<h1>The app</h1>").encode()})
-
-
-@dataclass
-class Town:
-    house: House
-    app: Elsewhere
-    chromium: Browser
-    javascript: bool
-    people: list[BrowserContext] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-    """Pages that have been looked at."""
-
-    async def person(self) -> Person:
-        context = await self.chromium.new_context(
-            viewport={"width": 390, "height": 844}, reduced_motion="reduce", java_script_enabled=self.javascript
-        )
-        self.people.append(context)
-        return Person(self, await context.new_page())
-
-    async def signed_in(self, name: str = "ada") -> Person:
-        person = await self.person()
-        await person.open("/login")
-        await person.sign_in(name)
-        return person
-
-
-class Person:
-    """Somebody at a browser. `findings` is what is wrong with the pages they met."""
-
-    def __init__(self, town: Town, page: Page) -> None:
-        self.town, self.page, self.findings = town, page, list[str]()
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.findings.append(f"{page.url}: {error}"))
-        page.on("response", self._received)
-
-    async def open(self, path: str) -> None:
-        await self.page.goto(self.town.house.issuer.rstrip("/") + path)
-
-    async def sign_in(self, name: str = "ada", password: str = PASSWORD) -> None:
-        await self.page.fill("[name=identifier]", f"{name}@example.com")
-        await self.page.fill("[name=password]", password)
-        await self.press("Sign in")
-
-    def button(self, name: str) -> Locator:
-        return self.page.get_by_role("button", name=name, exact=True)
-
-    async def press(self, name: str) -> None:
-        await self.button(name).click()
-
-    async def follow(self, name: str) -> None:
-        await self.page.get_by_role("link", name=name).first.click()
-
-    async def meets(self, heading: str, name: str) -> None:
-        """Arrive at the page with this heading; look at it closely, once. `name` is that of its pictures."""
-        await expect(self.page.locator("h1")).to_contain_text(heading)
-        assert self.page.url.startswith(self.town.house.issuer)
-        if name in self.town.seen:
-            return
-        self.town.seen.add(name)
-        for scheme in ("light", "dark"):
-            await self.page.emulate_media(color_scheme=scheme)
-            for width, height in ((1280, 900), (390, 844)):
-                await self.page.set_viewport_size({"width": width, "height": height})
-                if (by := await self.page.evaluate(SPILL)) > 0:
-                    self.findings.append(f"{name}: {by} px wider than {width}")
-                if SHOTS and self.town.javascript:
-                    await self.page.screenshot(path=Path(SHOTS) / f"{name}-{width}-{scheme}.png", full_page=True)
-            # axe is a script; it finds in dark what it finds in light, but contrast; and in a crowd what it finds in one.
-            if self.town.javascript and not name.startswith("crowd"):
-                axe = await Axe().run(self.page, options={} if scheme == "light" else {"runOnly": ["color-contrast"]})
-                self.findings += [
-                    f"{name}, {scheme}: {each['id']} {each['nodes'][0]['target']}" for each in _found(axe)
-                ]
-        await self.page.emulate_media(color_scheme="light")
-
-    async def tab_to(self, target: Locator) -> None:
-        """Press Tab until it has the focus, and shows that it has."""
-        for _ in range(40):
-            if await target.evaluate(
-                "e => e === document.activeElement && getComputedStyle(e).outlineStyle !== 'none'"
-            ):
-                return
-            await self.page.keyboard.press("Tab")
-        raise AssertionError(f"no way to {target} by Tab")
-
-    def _heard(self, message: Any) -> None:
-        if message.type != "log" and "the server responded with a status of 4" not in message.text:
-            self.findings.append(f"{self.page.url}: {message.text}")
-
-    def _received(self, response: Response) -> None:
-        """Every document of ours carries every header."""
-        here = response.url.startswith(self.town.house.issuer) and response.request.resource_type == "document"
-        if not here or 300 <= response.status < 400:
-            return
-        sent = response.headers
-        self.findings += [f"{response.url}: {name}" for name, value in SAYS.items() if sent.get(name) != value]
-        policy = [part.strip() for part in sent.get("content-security-policy", "").split(";")]
-        self.findings += [f"{response.url}: {part}" for part in POLICY if part not in policy]
-        self.findings += [f"{response.url}: {part}" for part in policy if "unsafe" in part or "*" in part]
-
-
-SPILL = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-def _found(axe: Any) -> list[Any]:
-    found: list[Any] = axe.response["violations"]
-    return found
 
 
 @pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(
-            executable_path=need("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+    async with chromium_running() as running:
         yield running
-        await running.close()
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["javascript", "plain"])
 async def whole_town(
     chromium: Browser, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Town]:
-    clock, meridian_at = Clock(), loopback_socket()
-    (at, port), (app_at, app_port) = bound(), bound()
-    issuer, app = f"http://127.0.0.1:{port}/", Elsewhere(f"http://127.0.0.1:{app_port}")
-    url = url_of(meridian_at)
-    remit = Client("remit", "s3cret", "Remit", (f"{issuer}connect/callback/calendar",))
-    authority = Authority([ADA], [remit], clock=lambda: clock.at)
-    calendar = Meridian(url, authority, Faults(), clock).connection()
-    place = tmp_path_factory.mktemp("town")
-    with at, app_at, served(create_app(url, authority), meridian_at):
-        async with built(sqlite(place), calendar, Organisation(name="Acme"), clock=clock, issuer=issuer) as house:
-            stranger = await house.store.clients.get("stranger")
-            bob = await house.store.users.get("auth0|bob")
-            assert stranger and bob
-            await house.store.commit(
-                house.store.clients.put(msgspec.structs.replace(stranger, redirect_uris=(f"{app.url}/callback",))),
-                house.store.users.put(msgspec.structs.replace(bob, administrator=True)),
-            )
-            async with listening(house.app, at), listening(app, app_at):
-                yield Town(house, app, chromium, request.param)
+    async with town_at(tmp_path_factory.mktemp("town"), chromium, javascript=request.param) as town:
+        yield town
 
 
 @pytest.fixture
@@ -285,9 +123,9 @@ async def test_approvals(town: Town) -> None:
     await ada.open("/approvals")
     await ada.meets("Approvals", "inbox")
     await ada.follow("buy 10 shares of ZEKO")
-    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.may_approve()
     await ada.meets("wants to buy 10 shares of ZEKO for you", "approval")
-    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.may_approve()
     await ada.press("Approve")
     await ada.meets("wanted to buy 10 shares of ZEKO for you", "approved")
     await expect(ada.page.locator("main")).to_contain_text("You approved this")
@@ -352,6 +190,40 @@ async def test_activity_and_console(town: Town) -> None:
 
 
 @CLEAN
+async def test_second_factor(town: Town) -> None:
+    bob = await town.signed_in("bob")
+    clock = town.house.clock
+    await bob.open("/security")
+    await bob.meets("Security", "security-off")
+    await bob.press("Set up an app")
+    await bob.meets("Set up an authenticator app", "enrol")
+    key = (await bob.page.locator(".paste").inner_text()).replace(" ", "")
+    await bob.page.fill("[name=code]", totp.code_at(key, clock.at // 30))
+    await bob.press("Confirm")
+    await bob.meets("Security", "security")
+    clock.forward(60)
+    await bob.open("/logout")
+    await bob.press("Sign out")
+    await bob.follow("Sign in again")
+    await bob.sign_in("bob")
+    await bob.meets("Enter your code", "second-factor")
+    await bob.page.fill("[name=code]", totp.code_at(key, clock.at // 30 - 90))
+    await bob.press("Go on")
+    await bob.meets("Enter your code", "second-factor-wrong")
+    await bob.page.fill("[name=code]", totp.code_at(key, clock.at // 30))
+    await bob.press("Go on")
+    await bob.meets("Approvals", "inbox-empty")
+    clock.forward(60)
+    await bob.open("/security")
+    await bob.page.locator("summary").click()
+    await bob.meets("Security", "security-removing")
+    await bob.page.fill("[name=code]", totp.code_at(key, clock.at // 30))
+    await bob.press("Yes, remove it")
+    await bob.meets("Security", "security-removed")
+    assert not bob.findings, "\n".join(bob.findings)
+
+
+@CLEAN
 async def test_first_administrator(town: Town) -> None:
     ticket = await set_up.offer(town.house.store, town.house.clock)
     grace = await town.person()
@@ -402,7 +274,7 @@ async def test_signing_in_and_approving_take_only_a_keyboard(town: Town) -> None
     await ada.page.keyboard.press("Enter")
     await ada.tab_to(ada.page.get_by_role("link", name="buy 20 shares of ZEKO"))
     await ada.page.keyboard.press("Enter")
-    await expect(ada.button("Approve")).to_be_enabled()
+    await ada.may_approve()
     await ada.tab_to(ada.button("Approve"))
     await ada.page.keyboard.press("Enter")
     await expect(ada.page.locator("main")).to_contain_text("You approved this")
