@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -158,7 +159,7 @@ def remit(database_url: str, secret: str, password: str) -> Contender:
             str(command), "serve", "--config", str(HERE / "remit.yaml"), "--database", database_url,
             "--issuer", "http://127.0.0.1:{port}", "--port", "{port}", "--workers", "1",
         ),
-        environment={"BENCH_SECRET": secret, "BENCH_PASSWORD": password},
+        environment={"BENCH_SECRET": secret, "BENCH_PASSWORD": password, "REMIT_MASTER_KEY": secrets.token_urlsafe(32)},
         directory=HERE,
         password=password,
         session_each=False,
