@@ -381,3 +381,12 @@ class TestAnotherProvider:
 
     async def test_an_unknown_connection_is_not_there(self, house: House) -> None:
         assert (await house.http.get("/login/nobody")).status_code == 404
+
+
+async def test_errands_that_nobody_proved_anything_for_are_limited(house: House) -> None:
+    house.machines.throttle._monotonic = lambda: 0.0  # a slow machine would refill the bucket meanwhile
+    browser = house.browser()
+    answers = [await browser.http.get("/approvals", follow_redirects=False) for _ in range(601)]
+    assert {answer.status_code for answer in answers[:600]} == {303}
+    assert answers[-1].status_code == 429
+    assert answers[-1].headers["retry-after"] == "1"
