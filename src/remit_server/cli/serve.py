@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -192,7 +193,12 @@ async def _settings(issuer: str, store: Store) -> Settings:
 
 
 async def _built(served: Served, store: Store) -> RemitApp:
-    return RemitApp(await start_machines(await _settings(served.issuer, store), store))
+    app = RemitApp(await start_machines(await _settings(served.issuer, store), store))
+    # What is here now stays: the collector need not walk it again and again, nor look after every few requests.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+    return app
 
 
 class Served:
