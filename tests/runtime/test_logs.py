@@ -90,7 +90,7 @@ def test_lines_are_json_and_libraries_are_redacted_too() -> None:
     before = logging.getLogger().handlers
     try:
         logs.configure(out=out)
-        logging.getLogger("some.library").warning("failed with Bearer s3cr3t-value")
+        logging.getLogger("dependency").warning("failed with Bearer s3cr3t-value")
     finally:
         logging.getLogger().handlers = before
         logs.structlog.reset_defaults()
