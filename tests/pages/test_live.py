@@ -274,8 +274,8 @@ async def test_signing_in_and_approving_take_only_a_keyboard(town: Town) -> None
     await ada.page.keyboard.press("Enter")
     await ada.tab_to(ada.page.get_by_role("link", name="buy 20 shares of ZEKO"))
     await ada.page.keyboard.press("Enter")
-    await ada.may_approve()
     await ada.tab_to(ada.button("Approve"))
+    await ada.may_approve()
     await ada.page.keyboard.press("Enter")
     await expect(ada.page.locator("main")).to_contain_text("You approved this")
 

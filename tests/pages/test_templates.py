@@ -244,7 +244,7 @@ async def test_pages_are_clean_at_phone_width(browser: Browser, site: str, schem
             continue  # odd words have the colours of any others
         page, complaints = await opened(context, f"{site}/{name}")
         if await page.locator("[data-arm]").count():
-            await page.locator("[data-arm]:enabled").or_(page.locator("details[open]")).wait_for()
+            await page.locator("[data-arm]:not([aria-disabled])").or_(page.locator("details[open]")).wait_for()
         # Contrast is measured on what stays, not half-way through a transition.
         await page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
         findings += [f"{name}: {complaint}" for complaint in complaints]
@@ -316,6 +316,9 @@ async def test_approve_waits_until_it_was_in_view(browser: Browser, site: str) -
     assert await approve.is_disabled()
     await page.wait_for_timeout(150)  # the observer reports in real time; the clock of the page stands still
     assert await approve.is_disabled()
+    await approve.press("Enter")
+    await approve.evaluate("button => button.click()")
+    assert page.url == f"{site}/approval", "answered before its time"
     await page.clock.run_for(700)
     assert await approve.is_enabled()
     await context.close()

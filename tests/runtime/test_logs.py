@@ -9,6 +9,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fixtures.canaries import log_apart
 from tests.ledger import proves
 
 from remit_server.runtime import logs
@@ -87,13 +88,9 @@ def test_any_bearer_token_is_hidden(text: str) -> None:
 @proves("log.no-secrets")
 def test_lines_are_json_and_libraries_are_redacted_too() -> None:
     out = io.StringIO()
-    before = logging.getLogger().handlers
-    try:
+    with log_apart():
         logs.configure(out=out)
         logging.getLogger("dependency").warning("failed with Bearer s3cr3t-value")
-    finally:
-        logging.getLogger().handlers = before
-        logs.structlog.reset_defaults()
     (line,) = [json.loads(line) for line in out.getvalue().splitlines()]
     assert line["level"] == "warning"
     assert "s3cr3t-value" not in out.getvalue()
