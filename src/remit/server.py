@@ -17,7 +17,7 @@ from .transport import Reply, Transport
 
 _LEEWAY = 10
 _NOT_ALLOWED = frozenset(
-    {"access_denied", "consent_required", "invalid_scope", "invalid_target", "unauthorized_client"}
+    {"access_denied", "consent_required", "forbidden", "invalid_scope", "invalid_target", "unauthorized_client"}
 )
 _SIGN_IN = frozenset({"invalid_grant", "login_required", "interaction_required", "invalid_token"})
 

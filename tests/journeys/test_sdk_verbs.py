@@ -223,6 +223,7 @@ async def test_another_process_takes_it_up(server: Hostile, ada: User, client: C
     ("error", "raised"),
     [
         ("unauthorized_client", NotAllowed),
+        ("forbidden", NotAllowed),
         ("invalid_authorization_details", Misconfigured),
         ("invalid_binding_message", Misconfigured),
         ("unknown_user_id", Misconfigured),

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from tests.ledger import proves
 from tests.management.test_manifest import ACME, ENVIRON
 
-from remit_server.errors import ConfigurationError
+from remit_server.errors import ConfigurationError, TemporarilyUnavailable
+from remit_server.management.manifest import apply
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.oversight import agents
@@ -124,7 +125,8 @@ async def test_applying_does_not_resume_a_suspended_agent(applier: Applier, stor
     plan = await applier.plan(read(edited(acme, ("name: Trading assistant", "name: Trader")), ENVIRON))
     # The stop button is pressed between the plan and its carrying out.
     await agents.suspend(store, SystemClock(), "trading-assistant")
-    await applier._carry_out(plan)
+    async with applier._turn() as holder:
+        await applier._carry_out(plan, holder)
     assistant = await store.clients.get("trading-assistant")
     assert assistant is not None
     assert (assistant.name, assistant.state) == ("Trader", "suspended")
@@ -136,6 +138,26 @@ async def test_nodes_that_start_together_apply_once(applier: Applier, store: Sto
     assert sum(bool(plan) for plan in plans) == 1
     applied = [event for _, event in await store.trail.latest(limit=500) if event.kind == "configuration.applied"]
     assert len(applied) == 1
+
+
+async def test_a_turn_outlasts_its_lease(
+    applier: Applier, store: Store, acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The passwords of many people take longer to hash than the lease lasts."""
+    monkeypatch.setattr(apply, "LEASE_SECONDS", 2)
+    async with applier._turn():
+        await asyncio.sleep(3)
+        assert not await store.leases.take("apply", "another node", SystemClock().now(), 1)
+
+
+async def test_who_lost_the_turn_writes_nothing(applier: Applier, store: Store, acme: Path) -> None:
+    plan = await applier.plan(read(acme, ENVIRON))
+    async with applier._turn() as holder:
+        await store.leases.leave("apply", holder)
+        assert await store.leases.take("apply", "another node", SystemClock().now(), 60)
+        with pytest.raises(TemporarilyUnavailable, match="took over"):
+            await applier._carry_out(plan, holder)
+    assert await store.clients.get("trading-assistant") is None
 
 
 async def test_a_manifest_takes_no_id_of_a_client_that_registered_itself(

@@ -78,6 +78,8 @@ def test_the_example_is_read(acme: Path) -> None:
         ("documents.fga", "nowhere.fga", "nowhere", "cannot be read"),
         ("policies/trading.cedar", "policies/nowhere.cedar", "policies/nowhere", "cannot be read"),
         ("smtp://127", "http://127", "http", "smtp://host:port"),
+        ("smtp://127.0.0.1:1025", "smtp://127.0.0.1:mail", "smtp://127.0.0.1:mail", "smtp://host:port"),
+        ("smtp://127.0.0.1:1025", "smtp://127.0.0.1:0", "smtp://127.0.0.1:0", "smtp://host:port"),
         ("{env: BOB_PASSWORD}", "{env: EVE_PASSWORD}", "EVE_", "EVE_PASSWORD is not set"),
         ("{env: BOB_PASSWORD}", "{env: A, file: B}", "{env: A", "write a string, or {env: NAME} or {file: PATH}"),
         ("http://127.0.0.1:8765/callback", "http://app.example/cb", "http://app", "must be https"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from tests.storage.conftest import NOW
 from tests.storage.samples import LATER, account, approval, client, code, event, grant, pushed, token, user
 
@@ -260,7 +261,7 @@ async def test_connected_accounts(store: Store) -> None:
     assert await store.connected_accounts.get(mine.id, "auth0|ada") == mine
     assert await store.connected_accounts.get(mine.id, "auth0|eve") is None
     assert len(await store.connected_accounts.of_user("auth0|ada")) == 2
-    assert list(await store.connected_accounts.connected("auth0|ada", "calendar")) == [mine]
+    assert list(await store.connected_accounts.connected("auth0|ada", "calendar")) == [replace(mine, default=True)]
     await store.commit(store.connected_accounts.lease(mine, "node-1", NOW, 30))
     assert await loses(store, store.connected_accounts.lease(mine, "node-2", NOW + 29, 30))
     await store.commit(store.connected_accounts.lease(mine, "node-2", NOW + 30, 30))
@@ -274,6 +275,41 @@ async def test_connected_accounts(store: Store) -> None:
     assert await loses(store, store.connected_accounts.remove(mine.id, "auth0|eve"))
     await store.commit(store.connected_accounts.remove(mine.id, "auth0|ada"))
     assert await store.connected_accounts.get(mine.id, "auth0|ada") is None
+
+
+async def test_one_account_of_each_connection_is_the_default(store: Store) -> None:
+    accounts = store.connected_accounts
+    first, second, third = account(), account(), account()
+    await store.commit(*(accounts.add(each) for each in (first, second, third, account(connection="chat"))))
+
+    async def default() -> str:
+        (found,) = [each.id for each in await accounts.connected("auth0|ada", "calendar") if each.default]
+        return found
+
+    assert await default() == first.id, "nobody chose: the oldest"
+    assert sum(each.default for each in await accounts.of_user("auth0|ada")) == 2, "one for each connection"
+    for chosen in (third, second):
+        await store.commit(accounts.choose(chosen, await accounts.connected("auth0|ada", "calendar")))
+        assert await default() == chosen.id
+    assert await loses(store, accounts.choose(replace(second, user_id="auth0|eve"), [second]))
+    await store.commit(accounts.save(replace(second, state="disconnected", default=True)))
+    assert await default() == third.id, "the choice before"
+    await store.commit(accounts.remove(third.id, "auth0|ada"))
+    assert await default() == first.id
+    alone = await accounts.get(second.id, "auth0|ada")
+    assert alone is not None
+    assert not alone.default, "what is worked out is not stored"
+
+
+async def test_limiting_an_account_does_not_disturb_its_refresh(store: Store) -> None:
+    mine = account()
+    await store.commit(store.connected_accounts.add(mine))
+    for limited in (True, False):
+        await store.commit(store.connected_accounts.limit(mine, limited=limited))
+        found = await store.connected_accounts.get(mine.id, "auth0|ada")
+        assert found is not None
+        assert (found.limited, found.version) == (limited, 0)
+    assert await loses(store, store.connected_accounts.limit(replace(mine, user_id="auth0|eve"), limited=True))
 
 
 async def test_connect_attempts(store: Store) -> None:
@@ -344,6 +380,12 @@ async def test_leases(store: Store) -> None:
     assert not await store.leases.take("sweep", "node-2", NOW + 30, 30)
     await store.leases.leave("sweep", "node-2")
     assert not await store.leases.take("sweep", "node-2", NOW + 30, 30)
+    await store.leases.leave("sweep", "node-1")
+    assert await store.leases.take("sweep", "node-1", NOW, 30)
+    await store.commit(store.leases.keep("sweep", "node-1", NOW + 29, 30))
+    assert not await store.leases.take("sweep", "node-2", NOW + 58, 30)
+    assert await loses(store, store.leases.keep("sweep", "node-2", NOW + 58, 30))
+    assert await loses(store, store.leases.keep("sweep", "node-1", NOW + 59, 30)), "its time is up, even if nobody came"
     await store.leases.leave("sweep", "node-1")
     taken = await asyncio.gather(*(store.leases.take("sweep", f"node-{i}", NOW, 30) for i in range(10)))
     assert sum(taken) == 1

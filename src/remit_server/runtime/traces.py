@@ -46,7 +46,11 @@ class Traces:
     """Spans at the edge and around commits. Without a collector only the ids remain, which cost next to nothing."""
 
     def __init__(self, endpoint: str | None = None) -> None:
-        """`endpoint` is the URL of an OTLP collector over HTTP. Raises `ConfigurationError` when the SDK is not installed."""
+        """`endpoint` is the URL of an OTLP collector over HTTP. Raises `ConfigurationError` when the SDK is not installed.
+
+        The exporter has an HTTP client of its own and does not go through `Outbound`: only the operator names this URL, and a
+        collector mostly stands on the very networks that `Outbound` refuses.
+        """
         self._provider: Any = None
         self._tracer: Tracer | None = None
         if endpoint is None:

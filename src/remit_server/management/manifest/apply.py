@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
-from remit_server.storage.contract import Step
+from remit_server.storage.contract import Lost, Step
 from remit_server.storage.groups.rows import Directory
 from remit_server.storage.store import Store
 
@@ -46,6 +47,15 @@ class Applier:
 
         Raises `ConfigurationError`; `TemporarilyUnavailable` when another node has been applying for a minute.
         """
+        async with self._turn() as holder:
+            found = await self.plan(manifest)
+            if found:
+                await self._carry_out(found, holder)
+            return found
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[str]:
+        """The lease, renewed for as long as the block runs: the passwords of a thousand people take a minute to hash."""
         holder = new_id()
         for _ in range(LEASE_SECONDS * 5):
             if await self.store.leases.take("apply", holder, self.clock.now(), LEASE_SECONDS):
@@ -53,19 +63,23 @@ class Applier:
             await asyncio.sleep(0.2)
         else:
             raise TemporarilyUnavailable("Another process is applying a configuration.")
+        renewal = asyncio.create_task(self._renew(holder))
         try:
-            found = await self.plan(manifest)
-            if found:
-                await self._carry_out(found)
-            return found
+            yield holder
         finally:
+            renewal.cancel()
             await self.store.leases.leave("apply", holder)
+
+    async def _renew(self, holder: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            await self.store.leases.take("apply", holder, self.clock.now(), LEASE_SECONDS)
 
     async def _wanted(self, manifest: Manifest, there: State) -> State:
         return await wanted(manifest, there, self.passwords, self.peppers, self.clock.now())
 
-    async def _carry_out(self, found: Plan) -> None:
-        steps: list[Step] = []
+    async def _carry_out(self, found: Plan, holder: str) -> None:
+        steps: list[Step] = [self.store.leases.keep("apply", holder, self.clock.now(), LEASE_SECONDS)]
         events: list[Event] = []
         # Removals first: an address or a name may go from one record to another.
         for change in sorted(found.changes, key=lambda change: change.act != "remove"):
@@ -77,7 +91,12 @@ class Applier:
             events.append(
                 self._event("configuration.applied", changes=lines, tuples=[str(one) for one in found.tuples])
             )
-        await self.store.commit(*steps, events=tuple(events))
+        try:
+            await self.store.commit(*steps, events=tuple(events))
+        except Lost as lost:
+            if lost.step == 0:
+                raise TemporarilyUnavailable("Another process took over while this one was held up.") from lost
+            raise
         for tuples in found.tuples:
             await self._write(tuples)
 

@@ -273,11 +273,18 @@ def _policies(m: d.Manifest) -> Iterator[Problem]:
             yield at, f"not Cedar: {error}"
 
 
+def _mail_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number from 0 to 65535, a host with half a bracket
+        return False
+
+
 def _channels(m: d.Manifest) -> Iterator[Problem]:
     if (email := m.channels.email) is not None:
         at: Path_ = ("channels", "email")
-        parts = urlsplit(email.smtp.value)
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        if not _mail_server(email.smtp.value):
             yield (*at, "smtp"), "write smtp://host:port or smtps://host:port"
         if not _EMAIL.fullmatch(email.sender):
             yield (*at, "from"), f"{email.sender!r} is not an e-mail address"

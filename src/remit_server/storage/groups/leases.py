@@ -14,6 +14,11 @@ class Leases:
         set="holder = :holder, until = :until",
         where="leases.name = :name AND (leases.until <= :now OR leases.holder = :holder)",
     )
+    _KEEP = Update(
+        t.LEASES,
+        set="until = :until",
+        where="leases.name = :name AND leases.holder = :holder AND leases.until > :now",
+    )
     _LEAVE = Delete(t.LEASES, where="leases.name = :name AND leases.holder = :holder")
 
     def __init__(self, engine: Engine) -> None:
@@ -28,6 +33,10 @@ class Leases:
         except Lost:
             return False
         return True
+
+    def keep(self, name: str, holder: str, now: int, seconds: int) -> Step:
+        """What is written with it is written by the holder or not at all: one who was too slow loses."""
+        return Step(self._KEEP, {"name": name, "holder": holder, "now": now, "until": now + seconds})
 
     async def leave(self, name: str, holder: str) -> None:
         """Let the next one begin at once."""
