@@ -6,6 +6,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+ORGANISATION = "organisation"
+"""The `user_id` of an account that belongs to nobody in particular: an administrator connected it for everybody who may
+borrow it."""
+
 
 class Connection(Struct, frozen=True, kw_only=True):
     """An upstream provider as configured here: the endpoints, our client there, and the scopes that may be asked for."""
@@ -28,6 +32,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     scope_separator: str = " "
     authorization_params: dict[str, str] = field(default_factory=dict)
     display_name: str | None = None
+    shared_with: tuple[str, ...] = ()
+    """Groups whose members may borrow the organisation's accounts here; empty: nobody."""
 
 
 class Narrowed(Struct, frozen=True, kw_only=True):
@@ -69,6 +75,13 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     """When the access token was issued."""
     used_at: int | None = None
     used_by: str | None = None
+    limited: bool = False
+    """Only agents with a lending of their own may use it."""
+    chosen: int = 0
+    """Grows with each choice of a default among a person's accounts at a connection: the highest is the default, and of
+    those that nobody chose, the oldest. Whichever account goes, one of the others is it, and never two."""
+    default: bool = False
+    """What agents get that name no account. Worked out when a person's accounts are read together; not stored."""
 
 
 ASKED, SENT, RETURNED, HELD, DONE = range(5)
@@ -86,6 +99,12 @@ class ConnectAttempt(Struct, frozen=True, kw_only=True):
     connection: str
     client_id: str | None = None
     """The agent or app that asked; None when the person came by themselves."""
+    shared: bool = False
+    """An administrator connects on behalf of the organisation."""
+    account_id: str | None = None
+    """The account that the person means to renew or widen; None for another one."""
+    away: bool = False
+    """The person lets the asking agent use the account while they are away."""
     redirect_uri: str | None = None
     """Where the client waits (My Account API); None when the flow ends on a page of ours."""
     state: str | None = None

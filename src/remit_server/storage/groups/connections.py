@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from remit_server.records import ConnectAttempt, ConnectedAccount
 from remit_server.storage.barrier import Barrier
-from remit_server.storage.contract import Engine, Step
+from remit_server.storage.contract import Engine, Params, Row, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
-CHANGING = ("state", "version", "lease_until", "lease_holder", "used_at", "used_by")
+CHANGING = ("state", "version", "lease_until", "lease_holder", "used_at", "used_by", "chosen", "limited")
 
 
 class ConnectedAccounts:
@@ -44,31 +46,54 @@ class ConnectedAccounts:
         set="used_at = :used_at, used_by = :used_by",
         where="connected_accounts.id = :id AND connected_accounts.state = 'ok'",
     )
+    _CHOOSE = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="chosen = :chosen",
+        where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id",
+    )
+    _LIMIT = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="limited = :limited",
+        where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id",
+    )
     _REMOVE = Delete(
         t.CONNECTED_ACCOUNTS, where="connected_accounts.id = :id AND connected_accounts.user_id = :user_id"
     )
 
     def __init__(self, engine: Engine, barrier: Barrier) -> None:
         self._engine = engine
-        self._rows = Rows(t.CONNECTED_ACCOUNTS, ConnectedAccount, changing=CHANGING, barrier=barrier)
+        self._rows = Rows(
+            t.CONNECTED_ACCOUNTS, ConnectedAccount, changing=CHANGING, barrier=barrier,
+            own={"limited": lambda account: int(account.limited)},
+        )  # fmt: skip
 
     async def get(self, account_id: str, user_id: str) -> ConnectedAccount | None:
         """A person's account; somebody else's is not there."""
-        return self._rows.maybe(await self._engine.one(self._GET, {"id": account_id, "user_id": user_id}))
+        row = await self._engine.one(self._GET, {"id": account_id, "user_id": user_id})
+        return None if row is None else self._account(row)
 
     async def of_user(self, user_id: str) -> Sequence[ConnectedAccount]:
-        return [self._rows.record(row) for row in await self._engine.many(self._OF_USER, {"user_id": user_id})]
+        """Oldest first; of each connection one is the default."""
+        return _with_default(map(self._account, await self._engine.many(self._OF_USER, {"user_id": user_id})))
 
     async def connected(self, user_id: str, connection: str) -> Sequence[ConnectedAccount]:
+        """Oldest first; one is the default."""
         rows = await self._engine.many(self._FOR, {"user_id": user_id, "connection": connection})
-        return [self._rows.record(row) for row in rows]
+        return _with_default(map(self._account, rows))
+
+    def _account(self, row: Row) -> ConnectedAccount:
+        account = self._rows.record(row)
+        return msgspec.structs.replace(account, limited=bool(account.limited))  # a column holds a number
+
+    def _params(self, account: ConnectedAccount) -> Params:
+        return self._rows.params(msgspec.structs.replace(account, default=False))
 
     async def counts(self) -> dict[str, int]:
         """How many accounts each connection has; those without any are not named."""
         return {row["connection"]: row["accounts"] for row in await self._engine.many(self._COUNTS, {})}
 
     def add(self, account: ConnectedAccount) -> Step:
-        return Step(self._ADD, self._rows.params(account))
+        return Step(self._ADD, self._params(account))
 
     def lease(self, account: ConnectedAccount, holder: str, now: int, seconds: int) -> Step:
         """Become the one refresher of this version; loses when somebody else is, or has refreshed meanwhile."""
@@ -83,16 +108,36 @@ class ConnectedAccounts:
 
     def save(self, account: ConnectedAccount) -> Step:
         """Replace the sealed body and end the lease; loses when the version has moved on."""
-        return Step(
-            self._SAVE, {key: value for key, value in self._rows.params(account).items() if key in self._SAVE.names}
-        )
+        return Step(self._SAVE, {key: value for key, value in self._params(account).items() if key in self._SAVE.names})
 
     def touch(self, account_id: str, now: int, client_id: str) -> Step:
         """Note a use; loses when the account was disconnected, or broke, in this moment."""
         return Step(self._TOUCH, {"id": account_id, "used_at": now, "used_by": client_id})
 
+    def choose(self, account: ConnectedAccount, among: Sequence[ConnectedAccount]) -> Step:
+        """Make it the default of the person's accounts there. A refresh under way does not mind."""
+        chosen = max(each.chosen for each in among) + 1
+        return Step(self._CHOOSE, {"id": account.id, "user_id": account.user_id, "chosen": chosen})
+
+    def limit(self, account: ConnectedAccount, *, limited: bool) -> Step:
+        """Let only agents use it that have a lending of their own, or again all that the organisation allows."""
+        return Step(self._LIMIT, {"id": account.id, "user_id": account.user_id, "limited": int(limited)})
+
     def remove(self, account_id: str, user_id: str) -> Step:
         return Step(self._REMOVE, {"id": account_id, "user_id": user_id})
+
+
+def _with_default(accounts: Iterable[ConnectedAccount]) -> Sequence[ConnectedAccount]:
+    """The same, the default of each connection marked: the last choice of the person, else the oldest that is there."""
+    found = list(accounts)
+    first: dict[str, ConnectedAccount] = {}
+    for account in found:
+        before = first.get(account.connection)
+        if account.state != "disconnected" and (before is None or account.chosen > before.chosen):
+            first[account.connection] = account
+    return [
+        msgspec.structs.replace(each, default=True) if each is first.get(each.connection) else each for each in found
+    ]
 
 
 class ConnectAttempts:

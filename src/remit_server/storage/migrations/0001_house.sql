@@ -25,7 +25,7 @@ CREATE INDEX pushed_requests_by_expiry ON pushed_requests (expires_at);
 CREATE TABLE approvals (id {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, client_id {text} NOT NULL, user_id {text}, handle {text} NOT NULL UNIQUE, user_code {text} UNIQUE, created_at {int} NOT NULL, expires_at {int} NOT NULL, state {text} NOT NULL, version {int} NOT NULL, interval {int} NOT NULL, polled_at {int} NOT NULL, slow_downs {int} NOT NULL, decided_at {int}, decided_by {text}, reason {text}, grant_id {text}, taken_at {int}, body {blob} NOT NULL);
 CREATE INDEX approvals_by_user ON approvals (user_id, created_at);
 CREATE INDEX approvals_open ON approvals (expires_at) WHERE state IN ('pending', 'info_requested');
-CREATE TABLE connected_accounts (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, connection {text} NOT NULL, upstream_id {text}, state {text} NOT NULL, version {int} NOT NULL, lease_until {int} NOT NULL, lease_holder {text} NOT NULL, used_at {int}, used_by {text}, body {blob} NOT NULL);
+CREATE TABLE connected_accounts (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, connection {text} NOT NULL, upstream_id {text}, state {text} NOT NULL, version {int} NOT NULL, lease_until {int} NOT NULL, lease_holder {text} NOT NULL, used_at {int}, used_by {text}, limited {int} NOT NULL, chosen {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX connected_accounts_by_user ON connected_accounts (user_id, connection);
 CREATE TABLE connect_attempts (ticket {text} NOT NULL PRIMARY KEY, auth_session {text} NOT NULL UNIQUE, upstream_state {text} UNIQUE, connect_code {text} UNIQUE, step {int} NOT NULL, expires_at {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX connect_attempts_by_expiry ON connect_attempts (expires_at);

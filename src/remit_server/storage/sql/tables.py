@@ -48,7 +48,7 @@ APPROVALS = _table(
 CONNECTED_ACCOUNTS = _table(
     "connected_accounts", "id",
     id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, lease_until=INT,
-    lease_holder=TEXT, used_at=INT, used_by=TEXT, body=BLOB,
+    lease_holder=TEXT, used_at=INT, used_by=TEXT, limited=INT, chosen=INT, body=BLOB,
 )  # fmt: skip
 CONNECT_ATTEMPTS = _table(
     "connect_attempts", "ticket",
@@ -58,7 +58,7 @@ BURNED = _table("burned", "hash", hash=TEXT, expires_at=INT)
 ATTEMPTS = _table("attempts", "key", key=TEXT, count=INT, expires_at=INT)
 SIGNING_KEYS = _table("signing_keys", "kid", kid=TEXT, alg=TEXT, state=TEXT, retired_at=INT, body=BLOB)
 SECRETS = _table("secrets", "name", name=TEXT, body=BLOB)
-DATA_KEYS = _table("data_keys", "id", id=TEXT, wrapped_by=TEXT, created_at=INT, body=BLOB)
+DATA_KEYS = _table("data_keys", "id wrapped_by", id=TEXT, wrapped_by=TEXT, created_at=INT, body=BLOB)
 RELATION_STORES = _table("relation_stores", "id", id=TEXT, name=TEXT, body=BLOB)
 RELATION_TUPLES = _table(
     "relation_tuples", "store_id object relation subject",
