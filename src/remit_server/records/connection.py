@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
+
+from remit_server.records.provider import Upstream
 
 ORGANISATION = "organisation"
 """The `user_id` of an account that belongs to nobody in particular: an administrator connected it for everybody who may
 borrow it."""
 
 
-class Connection(Struct, frozen=True, kw_only=True):
-    """An upstream provider as configured here: the endpoints, our client there, and the scopes that may be asked for."""
+class Connection(Upstream, frozen=True, kw_only=True):
+    """An upstream provider as configured here: how it is spoken to, our client there, and the scopes that may be asked for.
+    It is complete: what the catalog said was written into it when it was applied."""
 
     name: str
     provider: str
     use: tuple[str, ...] = ("connected_accounts",)
-    issuer: str | None = None
-    authorization_endpoint: str = ""
-    token_endpoint: str = ""
-    revocation_endpoint: str | None = None
-    userinfo_endpoint: str | None = None
-    jwks_uri: str | None = None
-    api_base: str | None = None
     client_id: str = ""
     client_secret: str | None = None
     """Sealed with the row."""
-    auth_method: str = "client_secret_basic"
     scopes: tuple[str, ...] = ()
-    scope_separator: str = " "
-    authorization_params: dict[str, str] = field(default_factory=dict)
+    scope_words: dict[str, str] = field(default_factory=dict)
+    """Scopes in words for the person, as far as they are known."""
     display_name: str | None = None
     shared_with: tuple[str, ...] = ()
     """Groups whose members may borrow the organisation's accounts here; empty: nobody."""
@@ -61,11 +56,23 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     access_expires_at: int | None = None
     """None: the provider did not say, and the token is used until it is refused."""
     refresh_token: str | None = None
+    credentials: dict[str, str] = field(default_factory=dict)
+    """What the person typed, by the name of the field, where there are keys and passwords instead of tokens."""
     narrowed: tuple[Narrowed, ...] = ()
     state: Literal["ok", "reconnect", "disconnected"] = "ok"
     """`disconnected` is a disconnect under way: nobody borrows any more, the provider is being told, the row goes last."""
     cause: str | None = None
     """Why the state is not ok, in words for the person."""
+    failing_since: int | None = None
+    """Since when the provider gives nothing new, for a reason that time may mend; None while all is well."""
+    failure: str | None = None
+    """That reason, in words for people."""
+    failures: int = 0
+    """Attempts that failed since then."""
+    retry_at: int = 0
+    """The provider is not asked again before."""
+    unanswered: int = 0
+    """Refreshes that were sent with this refresh token and of which we do not know what became: it may have been spent."""
     version: int = 0
     lease_until: int = 0
     """Seconds; whoever holds the lease is the one refresher."""

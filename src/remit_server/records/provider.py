@@ -23,7 +23,7 @@ class AnswerPaths(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Read only when there is no token. A member `error` is an error in any case."""
 
 
-class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccountLookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to learn whose account it is."""
 
     id: str
@@ -94,6 +94,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     scope_parameter: str = "scope"
     offline_scopes: tuple[str, ...] = ()
     """Asked for beside the others, to get a refresh token; never shown and never lent."""
+    account_scopes: tuple[str, ...] = ()
+    """Asked for beside the others, so that the provider says whose account it is; lent only if `scopes` has them too."""
     authorization_params: dict[str, str] = field(default_factory=dict)
     answer: AnswerPaths = AnswerPaths()
     refresh_answer: AnswerPaths | None = None
@@ -108,7 +110,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     refresh_lifetime: int | None = None
     """Seconds of a refresh token, where the provider documents them."""
     revoke: Revoke = "rfc7009"
-    account: Account | None = None
+    account: AccountLookup | None = None
     """None: the userinfo endpoint, where there is one."""
     api_headers: dict[str, str] = field(default_factory=dict)
     """What every API call needs."""
