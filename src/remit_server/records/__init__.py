@@ -9,12 +9,14 @@ from remit_server.records.client import Client, ClientKind, ClientState, SecretH
 from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Connection, Narrowed
 from remit_server.records.event import Actor, Event
 from remit_server.records.key import SigningKey
+from remit_server.records.lending import Lending, Offer
 from remit_server.records.organisation import Api, DetailType, Organisation, Policy
 from remit_server.records.person import Interaction, SecondFactor, Session, User
 from remit_server.records.provider import Provider, Upstream
 
 __all__ = [
     "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
-    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Narrowed", "Organisation", "Policy",
-    "Provider", "PushedRequest", "SecondFactor", "SecretHash", "Session", "SigningKey", "Token", "Upstream", "User",
+    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
+    "Organisation", "Policy", "Provider", "PushedRequest", "SecondFactor", "SecretHash", "Session", "SigningKey",
+    "Token", "Upstream", "User",
 ]  # fmt: skip

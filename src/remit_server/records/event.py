@@ -46,6 +46,8 @@ KINDS: dict[str, str] = {
     "vault.connect_started": "A person was sent to a provider to connect an account",
     "vault.connected": "A person connected an account",
     "vault.disconnected": "A connected account was removed",
+    "vault.lent": "A person let an agent use a connected account",
+    "vault.lending_ended": "A person took back an agent's use of a connected account",
     "vault.exchanged": "A client borrowed access to a connected account",
     "vault.refreshed": "A connected account's token was refreshed upstream",
     "vault.refresh_failed": "A connected account could not be refreshed",

@@ -99,7 +99,7 @@ class SealedReads:
         return rows
 
     async def _prepare(self, rows: Sequence[Row]) -> None:
-        if any(self._barrier.lacks_key_of(row["body"]) for row in rows):
+        if any(self._barrier.lacks_key_of(row["body"]) for row in rows if row["body"] is not None):
             await self._keyring.reload()
 
     async def commit(self, unit: Unit) -> list[Row | None]:

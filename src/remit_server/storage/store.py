@@ -16,6 +16,7 @@ from remit_server.storage.groups.clients import Clients
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
 from remit_server.storage.groups.leases import Leases
+from remit_server.storage.groups.lendings import Lendings
 from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
@@ -49,6 +50,7 @@ class Store:
         self.once = Once(engine)
         self.approvals = Approvals(engine)
         self.connected_accounts = ConnectedAccounts(sealed, barrier)
+        self.lendings = Lendings(sealed, barrier)
         self.connect_attempts = ConnectAttempts(sealed, barrier)
         self.signing_keys = SigningKeys(sealed, barrier)
         self.secrets = Secrets(sealed, barrier)

@@ -13,7 +13,8 @@ from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
-_GRANTS = Rows(t.GRANTS, Grant, changing=("revoked_at", "revoked_why"))
+GRANTS = Rows(t.GRANTS, Grant, changing=("revoked_at", "revoked_why"))
+TOKENS = Rows(t.TOKENS, Token, changing=("used_at", "retried_at", "successor", "revoked_at"))
 
 
 class Held(NamedTuple):
@@ -61,7 +62,7 @@ class Grants:
     )  # fmt: skip
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._rows = engine, _GRANTS
+        self._engine, self._rows = engine, GRANTS
 
     async def get(self, grant_id: str) -> Grant | None:
         return self._rows.maybe(await self._engine.one(self._GET, {"id": grant_id}))
@@ -90,7 +91,7 @@ class Codes:
     _GET = Select(
         t.CODES,
         where="codes.hash = :hash",
-        columns=f"codes.*, {_GRANTS.beside}, {USERS.beside}",
+        columns=f"codes.*, {GRANTS.beside}, {USERS.beside}",
         join="LEFT JOIN grants ON grants.id = codes.grant_id LEFT JOIN users ON users.id = grants.user_id",
     )
     _ADD = Insert(t.CODES)
@@ -104,7 +105,7 @@ class Codes:
 
     async def get(self, hash_: str) -> Redeemable | None:
         row = await self._engine.one(self._GET, {"hash": hash_})
-        return None if row is None else Redeemable(self._rows.record(row), _GRANTS.joined(row), USERS.joined(row))
+        return None if row is None else Redeemable(self._rows.record(row), GRANTS.joined(row), USERS.joined(row))
 
     def add(self, code: Code) -> Step:
         return Step(self._ADD, self._rows.params(code))
@@ -121,7 +122,7 @@ class Tokens:
         columns=f"tokens.*, grants.revoked_at AS grant_revoked_at, {USERS.beside}",
         join="LEFT JOIN grants ON grants.id = tokens.grant_id LEFT JOIN users ON users.id = tokens.user_id",
     )
-    _RENEWABLE = replace(_HELD, columns=f"tokens.*, {_GRANTS.beside}, {USERS.beside}")
+    _RENEWABLE = replace(_HELD, columns=f"tokens.*, {GRANTS.beside}, {USERS.beside}")
     _ADD = Insert(t.TOKENS)
     _ROTATE = Update(
         t.TOKENS,
@@ -140,7 +141,7 @@ class Tokens:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._rows = Rows(t.TOKENS, Token, changing=("used_at", "retried_at", "successor", "revoked_at"))
+        self._rows = TOKENS
 
     async def held(self, hash_: str) -> Held | None:
         """One read tells all that decides about a token, its family included."""
@@ -150,7 +151,7 @@ class Tokens:
     async def renewable(self, hash_: str) -> Renewable | None:
         """All that a refresh needs."""
         row = await self._engine.one(self._RENEWABLE, {"hash": hash_})
-        return None if row is None else Renewable(self._rows.record(row), _GRANTS.joined(row), USERS.joined(row))
+        return None if row is None else Renewable(self._rows.record(row), GRANTS.joined(row), USERS.joined(row))
 
     def add(self, token: Token) -> Step:
         return Step(self._ADD, self._rows.params(token))

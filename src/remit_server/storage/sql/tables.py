@@ -50,6 +50,9 @@ CONNECTED_ACCOUNTS = _table(
     id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, lease_until=INT,
     lease_holder=TEXT, used_at=INT, used_by=TEXT, limited=INT, chosen=INT, body=BLOB,
 )  # fmt: skip
+LENDINGS = _table(
+    "lendings", "account_id user_id client_id", account_id=TEXT, user_id=TEXT, client_id=TEXT, used_at=INT, body=BLOB
+)
 CONNECT_ATTEMPTS = _table(
     "connect_attempts", "ticket",
     ticket=TEXT, auth_session=TEXT, upstream_state=TEXT, connect_code=TEXT, step=INT, expires_at=INT, body=BLOB,
