@@ -64,6 +64,17 @@ LEDGER: dict[str, Promise] = {
     "sealing.rotation": Promise(
         "docs/adr/0005", "Data keys and the master rotate while everything runs, and no row is lost or left unreadable."
     ),
+    "sealing.move": Promise(
+        "docs/adr/0010",
+        "The data keys move to another master key while two nodes serve; at every step a node may be started anew.",
+    ),
+    "sealing.key-services": Promise(
+        "docs/adr/0010",
+        "Whoever keeps the master key, a data key opens under its own id only, and no reply of a key service goes unchecked.",
+    ),
+    "sealing.refuses-before-writing": Promise(
+        "docs/adr/0010", "A master key that is wrong, lost, denied or away stops a start before anything is written."
+    ),
     "attack.refresh-replay": Promise(
         "RFC 9700 section 4.14.2", "A spent refresh token presented again kills its family and leaves an event."
     ),

@@ -21,6 +21,7 @@ from tests.fixtures.databases import NewDatabase
 from tests.ledger import proves
 
 from remit_server.cli import main
+from remit_server.storage.keepers.named import new_key_file
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
 
@@ -115,6 +116,41 @@ def test_a_backup_of_postgresql_is_restored_into_an_empty_database(
     assert run("restore", "copy.zip", "--database", full, environ=KEY).returncode == 2
 
 
+@proves("sealing.refuses-before-writing")
+def test_a_backup_that_the_master_key_does_not_open_leaves_nothing_behind(
+    run: Run, house: Path, acme: Path, tmp_path: Path, new_database: NewDatabase
+) -> None:
+    run("backup", "copy.db", "--data", house)
+    refused = run("restore", "copy.db", "--data", "other", environ=KEY)
+    assert refused.returncode == 2
+    assert "master key does not open" in refused.stderr
+    assert not (tmp_path / "other").exists()
+    full, empty = new_database("postgresql"), new_database("postgresql")
+    assert run("apply", acme, "--yes", "--database", full, environ=KEY).returncode == 0
+    assert run("backup", "copy.zip", "--database", full, environ=KEY).returncode == 0
+    other = {"REMIT_MASTER_KEY": "B" * 43}
+    refused = run("restore", "copy.zip", "--database", empty, environ=other)
+    assert "master key does not open" in refused.stderr
+    assert run("restore", "copy.zip", "--database", empty, environ=KEY).returncode == 0  # still empty
+
+
+@proves("sealing.refuses-before-writing")
+def test_a_lost_master_key_is_not_replaced_by_a_new_one(run: Run, house: Path) -> None:
+    (house / "master.key").unlink()
+    for command in (["serve", "--port", "0"], ["apply", "remit.yaml"]):
+        refused = run(*command, "--data", house)
+        assert refused.returncode == 2
+    assert not (house / "master.key").exists()
+
+
+def test_a_new_master_key_is_on_disk_with_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    key = tmp_path / "data" / "master.key"
+    new_key_file(key)
+    assert synced == [path.stat().st_ino for path in (tmp_path, key, key.parent)]
+
+
 def test_what_is_no_backup_is_not_restored(run: Run, house: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a backup")
     (tmp_path / "other").mkdir()
@@ -146,6 +182,23 @@ def test_the_doctor_finds_what_is_weak_and_wrong(run: Run, house: Path, acme: Pa
     ):
         assert words in found.stdout
     assert "hello" not in found.stdout
+
+
+def test_the_doctor_looks_at_who_may_read_the_database_and_a_named_key(run: Run, house: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "secrets" / "remit.key"
+    elsewhere.parent.mkdir()
+    (house / "master.key").rename(elsewhere)
+    elsewhere.chmod(0o640)
+    (house / "remit.db").chmod(0o644)
+    house.chmod(0o757)
+    for said in (
+        run("doctor", "--data", house, environ={"REMIT_MASTER_KEY_FILE": str(elsewhere)}).stdout,
+        run("doctor", "--data", house, "--master", f"file:{elsewhere}").stdout,
+    ):
+        assert f"weak   the master key {elsewhere} is open to a group" in said
+        assert f"WRONG  the database {house / 'remit.db'} is open to everybody" in said
+        assert f"anybody on this machine may put another file in the place of {house / 'remit.db'}" in said
+        assert "lies beside" not in said
 
 
 def test_the_doctor_is_content_with_a_sound_server(serve: Serve, run: Run, acme: Path, tmp_path: Path) -> None:

@@ -70,11 +70,23 @@ async def test_every_group_with_a_barrier_is_listed_as_sealed(store: Store) -> N
 
 
 @proves("sealing.place")
-async def test_a_row_swapped_between_users_does_not_open(two: Store) -> None:
-    eves = await body(two, t.CONNECTED_ACCOUNTS, EVE.id)
-    await two.commit(overwrite(t.CONNECTED_ACCOUNTS, ADA.id, eves))
+async def test_two_users_rows_swapped_open_for_neither(two: Store) -> None:
+    adas, eves = await body(two, t.CONNECTED_ACCOUNTS, ADA.id), await body(two, t.CONNECTED_ACCOUNTS, EVE.id)
+    assert await two.connected_accounts.get(ADA.id, ADA.user_id)
+    await two.commit(overwrite(t.CONNECTED_ACCOUNTS, ADA.id, eves), overwrite(t.CONNECTED_ACCOUNTS, EVE.id, adas))
+    for one in (ADA, EVE):
+        with pytest.raises(IntegrityError, match="moved"):
+            await two.connected_accounts.get(one.id, one.user_id)
+        with pytest.raises(IntegrityError, match="moved"):
+            await two.connected_accounts.connected(one.user_id, one.connection)
+
+
+@proves("sealing.place")
+async def test_an_account_relabelled_as_another_connections_does_not_open(two: Store) -> None:
+    relabel = Update(t.CONNECTED_ACCOUNTS, set="connection = :connection", where="connected_accounts.id = :id")
+    await two.commit(Step(relabel, {"id": ADA.id, "connection": "eves-own"}))
     with pytest.raises(IntegrityError, match="moved"):
-        await two.connected_accounts.get(ADA.id, "auth0|ada")
+        await two.connected_accounts.connected(ADA.user_id, "eves-own")
 
 
 async def test_a_row_given_to_another_user_does_not_open(two: Store) -> None:
@@ -96,7 +108,7 @@ async def test_a_row_swapped_between_tables_does_not_open(store: Store) -> None:
 
 async def test_every_flipped_bit_is_noticed(two: Store) -> None:
     sealed = await body(two, t.CONNECTED_ACCOUNTS, ADA.id)
-    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id})
+    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id, "connection": ADA.connection})
     assert two.barrier.open(sealed, where)
     for i, bit in itertools.product(range(len(sealed)), range(8)):
         changed = bytearray(sealed)
@@ -107,7 +119,7 @@ async def test_every_flipped_bit_is_noticed(two: Store) -> None:
 
 async def test_a_shortened_row_is_noticed(two: Store) -> None:
     sealed = await body(two, t.CONNECTED_ACCOUNTS, ADA.id)
-    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id})
+    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id, "connection": ADA.connection})
     for length in range(len(sealed)):
         with pytest.raises(IntegrityError):
             two.barrier.open(sealed[:length], where)
@@ -115,7 +127,7 @@ async def test_a_shortened_row_is_noticed(two: Store) -> None:
 
 async def test_a_row_sealed_by_a_strange_key_is_refused(two: Store) -> None:
     key_id, key = Barrier.new_key()
-    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id})
+    where = place_of(t.CONNECTED_ACCOUNTS, {"id": ADA.id, "user_id": ADA.user_id, "connection": ADA.connection})
     await two.commit(overwrite(t.CONNECTED_ACCOUNTS, ADA.id, Barrier({key_id: key}, key_id).seal(b"{}", where)))
     with pytest.raises(IntegrityError, match="not in the keyring"):
         await two.connected_accounts.get(ADA.id, "auth0|ada")
@@ -135,7 +147,7 @@ async def test_a_connect_flow_opens_for_its_own_person_only(store: Store) -> Non
 
 def test_no_two_places_are_spelled_alike() -> None:
     def at(user: str, id_: str) -> bytes:
-        return place_of(t.CONNECTED_ACCOUNTS, {"user_id": user, "id": id_})
+        return place_of(t.CONNECTED_ACCOUNTS, {"user_id": user, "connection": "", "id": id_})
 
     assert at("auth0|a", "b") != at("auth0", "a|b")
     assert at("a|1:b", "c") != at("a", "b|1:c")
@@ -154,9 +166,9 @@ def test_a_master_has_32_bytes_and_does_not_show_them() -> None:
     assert MASTER.key.hex() not in MASTER.id
 
 
-def test_a_wrapped_key_opens_under_its_own_id_only() -> None:
-    wrapped = MASTER.wrap(bytes(32), "a1")
-    assert MASTER.unwrap(wrapped, "a1") == bytes(32)
+async def test_a_wrapped_key_opens_under_its_own_id_only() -> None:
+    wrapped = await MASTER.wrap(bytes(32), "a1")
+    assert await MASTER.unwrap(wrapped, "a1") == bytes(32)
     for wrong, key_id in ((wrapped, "a2"), (b"\x02" + wrapped[1:], "a1"), (wrapped[:-1], "a1")):
         with pytest.raises(IntegrityError):
-            MASTER.unwrap(wrong, key_id)
+            await MASTER.unwrap(wrong, key_id)

@@ -9,12 +9,12 @@ from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW, Open
 from tests.storage.samples import account, event
 
-from remit_server.errors import IntegrityError
+from remit_server.errors import ConfigurationError, IntegrityError
 from remit_server.records import Connection
 from remit_server.storage import rotation
-from remit_server.storage.barrier import Master
+from remit_server.storage.barrier import Barrier, Master
 from remit_server.storage.open import open_store
-from remit_server.storage.rotation import reseal, rotate_data_key, rotate_master
+from remit_server.storage.rotation import keep_only, reseal, rotate_data_key, wrap_for
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Select
 from remit_server.storage.store import Store
@@ -114,30 +114,67 @@ class TestReseal:
 
 @proves("sealing.rotation")
 class TestMaster:
-    async def test_the_new_master_opens_and_the_old_one_does_not(self, open_: Open, database_url: str) -> None:
+    async def test_during_a_move_both_masters_open_and_afterwards_the_new_one_only(
+        self, open_: Open, database_url: str
+    ) -> None:
         store = await open_()
         await store.commit(store.secrets.add("s", b"v"))
         await rotate_data_key(store, MASTER, event("key.rotated"), NOW)
-        assert await rotate_master(store.engine, MASTER, NEW_MASTER, event("key.rotated")) == 2
-        assert await rotate_master(store.engine, MASTER, NEW_MASTER, event("key.rotated")) == 0
+        assert await wrap_for(store.engine, MASTER, NEW_MASTER, event("key.rotated")) == 2
+        assert await wrap_for(store.engine, MASTER, NEW_MASTER, event("key.rotated")) == 0
+        for master in (MASTER, NEW_MASTER):
+            again = await open_store(database_url, master, NOW)
+            assert await again.secrets.get("s") == b"v"
+            await again.close()
+        assert await keep_only(store.engine, NEW_MASTER, event("key.rotated")) == (MASTER.id,)
+        assert await keep_only(store.engine, NEW_MASTER, event("key.rotated")) == ()
         assert await store.secrets.get("s") == b"v"  # the running process has its data keys
-        await store.close()
         with pytest.raises(IntegrityError, match="master"):
             await open_store(database_url, MASTER, NOW)
         again = await open_store(database_url, NEW_MASTER, NOW)
         assert await again.secrets.get("s") == b"v"
+        assert not again.barrier.stale(await sealed(again))
         await again.close()
 
     async def test_a_third_master_is_refused(self, store: Store) -> None:
-        with pytest.raises(IntegrityError, match="third"):
-            await rotate_master(store.engine, NEW_MASTER, Master(bytes(32)), event("key.rotated"))
+        third = Master(bytes(32))
+        with pytest.raises(IntegrityError, match=MASTER.id):
+            await wrap_for(store.engine, NEW_MASTER, third, event("key.rotated"))
+        with pytest.raises(IntegrityError, match=MASTER.id):
+            await keep_only(store.engine, NEW_MASTER, event("key.rotated"))
+        assert {row["wrapped_by"] for row in await store.data_keys.all()} == {MASTER.id}
+
+    async def test_a_data_key_is_not_rotated_during_a_move(self, store: Store) -> None:
+        await wrap_for(store.engine, MASTER, NEW_MASTER, event("key.rotated"))
+        for master in (MASTER, NEW_MASTER):
+            with pytest.raises(ConfigurationError, match="--finish"):
+                await rotate_data_key(store, master, event("key.rotated"), NOW)
+        assert len({row["id"] for row in await store.data_keys.all()}) == 1
+
+    async def test_a_data_key_that_was_added_during_a_move_lets_nobody_lose_it(self, store: Store) -> None:
+        await wrap_for(store.engine, MASTER, NEW_MASTER, event("key.rotated"))
+        key_id, key = Barrier.new_key()  # by somebody who looked before the move began
+        await store.commit(store.data_keys.add(key_id, await MASTER.wrap(key, key_id), MASTER.id, NOW + 1))
+        with pytest.raises(IntegrityError):
+            await keep_only(store.engine, NEW_MASTER, event("key.rotated"))
+        assert await wrap_for(store.engine, MASTER, NEW_MASTER, event("key.rotated")) == 1
+        assert await keep_only(store.engine, NEW_MASTER, event("key.rotated")) == (MASTER.id,)
 
     async def test_a_process_with_the_old_master_fails_closed_on_a_newer_data_key(self, open_: Open) -> None:
         mine, theirs = await open_(), await open_()
-        await rotate_master(mine.engine, MASTER, NEW_MASTER, event("key.rotated"))
+        await wrap_for(mine.engine, MASTER, NEW_MASTER, event("key.rotated"))
+        await keep_only(mine.engine, NEW_MASTER, event("key.rotated"))
         await rotate_data_key(mine, NEW_MASTER, event("key.rotated"), NOW)
         await mine.commit(mine.secrets.add("s", b"v"))
         with pytest.raises(IntegrityError):
             await theirs.secrets.get("s")
         await theirs.commit(theirs.secrets.add("t", b"v"))  # still sealed with what both can open
         assert await mine.secrets.get("t") == b"v"
+
+
+async def sealed(store: Store) -> bytes:
+    """A row that was written just now, as it lies."""
+    await store.commit(store.secrets.add("fresh", b"v"))
+    row = await store.engine.one(Select(t.SECRETS, where="secrets.name = :name"), {"name": "fresh"})
+    assert row is not None
+    return bytes(row["body"])

@@ -10,7 +10,7 @@ import msgspec
 
 from remit_server.cli.place import Place, with_place
 from remit_server.config import Settings
-from remit_server.management.doctor import examine
+from remit_server.management.doctor import Files, examine
 from remit_server.management.manifest.read import read
 from remit_server.records import Organisation
 from remit_server.runtime.clock import SystemClock
@@ -39,7 +39,8 @@ async def _examine(place: Place, config: Path | None, issuer: str) -> bool:
     async with place.store() as store:
         stored = (await store.organisation.get("organisation") or Organisation()).settings
         settings = msgspec.convert({**stored, "issuer": Settings(issuer=issuer).issuer}, Settings)
-        async for finding in examine(store, settings, SystemClock(), data=place.data, manifest=manifest):
+        files = Files(place.data, place.sqlite, place.key_file)
+        async for finding in examine(store, settings, SystemClock(), files=files, manifest=manifest):
             click.echo(f"{MARKS[finding.level]}  {finding.what}")
             if finding.remedy:
                 click.echo(f"       -> {finding.remedy}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-from base64 import urlsafe_b64decode
-from binascii import Error
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -17,9 +15,9 @@ from msgspec import Struct
 
 from remit_server.errors import ConfigurationError
 from remit_server.runtime.clock import SystemClock
-from remit_server.runtime.ids import base64url
-from remit_server.storage.barrier import Master
-from remit_server.storage.open import open_store
+from remit_server.storage.keepers import Keeper
+from remit_server.storage.keepers.named import KEEPERS, named, new_key_file
+from remit_server.storage.open import open_store, wrapped_keys
 from remit_server.storage.store import Store
 
 P = ParamSpec("P")
@@ -29,11 +27,14 @@ DATABASE_FILE, KEY_FILE = "remit.db", "master.key"
 
 
 class Place(Struct, frozen=True):
-    """A data directory, a database URL, or both. The directory holds the database file and the master key."""
+    """A data directory, a database URL, or both, and who keeps the master key. The directory holds the database file and, where
+    nothing else is said, the master key."""
 
     data: Path | None
     database: str
     """`sqlite:PATH` or `postgresql://…`"""
+    keeper: str | None = None
+    """As `named` reads it; None leaves it to the variables and the directory."""
 
     @property
     def sqlite(self) -> Path | None:
@@ -46,26 +47,33 @@ class Place(Struct, frozen=True):
         if self.sqlite is not None and not self.sqlite.exists():
             raise ConfigurationError(f"there is no database at {self.sqlite}; `remit serve` makes one")
 
-    def master(self, *, create: bool = False) -> Master:
-        """The master key: REMIT_MASTER_KEY, the file that REMIT_MASTER_KEY_FILE names, or `master.key` in the data directory,
-        which `create` makes when it is not there. Raises `ConfigurationError`."""
-        if text := os.environ.get("REMIT_MASTER_KEY"):
-            return _decoded(text, "REMIT_MASTER_KEY")
+    @property
+    def key_file(self) -> Path | None:
+        """The file of the master key, where it is in one."""
+        if self.keeper:
+            scheme, _, rest = self.keeper.partition(":")
+            return Path(rest) if scheme == "file" else None
+        if os.environ.get("REMIT_MASTER_KEY"):
+            return None
         named = os.environ.get("REMIT_MASTER_KEY_FILE")
-        path = Path(named) if named else self.data and self.data / KEY_FILE
+        return Path(named) if named else self.data and self.data / KEY_FILE
+
+    def master(self, *, create: bool = False) -> Keeper:
+        """The master key: what `--master` names, or REMIT_MASTER_KEY, the file that REMIT_MASTER_KEY_FILE names, or `master.key`
+        in the data directory, which `create` makes when it is not there. Raises `ConfigurationError`."""
+        if self.keeper:
+            return named(self.keeper)
+        if os.environ.get("REMIT_MASTER_KEY"):
+            return named("env:REMIT_MASTER_KEY")
+        path = self.key_file
         if path is None:
             raise ConfigurationError(
-                "PostgreSQL without a data directory needs REMIT_MASTER_KEY or REMIT_MASTER_KEY_FILE: 32 random bytes, "
-                "base64url; every node the same"
+                "PostgreSQL without a data directory needs REMIT_MASTER_KEY or REMIT_MASTER_KEY_FILE (32 random bytes, "
+                "base64url; every node the same), or a key service: --master"
             )
-        if create and not named:
-            _made(path)
-        try:
-            return _decoded(path.read_text("ascii"), str(path))
-        except OSError as error:
-            raise ConfigurationError(f"the master key {path} cannot be read: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"{path} does not hold 32 bytes as base64url (43 characters)") from error
+        if create and not os.environ.get("REMIT_MASTER_KEY_FILE"):
+            new_key_file(path)
+        return named(f"file:{path}")
 
     @asynccontextmanager
     async def store(self, *, create: bool = False) -> AsyncIterator[Store]:
@@ -79,26 +87,24 @@ class Place(Struct, frozen=True):
     async def open(self, *, create: bool = False) -> Store:
         if not create:
             self.must_exist()
-        if create and self.data is not None:
-            try:
-                self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-            except OSError as error:
-                raise ConfigurationError(f"the directory {self.data} cannot be made: {error.strerror}") from error
-        return await open_store(self.database, self.master(create=create), SystemClock().now())
+        # A key is made for a new database only: beside an old one it would open nothing, and hide that the right one is lost.
+        lost = create and self.key_file is not None and not self.key_file.exists()
+        begun = lost and not await wrapped_keys(self.database)
+        return await open_store(self.database, self.master(create=begun), SystemClock().now())
 
 
-def place_of(data: Path | None, database: str | None) -> Place:
+def place_of(data: Path | None, database: str | None, keeper: str | None = None) -> Place:
     """PostgreSQL needs no directory; SQLite's is `remit-data` unless another is named."""
     if database is None:
         data = data or Path("remit-data")
         database = f"sqlite:{data / DATABASE_FILE}"
     elif database.startswith("sqlite:") and data is None:
         data = Path(database.partition(":")[2]).parent
-    return Place(data, database)
+    return Place(data, database, keeper)
 
 
 def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
-    """Adds `--data` and `--database`; the command gets a `Place` first."""
+    """Adds `--data`, `--database` and `--master`; the command gets a `Place` first."""
 
     @click.option(
         "--data", type=click.Path(file_okay=False, path_type=Path), envvar="REMIT_DATA",
@@ -107,9 +113,13 @@ def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
     @click.option(
         "--database", envvar="REMIT_DATABASE", help="postgresql://… or sqlite:PATH instead of a file in --data."
     )
+    @click.option(
+        "--master", "keeper", envvar="REMIT_MASTER",
+        help=f"Who keeps the master key: {KEEPERS}.  [default: REMIT_MASTER_KEY, REMIT_MASTER_KEY_FILE or a file in --data]",
+    )  # fmt: skip
     @wraps(command)
-    def placed(*args: Any, data: Path | None, database: str | None, **kwargs: Any) -> R:
-        return command(place_of(data, database), *args, **kwargs)
+    def placed(*args: Any, data: Path | None, database: str | None, keeper: str | None, **kwargs: Any) -> R:
+        return command(place_of(data, database, keeper), *args, **kwargs)
 
     return placed
 
@@ -121,24 +131,3 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # OSError from Python 3.13
         return f"uid {os.getuid()}"
-
-
-def _decoded(text: str, where: str) -> Master:
-    text = text.strip()
-    try:
-        return Master(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (Error, ValueError, ConfigurationError) as error:
-        raise ConfigurationError(f"{where} does not hold 32 bytes as base64url (43 characters)") from error
-
-
-def _made(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise ConfigurationError(f"the master key {path} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(base64url(os.urandom(32)) + "\n")
-        file.flush()
-        os.fsync(file.fileno())

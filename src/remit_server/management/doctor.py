@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final, Literal
@@ -20,6 +21,7 @@ from remit_server.management.manifest.check import secrets_of
 from remit_server.records import Client, Organisation
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.outbound import Outbound
+from remit_server.storage.contract import Row
 from remit_server.storage.store import Store
 
 SHORTEST_SECRET: Final = 24
@@ -32,6 +34,14 @@ class Finding(Struct, frozen=True, kw_only=True):
     level: Literal["good", "weak", "wrong"]
     what: str
     remedy: str | None = None
+
+
+class Files(Struct, frozen=True):
+    """What lies on this machine's disk; None where it does not."""
+
+    data: Path | None
+    database: Path | None
+    key: Path | None
 
 
 def _good(what: str) -> Finding:
@@ -47,13 +57,15 @@ def _wrong(what: str, remedy: str) -> Finding:
 
 
 async def examine(
-    store: Store, settings: Settings, clock: Clock, *, data: Path | None, manifest: d.Manifest | None
+    store: Store, settings: Settings, clock: Clock, *, files: Files, manifest: d.Manifest | None
 ) -> AsyncIterator[Finding]:
     """Every finding, the good ones too, so that one sees what was looked at."""
     yield _good(f"the database answers ({store.engine.dialect}) and is of this version; the master key opens it")
+    for finding in _masters(await store.data_keys.all()):
+        yield finding
     async for finding in _issuer(settings, clock):
         yield finding
-    for finding in (*_files(data), *(_written(manifest, settings) if manifest else ())):
+    for finding in (*_files(files), *(_written(manifest, settings) if manifest else ())):
         yield finding
     clients = await store.clients.all()
     for finding in (*_clients(clients), *await _people(store, clients), *await _keys(store, settings, clock)):
@@ -95,22 +107,44 @@ async def _issuer(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
         )
 
 
-def _files(data: Path | None) -> Iterator[Finding]:
+def _masters(rows: Sequence[Row]) -> Iterator[Finding]:
+    masters = sorted({row["wrapped_by"] for row in rows})
+    if len(masters) > 1:
+        yield _weak(
+            f"more than one master key opens the data keys: {', '.join(masters)}",
+            "start every server with the new one, then run `remit keys rewrap --finish` with it",
+        )
+
+
+def _files(files: Files) -> Iterator[Finding]:
+    for path, what in ((files.key, "the master key"), (files.database, "the database")):
+        if path is not None and path.exists():
+            yield from _permissions(path, what)
+    if files.key is not None and files.key.exists() and files.database and files.key.parent == files.database.parent:
+        yield _weak(
+            f"the master key lies beside the database, in {files.key.parent}",
+            "keep a copy elsewhere; backups do not hold it",
+        )
+    data = files.database.parent if files.database else files.data
     if data is None or not data.exists():
         return
-    key = data / "master.key"
-    if key.exists() and key.stat().st_mode & 0o077:
-        yield _wrong(f"{key} is readable by others", f"chmod 600 {key}")
-    elif key.exists():
-        yield _weak(
-            f"the master key lies beside the database, in {data}", "keep a copy elsewhere; backups do not hold it"
-        )
     free = shutil.disk_usage(data).free
     yield (
         _good(f"{free // 2**20:,} MiB of disk are free")
         if free >= LEAST_DISK
         else _wrong(f"{free // 2**20:,} MiB of disk are free", "make room: without it nothing can be written")
     )
+
+
+def _permissions(path: Path, what: str) -> Iterator[Finding]:
+    """Who else of this machine may read a file, or put another in its place."""
+    mode, room = path.stat().st_mode, path.absolute().parent
+    if mode & 0o007:
+        yield _wrong(f"{what} {path} is open to everybody on this machine", f"chmod 600 {path}")
+    elif mode & 0o070:
+        yield _weak(f"{what} {path} is open to a group", f"chmod 600 {path}, unless the group is the server's own")
+    if room.stat().st_mode & (0o002 | stat.S_ISVTX) == 0o002:
+        yield _wrong(f"anybody on this machine may put another file in the place of {path}", f"chmod o-w {room}")
 
 
 def _written(manifest: d.Manifest, settings: Settings) -> Iterator[Finding]:

@@ -13,15 +13,16 @@ import shutil
 import sqlite3
 import zipfile
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from remit_server.errors import ConfigurationError
+from remit_server.storage.contract import Row
 from remit_server.storage.migrate import migrate_postgresql
-from remit_server.storage.sql.tables import ALL
+from remit_server.storage.sql.tables import ALL, DATA_KEYS
 
 VERSIONS: Final = "schema_version"
 FORM: Final = "remit postgresql backup 1"
@@ -89,8 +90,8 @@ async def backup_postgresql(connection: Any, to: Path) -> None:
                         lines.write(json.dumps([_out(value) for value in row.values()]).encode() + b"\n")
 
 
-async def restore_postgresql(connection: Any, file: Path) -> None:
-    """Into an empty database, in one transaction. Raises `ConfigurationError` for another file or another version."""
+@contextmanager
+def _archive(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(file)
         form = archive.read("form").decode()
@@ -99,6 +100,12 @@ async def restore_postgresql(connection: Any, file: Path) -> None:
     with archive:
         if form != FORM:
             raise ConfigurationError(f"{file} was made by a version of Remit that this one does not read")
+        yield archive
+
+
+async def restore_postgresql(connection: Any, file: Path) -> None:
+    """Into an empty database, in one transaction. Raises `ConfigurationError` for another file or another version."""
+    with _archive(file) as archive:
         await migrate_postgresql(connection)
         async with connection.transaction():
             versions = await connection.fetch(f"SELECT number, name FROM {VERSIONS} ORDER BY number")  # noqa: S608
@@ -110,6 +117,24 @@ async def restore_postgresql(connection: Any, file: Path) -> None:
             for table in ALL:
                 async for rows in _batches(archive, table.name, tuple(table.columns.values())):
                     await connection.copy_records_to_table(table.name, records=rows, columns=list(table.columns))
+
+
+def wrapped_in_sqlite(file: Path) -> Sequence[Row]:
+    """The wrapped data keys in a backup, as `DataKeys.all`. Raises `ConfigurationError` for a file that is none."""
+    try:
+        with closing(_reading(file)) as source:
+            source.row_factory = sqlite3.Row
+            return [dict(row) for row in source.execute("SELECT * FROM data_keys")]
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"{file} is not a backup of Remit on SQLite") from error
+
+
+def wrapped_in_postgresql(file: Path) -> Sequence[Row]:
+    """The same of PostgreSQL's form."""
+    names, kinds = tuple(DATA_KEYS.columns), tuple(DATA_KEYS.columns.values())
+    with _archive(file) as archive:
+        lines = [json.loads(line) for line in archive.read(f"{DATA_KEYS.name}.jsonl").splitlines()]
+    return [dict(zip(names, map(_in, line, kinds), strict=True)) for line in lines]
 
 
 async def _batches(archive: zipfile.ZipFile, name: str, kinds: tuple[str, ...]) -> AsyncIterator[list[tuple[Any, ...]]]:

@@ -1,12 +1,13 @@
 """The barrier: what is secret is sealed before it reaches a database, and opens only in its own place.
 
 A keyring of data keys seals rows with AES-256-GCM; each data key is itself sealed ("wrapped") by a master key, which never
-enters the database. Sealed bytes are
+enters the database: our own (`Master`), or one that a key service keeps (`keepers`). Sealed bytes are
 
     version (1) | data key id (16) | nonce (12) | ciphertext and tag
 
-and the row's place, its table, owner and key, is the associated data: a row copied to another user's place does not open.
-Rotating the master wraps the data keys anew; rotating the data key seals new rows with a new one, and old rows open with
+and the row's place, its table, owner, connection and key, is the associated data: a row copied to another user's place, or
+relabelled as another provider's, does not open.
+Moving to another master wraps the data keys anew; rotating the data key seals new rows with a new one, and old rows open with
 the old until they are sealed again.
 """
 
@@ -29,16 +30,16 @@ _ID, _NONCE, _TAG = 16, 12, 16
 
 
 def place_of(table: Table, row: Mapping[str, Any]) -> bytes:
-    """The associated data of a row: where it lies, and whose it is."""
-    owner = row["user_id"] if "user_id" in table.columns else ""
+    """The associated data of a row: where it lies, whose it is, and for which connection."""
+    names = (*(name for name in ("user_id", "connection") if name in table.columns), *table.key)
     # Lengths first, so that no two places are spelled alike whatever their parts contain.
-    parts = [table.name, owner or "", *(str(row[name]) for name in table.key)]
+    parts = [table.name, *("" if row[name] is None else str(row[name]) for name in names)]
     return "|".join(f"{len(part)}:{part}" for part in parts).encode()
 
 
 @dataclass(frozen=True)
 class Master:
-    """A master key: 32 bytes from a file, the environment or a key service. `id` is a public fingerprint of it."""
+    """A master key of our own: 32 bytes from a file or the environment. `id` is a public fingerprint of it."""
 
     key: bytes = field(repr=False)
 
@@ -50,11 +51,11 @@ class Master:
     def id(self) -> str:
         return hashlib.sha256(b"remit master key id" + self.key).hexdigest()[:16]
 
-    def wrap(self, data_key: bytes, key_id: str) -> bytes:
+    async def wrap(self, data_key: bytes, key_id: str) -> bytes:
         nonce = os.urandom(_NONCE)
         return VERSION + nonce + AESGCM(self.key).encrypt(nonce, data_key, f"data_keys|{key_id}".encode())
 
-    def unwrap(self, wrapped: bytes, key_id: str) -> bytes:
+    async def unwrap(self, wrapped: bytes, key_id: str) -> bytes:
         """Raises `IntegrityError` when this master did not wrap it."""
         if wrapped[:1] != VERSION or len(wrapped) < 1 + _NONCE + _TAG:
             raise IntegrityError("a wrapped data key has an unknown version or is cut short")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from remit_server.errors import IntegrityError
-from remit_server.storage.barrier import Barrier, Master
+from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Busy, Engine, Params, Row, Unit, Wake
 from remit_server.storage.groups.keys import DataKeys
+from remit_server.storage.keepers import Keeper, KeeperUnavailable, wrap_surely
 from remit_server.storage.sql.statements import Select
 
 log = logging.getLogger(__name__)
@@ -24,36 +26,74 @@ def wake(key_id: str) -> str:
     return f"data_keys:{key_id}"
 
 
-async def unlock(engine: Engine, master: Master, now: int) -> Barrier:
-    """The keyring of this database, made on the very first start. Raises `IntegrityError` when the master is another one."""
+async def open_all(rows: Sequence[Row], keeper: Keeper) -> dict[str, bytes]:
+    """Every data key among these rows, by id, the newest last. Raises `IntegrityError` when one of them has no wrapping that
+    this master opens, `KeeperUnavailable` when it cannot be asked."""
+    ours = {row["id"]: row["body"] for row in rows if row["wrapped_by"] == keeper.id}
+    for row in rows:
+        if row["id"] not in ours:
+            others = ", ".join(sorted({row["wrapped_by"] for row in rows} - {keeper.id}))
+            raise IntegrityError(
+                f"the master key does not open this database's data keys: it is {keeper.id}, and they are wrapped by {others}"
+            )
+    return {key_id: await keeper.unwrap(body, key_id) for key_id, body in ours.items()}
+
+
+class DataKey(NamedTuple):
+    """A fresh data key, not stored yet."""
+
+    id: str
+    key: bytes
+    wrapped: bytes
+
+
+async def fresh(keeper: Keeper) -> DataKey:
+    key_id, key = Barrier.new_key()
+    return DataKey(key_id, key, await wrap_surely(keeper, key, key_id))
+
+
+async def unlock(engine: Engine, keeper: Keeper, known: dict[str, bytes], first: DataKey | None, now: int) -> Barrier:
+    """The keyring of this database: the data keys that are `known`, and others that were added since. `first` is stored when
+    there is none at all. Raises `IntegrityError` when the master is another one."""
     keys = DataKeys(engine)
     rows = await keys.all()
     if not rows:
-        key_id, key = Barrier.new_key()
-        step = keys.add(key_id, master.wrap(key, key_id), master.id, now)
-        await engine.commit(Unit([step], wakes=[wake(key_id)]))
+        first = first or await fresh(keeper)
+        known = {**known, first.id: first.key}
+        step = keys.add(first.id, first.wrapped, keeper.id, now)
+        await engine.commit(Unit([step], wakes=[wake(first.id)]))
         rows = await keys.all()
-    return Barrier({row["id"]: master.unwrap(row["body"], row["id"]) for row in rows}, rows[-1]["id"])
+    unknown = await open_all([row for row in rows if row["id"] not in known], keeper)
+    return Barrier({**known, **unknown}, rows[-1]["id"])
 
 
 class Keyring:
     """Reads data keys into a barrier."""
 
-    def __init__(self, engine: Engine, master: Master, barrier: Barrier) -> None:
-        self._master = master
+    def __init__(self, engine: Engine, keeper: Keeper, barrier: Barrier) -> None:
+        self._keeper = keeper
         self._barrier = barrier
         self._keys = DataKeys(engine)
         self._reloading: asyncio.Task[None] | None = None
+        self._one = asyncio.Lock()
         engine.listen(self._heard)
 
     async def reload(self) -> None:
-        """Raises `IntegrityError` for a new key that our master does not open: then the master was rotated, and this
-        process must be started anew with the new one. Until then it goes on with the keys that it has."""
-        rows = await self._keys.all()
-        for row in rows:
-            if row["id"] not in self._barrier:
-                self._barrier.add(row["id"], self._master.unwrap(row["body"], row["id"]))
-        self._barrier.use(rows[-1]["id"])
+        """One at a time, so that a key service is asked once for each new key however many requests wait for it.
+
+        Raises `IntegrityError` for a new key that our master does not open: this process was not told of a move to another
+        master, and must be started anew with it. Until then it goes on with the keys that it has. Raises `Busy` while the
+        master cannot be asked.
+        """
+        async with self._one:
+            rows = await self._keys.all()
+            try:
+                new = await open_all([row for row in rows if row["id"] not in self._barrier], self._keeper)
+            except KeeperUnavailable as error:
+                raise Busy(f"a new data key cannot be opened now: {error}") from error
+            for key_id, key in new.items():
+                self._barrier.add(key_id, key)
+            self._barrier.use(rows[-1]["id"])
 
     def _heard(self, topic: str) -> None:
         if topic != "*" and not topic.startswith("data_keys:"):
@@ -64,8 +104,8 @@ class Keyring:
     async def _reload_quietly(self) -> None:
         try:
             await self.reload()
-        except Busy:
-            pass  # the row that needs the key asks again
+        except Busy as busy:  # the row that needs the key asks again
+            log.warning("data keys were not read again: %s", busy)
         except IntegrityError as error:
             log.error("a new data key cannot be opened: %s", error)  # noqa: TRY400 - a traceback would say no more
 

@@ -11,7 +11,7 @@ from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Row, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Select, Update
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
 
 class Secret(Struct, frozen=True):
@@ -64,23 +64,25 @@ class Secrets:
 
 
 class DataKeys:
-    """The barrier's own keys. They are wrapped before they come here, so this group has no barrier."""
+    """The barrier's own keys. They are wrapped before they come here, so this group has no barrier.
 
-    _ALL = Select(t.DATA_KEYS, tail="ORDER BY created_at, id")
+    While an installation moves from one master to another, a data key has a row under each.
+    """
+
+    _ALL = Select(t.DATA_KEYS, tail="ORDER BY created_at, id, wrapped_by")
     _ADD = Insert(t.DATA_KEYS)
-    _REWRAP = Update(
-        t.DATA_KEYS, set="wrapped_by = :wrapped_by, body = :body", where="data_keys.id = :id AND data_keys.wrapped_by = :was",
-        types={"was": "text"},
-    )  # fmt: skip
+    _DROP = Delete(t.DATA_KEYS, where="data_keys.id = :id AND data_keys.wrapped_by = :wrapped_by")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     async def all(self) -> Sequence[Row]:
+        """Every wrapping, the newest data key's last."""
         return await self._engine.many(self._ALL, {})
 
     def add(self, key_id: str, wrapped: bytes, master: str, now: int) -> Step:
+        """Loses when this master wraps this key already."""
         return Step(self._ADD, {"id": key_id, "wrapped_by": master, "created_at": now, "body": wrapped})
 
-    def rewrap(self, key_id: str, wrapped: bytes, *, was: str, master: str) -> Step:
-        return Step(self._REWRAP, {"id": key_id, "wrapped_by": master, "body": wrapped, "was": was})
+    def drop(self, key_id: str, master: str) -> Step:
+        return Step(self._DROP, {"id": key_id, "wrapped_by": master})

@@ -38,7 +38,7 @@ CREATE TABLE attempts (key {text} NOT NULL PRIMARY KEY, count {int} NOT NULL, ex
 CREATE INDEX attempts_by_expiry ON attempts (expires_at);
 CREATE TABLE signing_keys (kid {text} NOT NULL PRIMARY KEY, alg {text} NOT NULL, state {text} NOT NULL, retired_at {int}, body {blob} NOT NULL);
 CREATE TABLE secrets (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
-CREATE TABLE data_keys (id {text} NOT NULL PRIMARY KEY, wrapped_by {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL);
+CREATE TABLE data_keys (id {text} NOT NULL, wrapped_by {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (id, wrapped_by));
 CREATE TABLE relation_stores (id {text} NOT NULL PRIMARY KEY, name {text} NOT NULL UNIQUE, body {blob} NOT NULL);
 CREATE TABLE relation_tuples (store_id {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, subject {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store_id, object, relation, subject));
 CREATE TABLE leases (name {text} NOT NULL PRIMARY KEY, holder {text} NOT NULL, until {int} NOT NULL);
