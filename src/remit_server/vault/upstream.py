@@ -1,104 +1,181 @@
-"""Talking to a provider: redeem a code, refresh, revoke, ask who it is. All of it through the one way out."""
+"""Talking to a provider: redeem a code, refresh, revoke, ask who it is. All of it through the one way out, and each
+provider's own way of doing it as its connection says."""
 
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote_plus, urlencode
+import time
+from collections.abc import Mapping
+from urllib.parse import quote, quote_plus, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
 from remit_server.rules.connection import Later, Outcome, read_reply
+from remit_server.rules.providers import USERINFO, Identity, attach
+from remit_server.rules.providers import identity as read_identity
 from remit_server.runtime.machines import Machines
-from remit_server.runtime.outbound import OutboundRefused, Reply
+from remit_server.runtime.outbound import TIMEOUT, OutboundRefused, Reply, ReplyLost
+
+_JSON = {"Accept": "application/json"}
+
+
+async def complete(machines: Machines, connection: Connection) -> Connection:
+    """The connection with the endpoints that nobody wrote down, as its issuer names them. Raises `OutboundRefused`."""
+    if connection.issuer is None or (connection.authorization_endpoint and connection.token_endpoint):
+        return connection
+    found = await machines.discovery.endpoints(connection.issuer)
+    ours = {name: url for name, url in found.items() if hasattr(connection, name) and not getattr(connection, name)}
+    whole = msgspec.structs.replace(connection, **ours)
+    if not whole.authorization_endpoint or not whole.token_endpoint:
+        raise OutboundRefused(detail="the discovery document names no authorization or token endpoint")
+    return whole
 
 
 async def redeem(
     machines: Machines, connection: Connection, attempt: ConnectAttempt, code: str, redirect_uri: str
 ) -> Outcome:
     """Exchange a code (RFC 6749 section 4.1.3). It goes to this connection's token endpoint and nowhere else."""
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": redirect_uri,
-        "code_verifier": attempt.upstream_verifier or "",
-    }
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    if connection.pkce == "S256":
+        form["code_verifier"] = attempt.upstream_verifier or ""
     return await _ask(machines, connection, form, attempt.scopes)
 
 
 async def refresh(
-    machines: Machines, connection: Connection, refresh_token: str, scopes: tuple[str, ...], asked: tuple[str, ...]
-) -> Outcome:
-    """A new access token (RFC 6749 section 6): for `asked`, or for all that was granted (`scopes`) when that is empty."""
+    machines: Machines, connection: Connection, refresh_token: str, scopes: tuple[str, ...], asked: tuple[str, ...], *,
+    seconds: float = TIMEOUT,
+) -> Outcome:  # fmt: skip
+    """A new access token (RFC 6749 section 6): for `asked`, or for all that was granted (`scopes`) when that is empty.
+    `seconds` is how long the answer may take, to its last byte."""
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if asked:
-        form["scope"] = connection.scope_separator.join(asked)
-    return await _ask(machines, connection, form, asked or scopes)
+        # Some providers give no next refresh token to who does not ask for it each time.
+        form["scope"] = connection.scope_separator.join((*asked, *connection.offline_scopes))
+    return await _ask(machines, connection, form, asked or scopes, refreshing=True, seconds=seconds)
 
 
 async def revoke(machines: Machines, connection: Connection, account: ConnectedAccount) -> bool:
-    """Take the grant back (RFC 7009). Whether the provider confirmed it."""
-    token, hint = (
-        account.refresh_token or account.access_token,
-        "refresh_token" if account.refresh_token else "access_token",
-    )
-    if connection.revocation_endpoint is None or token is None:
+    """Take the grant back. Whether the provider confirmed it."""
+    token = account.refresh_token or account.access_token
+    if connection.revoke == "none" or token is None:
         return False
     try:
-        reply = await _post(
-            machines, connection, connection.revocation_endpoint, {"token": token, "token_type_hint": hint}
-        )
+        connection = await complete(machines, connection)
+        reply = await _revoke(machines, connection, account, token)
     except OutboundRefused:
         return False
-    return reply.status in {200, 204}
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """Whose account it is, as the provider names it."""
-
-    id: str | None = None
-    label: str | None = None
-
-
-async def identity(machines: Machines, connection: Connection, access_token: str) -> Identity:
-    """Asked of the provider's userinfo endpoint (OIDC Core section 5.3); unknown where there is none. Raises
-    `OutboundRefused`."""
-    if connection.userinfo_endpoint is None:
-        return Identity()
-    headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
-    reply = await machines.outbound.send("GET", connection.userinfo_endpoint, headers=headers)
-    if reply.status != 200:
-        raise OutboundRefused(detail=f"userinfo answered {reply.status}")
-    claims = reply.json()
-    subject = claims.get("sub", claims.get("id"))
-    label = next(
-        (claims[name] for name in ("email", "preferred_username", "name") if isinstance(claims.get(name), str)), None
-    )
-    return Identity(str(subject)[:255] if isinstance(subject, str | int) else None, label[:255] if label else None)
-
-
-async def _ask(machines: Machines, connection: Connection, form: dict[str, str], scopes: tuple[str, ...]) -> Outcome:
+    if reply is None or reply.status not in {200, 204}:
+        return False
     try:
-        reply = await _post(machines, connection, connection.token_endpoint, form)
+        members = reply.json()
+    except OutboundRefused:
+        return True  # RFC 7009 section 2.2: the status says it; the body, if any, is for nobody
+    return "error" not in members and members.get("ok") is not False
+
+
+async def _revoke(machines: Machines, connection: Connection, account: ConnectedAccount, token: str) -> Reply | None:
+    url, access = connection.revocation_endpoint, account.access_token
+    if url is None or (connection.revoke not in {"rfc7009", "delete_token_in_path"} and access is None):
+        return None
+    match connection.revoke:
+        case "delete_token_in_path":
+            return await machines.outbound.send("DELETE", url.replace("{token}", quote(token, safe="")), headers=_JSON)
+        case "post_bearer" | "delete_bearer" as way:
+            headers, url = _attached(connection, url, access or "")
+            return await machines.outbound.send(way.partition("_")[0].upper(), url, headers=headers)
+        case "github_grant":
+            url = url.replace("{client_id}", quote(connection.client_id, safe=""))
+            headers = connection.api_headers | _JSON | {"Content-Type": "application/json", **_basic(connection)}
+            body = msgspec.json.encode({"access_token": access})
+            return await machines.outbound.send("DELETE", url, headers=headers, body=body)
+    hint = "refresh_token" if account.refresh_token else "access_token"
+    return await _post(machines, connection, url, {"token": token, "token_type_hint": hint})
+
+
+async def identity(
+    machines: Machines, connection: Connection, secret: str | Mapping[str, str], told: Identity | None = None
+) -> Identity:
+    """Whose account an access token, or what a person typed, belongs to, unless the provider `told` it already; nobody's that
+    we know where it has no way to tell. Raises `OutboundRefused`, also when the provider does not accept the credential
+    or its answer names nobody."""
+    if told is not None:
+        return _somebody(told)
+    connection = await complete(machines, connection) if connection.account is None else connection
+    lookup = connection.account or msgspec.structs.replace(USERINFO, url=connection.userinfo_endpoint or "")
+    if not lookup.url:
+        return Identity()
+    headers, url = _attached(connection, lookup.url, secret)
+    headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
+    reply = await machines.outbound.send(lookup.method, url, headers=headers, body=(lookup.body or "").encode())
+    if reply.status != 200:
+        raise OutboundRefused(detail=f"the account lookup answered {reply.status}")
+    return _somebody(read_identity(lookup, reply.json()))
+
+
+def _somebody(found: Identity) -> Identity:
+    if found.id is None:
+        raise OutboundRefused(detail="the answer does not say whose account it is")
+    return found
+
+
+def _attached(connection: Connection, url: str, secret: str | Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The headers and the URL of an API call of ours."""
+    with_ = attach(connection, secret)
+    if with_.query:
+        parts = urlsplit(url)
+        added = urlencode(with_.query)
+        url = urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
+    return {**_JSON, **connection.api_headers, **with_.headers}, url
+
+
+async def _ask(
+    machines: Machines,
+    connection: Connection,
+    form: dict[str, str],
+    scopes: tuple[str, ...],
+    *,
+    refreshing: bool = False,
+    seconds: float = TIMEOUT,
+) -> Outcome:
+    until = time.monotonic() + seconds
+    try:
+        connection = await complete(machines, connection)
     except OutboundRefused as error:
-        return Later(why=error.detail or "no answer")
+        return Later(kind="unreachable", why=error.detail or "no metadata")
+    url = (connection.refresh_endpoint if refreshing else None) or connection.token_endpoint
+    try:
+        reply = await _post(machines, connection, url, form, seconds=until - time.monotonic())
+    except OutboundRefused as error:
+        return Later(kind="silent" if isinstance(error, ReplyLost) else "unreachable", why=error.detail or "no answer")
     try:
         members = reply.json()
     except OutboundRefused:
         members = {}
     return read_reply(
         connection, reply.status, members, asked=scopes, now=machines.clock.now(),
-        retry_after=reply.headers.get("retry-after"),
+        retry_after=reply.headers.get("retry-after"), refreshing=refreshing,
     )  # fmt: skip
 
 
-async def _post(machines: Machines, connection: Connection, url: str, form: dict[str, str]) -> Reply:
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    secret = connection.client_secret
-    if connection.auth_method == "client_secret_basic" and secret:
-        # RFC 6749 section 2.3.1: both parts form-encoded.
-        credentials = f"{quote_plus(connection.client_id)}:{quote_plus(secret)}"
-        headers["Authorization"] = "Basic " + base64.b64encode(credentials.encode()).decode()
+async def _post(
+    machines: Machines, connection: Connection, url: str, form: dict[str, str], *, seconds: float = TIMEOUT
+) -> Reply:
+    """As our client there (RFC 6749 section 2.3.1)."""
+    headers = dict(_JSON)
+    if connection.auth_method == "client_secret_basic" and connection.client_secret:
+        headers |= _basic(connection)
     else:
-        form = {**form, "client_id": connection.client_id} | ({"client_secret": secret} if secret else {})
-    return await machines.outbound.send("POST", url, headers=headers, body=urlencode(form).encode())
+        secret = {"client_secret": connection.client_secret} if connection.client_secret else {}
+        form = {**form, "client_id": connection.client_id, **secret}
+    if connection.token_request == "json":  # noqa: S105 - a form
+        headers["Content-Type"], body = "application/json", msgspec.json.encode(form)
+    else:
+        headers["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(form).encode()
+    return await machines.outbound.send("POST", url, headers=headers, body=body, timeout=seconds)
+
+
+def _basic(connection: Connection) -> dict[str, str]:
+    """Both parts form-encoded first."""
+    pair = f"{quote_plus(connection.client_id)}:{quote_plus(connection.client_secret or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,8 @@ from remit_server.errors import ConfigurationError, InvalidRedirectUri
 from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
-from remit_server.rules import redirects
+from remit_server.records import Provider
+from remit_server.rules import providers, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -169,7 +171,7 @@ def _redirects(client: d.Client, at: Path_) -> Iterator[Problem]:
 def _reach(m: d.Manifest, client: d.Client, at: Path_) -> Iterator[Problem]:
     apis = {api.identifier: tuple(api.scopes) for api in m.apis}
     yield from _references(client.apis, apis, (*at, "apis"), "API")
-    connections = {connection.name: connection.scopes for connection in m.connections}
+    connections = {connection.name: tuple(connection.scopes or ()) for connection in m.connections}
     yield from _references(client.connections, connections, (*at, "connections"), "connection")
     if client.kind == "api" and client.api is None:
         yield at, "kind api needs `api`: the identifier of the API that this client is"
@@ -196,29 +198,38 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
         at: Path_ = ("connections", i)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", connection.name):
             yield (*at, "name"), "a connection's name is letters, digits, dots, dashes and underscores"
-        needs = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}.get(connection.provider)
-        if needs is None:
-            yield (
-                (*at, "provider"),
-                f"{connection.provider!r} is not in the catalog: write oauth2 or oidc with its endpoints",
-            )
-            continue
-        for name in needs:
-            if getattr(connection, name) is None:
-                yield at, f"provider {connection.provider} needs `{name}`"
-        if "authentication" in connection.use and connection.provider != "oidc":
-            yield (*at, "use"), "people sign in through a provider of kind oidc"
-        if connection.client.secret is None and connection.client.auth_method != "none":
-            yield (*at, "client"), "give `secret`, or `auth_method: none` for a public client"
-        for name in _ENDPOINTS:
+        for name in providers.URLS:
             url = getattr(connection, name)
             if url is not None and (problem := _url(url)):
                 yield (*at, name), problem
+        if connection.account is not None and connection.account.url and (problem := _url(connection.account.url)):
+            yield (*at, "account", "url"), problem
+        entry = entry_of(connection)
+        if entry is None:
+            names = [*load.BARE, *load.providers()]
+            close = difflib.get_close_matches(connection.provider, names, 3, 0.5)
+            hint = f": did you mean {' or '.join(close)}?" if close else ""
+            other = "; for another provider, write oauth2, oidc, api_key or basic and how it is spoken to"
+            yield (*at, "provider"), f"{connection.provider!r} is not in the catalog{hint}{other}"
+            continue
+        for path, text in providers.problems(entry, written(connection)):
+            yield (*at, *path), text
 
 
-_ENDPOINTS = (
-    "issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri", "api_base",
-)  # fmt: skip
+def entry_of(connection: d.Connection) -> Provider | None:
+    """What the catalog says about its provider."""
+    if connection.provider in load.BARE:
+        return providers.bare(connection.provider)
+    return load.providers().get(connection.provider)
+
+
+def written(connection: d.Connection) -> dict[str, Any]:
+    """What the operator wrote, by the names of the record."""
+    given = {name: getattr(connection, name) for name in connection.__struct_fields__ if name != "client"}
+    if (client := connection.client) is not None:
+        secret = client.secret.value if client.secret else None
+        given |= {"client_id": client.id, "client_secret": secret, "auth_method": client.auth_method}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _url(url: str) -> str | None:

@@ -12,6 +12,7 @@ from msgspec.structs import fields
 
 from remit_server.config import Settings
 from remit_server.records.client import ClientKind
+from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Revoke
 
 Alg = Literal["RS256", "ES256", "PS256", "EdDSA"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -117,21 +118,46 @@ class UpstreamClient(Struct, frozen=True, kw_only=True):
 
 
 class Connection(Struct, frozen=True, kw_only=True):
+    """An entry of the catalog by its name, or `oauth2`, `oidc`, `api_key`, `basic` with everything here. What is given here
+    outranks the entry; see catalog/schema/providers.json for what each means."""
+
     name: str
     provider: str
-    client: UpstreamClient
+    client: UpstreamClient | None = None
     use: tuple[Literal["connected_accounts", "authentication"], ...] = ("connected_accounts",)
+    scopes: tuple[str, ...] | dict[str, str] | None = None
+    """Those that may be asked for: a list, or each with words for the person."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    display_name: str | None = None
+    shared_with: tuple[str, ...] = ()
     issuer: str | None = None
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None
+    refresh_endpoint: str | None = None
     revocation_endpoint: str | None = None
     userinfo_endpoint: str | None = None
     jwks_uri: str | None = None
     api_base: str | None = None
-    scopes: tuple[str, ...] = ()
-    scope_separator: str = " "
-    authorization_params: dict[str, str] = field(default_factory=dict)
-    display_name: str | None = None
+    api_hosts: tuple[str, ...] | None = None
+    pkce: Literal["S256", "none"] | None = None
+    token_request: Literal["form", "json"] | None = None
+    scope_separator: str | None = None
+    scope_parameter: str | None = None
+    offline_scopes: tuple[str, ...] | None = None
+    account_scopes: tuple[str, ...] | None = None
+    authorization_params: dict[str, str] | None = None
+    answer: AnswerPaths | None = None
+    refresh_answer: AnswerPaths | None = None
+    lifetime: int | None = None
+    never_expires: bool | None = None
+    refresh: Literal["rotates", "stays", "none"] | None = None
+    refresh_errors: tuple[str, ...] | None = None
+    refresh_lifetime: int | None = None
+    revoke: Revoke | None = None
+    account: AccountLookup | None = None
+    api_headers: dict[str, str] | None = None
+    credential: Credential | None = None
+    fields: tuple[Field, ...] | None = None
 
 
 class Details(Struct, frozen=True):

@@ -152,9 +152,12 @@ class Document:
         return wanted(**values)
 
     def _optional(self, node: yaml.Node, wanted: Any, path: Path_) -> Any:
-        if _tag(node) == "null":
+        """None, or one of several shapes: the first that what stands there has, or else the first."""
+        kinds = [kind for kind in get_args(wanted) if kind is not types.NoneType]
+        if _tag(node) == "null" and len(kinds) < len(get_args(wanted)):
             return None
-        return self.read(node, next(arg for arg in get_args(wanted) if arg is not types.NoneType), path)
+        shape = {yaml.SequenceNode: tuple, yaml.MappingNode: dict}.get(type(node))
+        return self.read(node, next((kind for kind in kinds if get_origin(kind) is shape), kinds[0]), path)
 
     def _tuple(self, node: yaml.Node, item: Any, path: Path_) -> tuple[Any, ...]:
         if not isinstance(node, yaml.SequenceNode):

@@ -12,9 +12,18 @@ from msgspec.structs import replace
 from remit_server.catalog import load
 from remit_server.errors import ConfigurationError
 from remit_server.management.manifest import declared as d
-from remit_server.management.manifest.check import methods_of, policy_name, secrets_of, settings_of, text_of
+from remit_server.management.manifest.check import (
+    entry_of,
+    methods_of,
+    policy_name,
+    secrets_of,
+    settings_of,
+    text_of,
+    written,
+)
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy, User
+from remit_server.rules import providers
 from remit_server.rules.relations import RelationTuple
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
@@ -129,17 +138,9 @@ def _client(client: d.Client, there: Client | None, peppers: Peppers, now: int) 
 
 
 def _connection(connection: d.Connection) -> Connection:
-    same = ("name", "provider", "use", "issuer", "revocation_endpoint", "userinfo_endpoint", "jwks_uri", "api_base",
-            "scopes", "scope_separator", "authorization_params", "display_name")  # fmt: skip
-    client = connection.client
-    return Connection(
-        **{name: getattr(connection, name) for name in same},
-        authorization_endpoint=connection.authorization_endpoint or "",
-        token_endpoint=connection.token_endpoint or "",
-        client_id=client.id,
-        client_secret=client.secret.value if client.secret else None,
-        auth_method=client.auth_method or "client_secret_basic",
-    )
+    entry = entry_of(connection)
+    assert entry is not None, "the check found it"
+    return providers.resolve(entry, written(connection))
 
 
 def _detail_type(details: d.Details) -> DetailType:

@@ -1,0 +1,224 @@
+"""From an entry of the catalog and what the operator wrote to one complete connection; and what an entry's paths, credentials
+and fields mean. Whose account it is, and how a credential is attached, are decided here for every kind of provider."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct, structs
+
+from remit_server.records import Connection, Provider, Upstream
+from remit_server.records.provider import AccountLookup
+
+KEYED = frozenset({"api_key", "basic"})
+"""Kinds without OAuth: the person types what the provider gave them."""
+LONGEST = 255
+_PLACE = re.compile(r"\{([a-z_]+)\}")
+_BY_KEY = frozenset({"authorization_params", "api_headers"})
+URLS = (
+    "issuer", "authorization_endpoint", "token_endpoint", "refresh_endpoint", "revocation_endpoint", "userinfo_endpoint",
+    "jwks_uri", "api_base",
+)  # fmt: skip
+_FILLED = (*URLS, "api_hosts", "account", "authorization_params")
+
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def bare(kind: Any) -> Provider:
+    """The entry that says nothing: the operator writes everything."""
+    return Provider(name=kind, title="", sources=(), checked="", kind=kind)
+
+
+def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with what the operator wrote about a provider, each with the member at fault. The URLs that they wrote
+    are not judged here."""
+    parameters = written.get("parameters") or {}
+    for name, one in entry.parameters.items():
+        if name not in parameters:
+            yield ("parameters",), f"{entry.name} needs `{name}`, such as {one.example}: {one.description}"
+        elif not re.fullmatch(one.pattern, parameters[name]):
+            yield (
+                ("parameters", name),
+                f"{parameters[name]!r} is no {name} of {entry.name}; one looks like {one.example}",
+            )
+    for name in parameters.keys() - entry.parameters.keys():
+        known = f"; it has {', '.join(entry.parameters)}" if entry.parameters else ""
+        yield ("parameters", name), f"{entry.name} has no parameter {name!r}{known}"
+    if entry.parameters.keys() - parameters.keys():
+        return
+    yield from _incomplete(resolve(entry, written))
+    if entry.scopes and written.get("scopes") is None:
+        yield (), f"give `scopes`, or [] for none; the usual ones of {entry.name} are {', '.join(entry.scopes)}"
+
+
+def _incomplete(found: Connection) -> Iterator[Problem]:
+    needs = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}
+    for name in needs.get(found.kind, ("fields", "api_base")):
+        if not getattr(found, name):
+            yield (), f"provider {found.provider} needs `{name}`"
+    if found.kind in KEYED:
+        yield from _fields(found)
+    elif found.fields:
+        yield ("fields",), f"people type nothing for a provider of kind {found.kind}"
+    elif not found.client_id:
+        yield (), f"provider {found.provider} needs `client`"
+    elif found.client_secret is None and found.auth_method != "none":
+        yield ("client",), "give `secret`, or `auth_method: none` for a public client"
+    if "authentication" in found.use and found.kind != "oidc":
+        yield ("use",), "people sign in through a provider of kind oidc"
+    if (way := found.revoke) not in {"rfc7009", "none"} and found.revocation_endpoint is None:
+        yield ("revoke",), f"{way} needs `revocation_endpoint`"
+    if found.account and found.account.source == "request" and not found.account.url:
+        yield ("account",), "give `url`, or `from: answer`"
+    for scope in found.scopes:
+        if scope in found.offline_scopes:
+            yield ("scopes",), f"{scope!r} is asked for by itself and never lent; leave it out"
+
+
+def _fields(found: Connection) -> Iterator[Problem]:
+    names = [one.name for one in found.fields]
+    for i, one in enumerate(found.fields):
+        try:
+            re.compile(one.pattern)
+        except re.error:
+            yield ("fields", i, "pattern"), f"{one.pattern!r} is not a regular expression"
+    if found.fields and not any(one.secret for one in found.fields):
+        yield ("fields",), "none of them is secret"
+    if found.kind == "api_key" and len(names) > 1:
+        yield ("fields",), "an API key is one field"
+    for text in (found.credential.username, found.credential.password):
+        for name in _PLACE.findall(text or ""):
+            if name not in names:
+                yield ("credential",), f"there is no field {name!r}"
+    if found.account and found.account.source == "answer":
+        yield ("account", "from"), "there is no token answer to read"
+
+
+def resolve(entry: Provider, written: Mapping[str, Any]) -> Connection:
+    """The connection, complete. What the operator wrote (by the names of `Connection`, and `parameters`) outranks the entry;
+    parameters of the authorization request and headers are merged."""
+    values = written.get("parameters") or {}
+    members = {name: getattr(entry, name) for name in Upstream.__struct_fields__}
+    members |= {name: _filled(members[name], values) for name in _FILLED}
+    own = {name: value for name, value in written.items() if name in Connection.__struct_fields__ and value is not None}
+    for name, value in own.items():
+        members[name] = members[name] | value if name in _BY_KEY else value
+    scopes = own.get("scopes", ())
+    words = {**entry.scopes, **(scopes if isinstance(scopes, Mapping) else {})}
+    members["scopes"] = tuple(scopes)
+    members["scope_words"] = {scope: words[scope] for scope in scopes if scope in words}
+    members.setdefault("display_name", entry.title or None)
+    return Connection(**{"provider": entry.name, **members})
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    """The same with `{name}`s replaced, once; one that has no value stays."""
+    if isinstance(value, str):
+        return _PLACE.sub(lambda place: values.get(place[1], place[0]), value)
+    if isinstance(value, AccountLookup):
+        return structs.replace(value, url=_filled(value.url, values))
+    if isinstance(value, dict):
+        return {name: _filled(one, values) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_filled(one, values) for one in value)
+    return value
+
+
+def at(members: Any, path: str) -> Any:
+    """What stands at a dotted path; None when nothing does. Items of lists are counted from 0."""
+    for step in path.split("."):
+        if isinstance(members, list) and step.isdigit() and len(step) < 5:
+            members = members[int(step)] if int(step) < len(members) else None
+        else:
+            members = members.get(step) if isinstance(members, dict) else None
+    return members
+
+
+def beside(connection: Connection) -> tuple[str, ...]:
+    """The scopes that are asked for beside those that can be lent."""
+    also = (*connection.account_scopes, *connection.offline_scopes)
+    return tuple(dict.fromkeys(scope for scope in also if scope not in connection.scopes))
+
+
+class Identity(Struct, frozen=True):
+    """Whose account it is, as the provider names it."""
+
+    id: str | None = None
+    label: str | None = None
+
+
+USERINFO = AccountLookup(id="sub", label=("email", "preferred_username", "name"))
+
+
+def identity(lookup: AccountLookup, members: Mapping[str, Any]) -> Identity:
+    """Read from an answer. Without an id that can be believed it is nobody's."""
+    labels = (lookup.label,) if isinstance(lookup.label, str) else lookup.label
+    said = (_text(at(members, path)) for path in labels)
+    return Identity(_text(at(members, lookup.id)), next((label for label in said if label), None))
+
+
+def _text(value: Any) -> str | None:
+    """Never shortened: two ids that begin alike are two accounts."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value) if isinstance(value, str) or abs(value) < 10**30 else ""
+    return text if 0 < len(text) <= LONGEST and text.isprintable() else None
+
+
+class Attached(Struct, frozen=True):
+    """What makes a call the account's: headers, or parameters of the query."""
+
+    headers: dict[str, str]
+    query: dict[str, str]
+
+    def __repr__(self) -> str:
+        return "Attached()"
+
+
+def attach(connection: Connection, secret: str | Mapping[str, str]) -> Attached:
+    """An access token, or what the person typed, as the provider wants to see it in an API call."""
+    credential = connection.credential
+    if connection.kind == "basic" and not isinstance(secret, str):
+        return Attached({"Authorization": f"Basic {_pair(connection, secret)}"}, {})
+    value = secret if isinstance(secret, str) else next(iter(secret.values()), "")
+    if credential.query is not None:
+        return Attached({}, {credential.query: value})
+    return Attached({credential.header: credential.prefix + value}, {})
+
+
+def _pair(connection: Connection, typed: Mapping[str, str]) -> str:
+    """RFC 7617."""
+    fields = [f"{{{one.name}}}" for one in connection.fields] + ["", ""]
+    written = (connection.credential.username, connection.credential.password)
+    username, password = (
+        _filled(default if text is None else text, typed) for text, default in zip(written, fields, strict=False)
+    )
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def misread(connection: Connection, typed: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with what a person typed, by field, in words for them. A value is never repeated."""
+    wrong = {}
+    for one in connection.fields:
+        value = typed.get(one.name, "")
+        if not value:
+            wrong[one.name] = f"{one.title} is missing."
+        elif connection.kind == "basic" and not one.secret and ":" in value:
+            wrong[one.name] = (
+                f"{one.title} cannot hold a colon."  # RFC 7617 section 2: the rest would be the password's
+            )
+        elif len(value) > 4096 or not value.isprintable() or not re.fullmatch(one.pattern, value):
+            wrong[one.name] = f"This does not look like {one.title} of {connection.display_name or connection.name}."
+    return wrong
+
+
+def label_of(connection: Connection, typed: Mapping[str, str]) -> str | None:
+    """What the person knows an account by whose provider does not say: what is no secret, or how a long key ends."""
+    for one in connection.fields:
+        if not one.secret:
+            return typed[one.name]
+    value = next(iter(typed.values()), "")
+    return f"…{value[-4:]}" if len(value) >= 20 else None
