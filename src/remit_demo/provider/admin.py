@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Any, cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from remit_demo.provider.authority import Authority
-from remit_demo.provider.faults import Fault, Faults
+from remit_demo.provider.faults import KINDS, Fault, Faults, Kind
 
 
 async def set_fault(request: Request) -> Response:
@@ -18,11 +18,12 @@ async def set_fault(request: Request) -> Response:
     faults = _faults(request)
     body: dict[str, Any] = await request.json()
     match body:
-        case {"path": str(path), "kind": "refuse" | "slow" | "drop" as kind}:
+        case {"path": str(path), "kind": str(kind)} if kind in KINDS:
             times, status, seconds = body.get("times", 1), body.get("status", 500), body.get("seconds", 0.0)
         case _:
-            raise HTTPException(400, "path and kind (refuse, slow or drop), please")
-    faults.set(Fault(path, kind, int(times), int(status), float(seconds)))
+            raise HTTPException(400, f"path and kind ({', '.join(KINDS)}), please")
+    after = str(body["retry_after"]) if "retry_after" in body else None
+    faults.set(Fault(path, cast("Kind", kind), int(times), int(status), float(seconds), after))
     return Response(status_code=204)
 
 

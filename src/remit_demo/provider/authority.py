@@ -84,7 +84,7 @@ class _Code:
 @dataclass(slots=True)
 class _Refresh:
     family: _Family
-    used: bool = False
+    used_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -101,6 +101,8 @@ class Authority:
         accounts: the people who can sign in.
         clients: the applications that may ask.
         access_seconds: life of an access token.
+        rotates: whether a refresh token is good for one use only.
+        grace_seconds: how long a spent refresh token is answered once more, for a caller whose reply was lost.
         clock: seconds since the epoch.
     """
 
@@ -110,11 +112,15 @@ class Authority:
         clients: Iterable[Client],
         *,
         access_seconds: int = 300,
+        rotates: bool = True,
+        grace_seconds: float = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.accounts = {account.email: account for account in accounts}
         self.clients = {client.id: client for client in clients}
         self.access_seconds = access_seconds
+        self.rotates = rotates
+        self.grace_seconds = grace_seconds
         self.clock = clock
         self._codes: dict[str, _Code] = {}
         self._refresh: dict[str, _Refresh] = {}
@@ -169,7 +175,7 @@ class Authority:
         return self._issue(held.family, held.family.scopes)
 
     def rotate(self, client: Client, refresh_token: str, scopes: tuple[str, ...] | None = None) -> Tokens:
-        """Exchange a refresh token for a new pair; the old one is spent.
+        """Exchange a refresh token for a new pair; the old one is spent where refresh tokens rotate.
 
         Args:
             client: who asks.
@@ -183,12 +189,13 @@ class Authority:
         held = self._refresh.get(refresh_token)
         if held is None or held.family.client_id != client.id or not held.family.live:
             raise OAuthError("invalid_grant", "unknown or revoked refresh token")
-        if held.used:
+        if held.used_at is not None and self.clock() >= held.used_at + self.grace_seconds:
             held.family.live = False
             raise OAuthError("invalid_grant", "the refresh token was used before; access has been withdrawn")
         if scopes is not None and not set(scopes) <= set(held.family.scopes):
             raise OAuthError("invalid_scope", "more than was granted")
-        held.used = True
+        if self.rotates and held.used_at is None:
+            held.used_at = self.clock()
         return self._issue(held.family, held.family.scopes if scopes is None else scopes)
 
     def revoke(self, client: Client, token: str) -> None:
