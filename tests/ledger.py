@@ -206,6 +206,12 @@ LEDGER: dict[str, Promise] = {
         "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
     ),
     "oauth.resource": Promise("RFC 8707", "A token is for the resources that were granted and for no others."),
+    "oidc.userinfo-audience": Promise(
+        "OIDC Core section 5.3", "Userinfo takes only tokens that are for it: those that `openid` was granted to."
+    ),
+    "door.agreement": Promise(
+        "docs/map.md", "No token for a person reaches beyond what they agreed to, whatever a grant handler settled."
+    ),
     # Running it
     "manifest.mistakes-have-places": Promise(
         "issue: running it", "A mistake in remit.yaml is told as file:line:column, in one run."

@@ -16,6 +16,7 @@ from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
+from remit_server.oversight.agreement import AgreementJudge
 from remit_server.oversight.decide import Decide
 from remit_server.oversight.policy import PolicyJudge
 from remit_server.records import Approval, Event
@@ -62,7 +63,9 @@ async def start_machines(
         outbound=Outbound(settings, clock, context=tls),
         throttle=Throttle(time.monotonic),
         traces=Traces(settings.otlp_endpoint),
-        decide=Decide((RelationJudge(store, Stores(store)), PolicyJudge(store, clock))),
+        decide=Decide(
+            (AgreementJudge(store, settings), RelationJudge(store, Stores(store)), PolicyJudge(store, clock))
+        ),
     )
 
 

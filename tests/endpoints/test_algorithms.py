@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.errors import BadSignatureError
 from joserfc.jwk import JWKRegistry, KeySet
-from tests.fixtures.house import BROKER, House, built, sqlite
+from tests.fixtures.house import BROKER, USERINFO, House, built, sqlite
 from tests.ledger import proves
 
 from remit_server.records import Api, Client, SigningKey
@@ -89,7 +89,7 @@ async def test_an_access_token_says_all_that_it_must(any_house: House) -> None:
     assert jti
     assert sid
     assert got.claims == {
-        "iss": house.issuer, "sub": "auth0|ada", "aud": BROKER, "client_id": "web", "azp": "web", "iat": now,
+        "iss": house.issuer, "sub": "auth0|ada", "aud": [BROKER, USERINFO], "client_id": "web", "azp": "web", "iat": now,
         "exp": now + 300, "scope": "openid trade:write", "auth_time": now, "acr": "urn:remit:acr:1fa", "amr": ["pwd"],
     }  # fmt: skip
     other = opened((await house.tokens_for("web", audience=BROKER))["access_token"], await published(house))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.fixtures.asking import ORDER, answer, ask, asked, own_app, poll, waiting
-from tests.fixtures.house import BROKER, NOTES, House
+from tests.fixtures.house import BROKER, NOTES, USERINFO, House
 from tests.ledger import proves
 
 
@@ -35,7 +35,7 @@ async def test_approved_the_token_carries_exactly_the_details(any_house: House) 
     assert "refresh_token" not in body, "an approved transaction is done once"
     seen = await house.http.post("/oauth/introspect", data={"token": body["access_token"], **house.proof("broker-api")})
     assert seen.json()["authorization_details"] == [ORDER]
-    assert seen.json()["aud"] == BROKER
+    assert seen.json()["aud"] == [BROKER, USERINFO]
 
     again = await poll(house, request["auth_req_id"])
     assert again.json()["error"] == "invalid_grant"

@@ -9,7 +9,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from msgspec.structs import replace
-from tests.fixtures.house import BROKER, NOTES, House
+from tests.fixtures.house import BROKER, NOTES, USERINFO, House
 from tests.ledger import proves
 
 from remit_server.records import Client
@@ -37,7 +37,7 @@ async def test_what_an_api_sees(any_house: House) -> None:
     jti = seen.pop("jti")
     assert jti
     assert seen == {
-        "active": True, "iss": house.issuer, "sub": "auth0|ada", "aud": BROKER, "client_id": "web",
+        "active": True, "iss": house.issuer, "sub": "auth0|ada", "aud": [BROKER, USERINFO], "client_id": "web",
         "scope": "openid offline_access trade:write", "iat": house.clock.now(), "exp": house.clock.now() + 300,
         "token_type": "Bearer",
     }  # fmt: skip

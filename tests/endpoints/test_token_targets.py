@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 from tests.fixtures.asking import ORDER, answer, asked, own_app, poll, waiting
-from tests.fixtures.house import BROKER, NOTES, House, built, sqlite
+from tests.fixtures.house import BROKER, NOTES, USERINFO, House, built, sqlite
 from tests.ledger import proves
 
 from remit_server.records import Api
@@ -128,11 +128,11 @@ async def test_with_a_person_unknown_scopes_are_left_out_and_the_answer_says_so(
 async def test_a_code_is_redeemed_for_a_part(house: House) -> None:
     params: dict[str, Any] = {"scope": "openid trade:write notes:read", "resource": [BROKER, NOTES]}
     for part, granted in (
-        ({}, [BROKER, NOTES]), ({"resource": NOTES}, NOTES), ({"audience": BROKER}, BROKER),
-        ({"resource": [NOTES, BROKER]}, [NOTES, BROKER]),
+        ({}, (BROKER, NOTES)), ({"resource": NOTES}, (NOTES,)), ({"audience": BROKER}, (BROKER,)),
+        ({"resource": [NOTES, BROKER]}, (NOTES, BROKER)),
     ):  # fmt: skip
         code = await house.code_for("web", **params)
-        assert claims(await house.redeem(code, **part))["aud"] == granted
+        assert claims(await house.redeem(code, **part))["aud"] == [*granted, USERINFO]
     code = await house.code_for("web", scope="openid", audience=BROKER)
     assert (await house.redeem(code, resource=NOTES)).json()["error"] == "invalid_target"
 
@@ -165,9 +165,9 @@ async def test_a_refresh_is_for_a_part_and_the_whole_is_kept(any_house: House) -
         house, resource=[BROKER, NOTES], audience=None, scope="openid offline_access trade:write notes:read"
     )
     part = await refresh(house, held["refresh_token"], resource=NOTES, scope="openid notes:read")
-    assert (claims(part)["aud"], claims(part)["scope"]) == (NOTES, "openid notes:read")
+    assert (claims(part)["aud"], claims(part)["scope"]) == ([NOTES, USERINFO], "openid notes:read")
     whole = await refresh(house, part.json()["refresh_token"])
-    assert (claims(whole)["aud"], claims(whole)["scope"]) == ([BROKER, NOTES], held["scope"])
+    assert (claims(whole)["aud"], claims(whole)["scope"]) == ([BROKER, NOTES, USERINFO], held["scope"])
 
 
 @proves("oauth.resource")
@@ -189,7 +189,7 @@ async def test_a_refresh_for_the_persons_own_account(any_house: House) -> None:
     headers = {"Authorization": f"Bearer {narrow.json()['access_token']}"}
     assert (await house.http.get("/me/v1/approvals", headers=headers)).status_code == 200
     back = await refresh(house, narrow.json()["refresh_token"])
-    assert claims(back)["aud"] == BROKER
+    assert claims(back)["aud"] == [BROKER, USERINFO]
 
 
 @proves("oauth.resource")
@@ -200,7 +200,8 @@ async def test_only_our_own_apps_reach_further_without_asking(house: House) -> N
         got = await refresh(house, stranger["refresh_token"], "stranger", audience=audience)
         assert (got.status_code, got.json()["error"]) == (400, "invalid_grant"), audience
     notes = await signed_in(house, scope="openid offline_access notes:read", audience=NOTES)
-    assert claims(await refresh(house, notes["refresh_token"], audience=BROKER))["aud"] == BROKER, "needs no consent"
+    reached = claims(await refresh(house, notes["refresh_token"], audience=BROKER))
+    assert reached["aud"] == [BROKER, USERINFO], "needs no consent"
     broker = await signed_in(house)
     assert (await refresh(house, broker["refresh_token"], audience=NOTES)).json()["error"] == "invalid_grant"
 
@@ -211,7 +212,7 @@ async def test_details_stay_with_the_apis_that_they_were_agreed_to_for(tmp_path:
         await change(house, "web", apis={BROKER: ("trade:write",), further.identifier: ("x",)})
         held = await signed_in(house, authorization_details=json.dumps([ORDER]))
         other = await refresh(house, held["refresh_token"], audience=further.identifier)
-        assert claims(other)["aud"] == further.identifier
+        assert claims(other)["aud"] == [further.identifier, USERINFO]
         assert "authorization_details" not in claims(other)
         back = await refresh(house, other.json()["refresh_token"])
         assert claims(back)["authorization_details"] == [ORDER]

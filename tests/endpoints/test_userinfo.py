@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx2
 import pytest
 from msgspec.structs import replace
-from tests.fixtures.house import BROKER, House
+from tests.endpoints.test_token_targets import claims
+from tests.fixtures.house import BROKER, ISSUER, USERINFO, House
 from tests.ledger import proves
 
 
@@ -50,8 +51,26 @@ async def test_a_profile_never_names_somebody_else(house: House) -> None:
     assert not {"email", "groups"} & seen.keys()
 
 
+@proves("oidc.userinfo-audience")
+async def test_a_token_for_an_api_is_for_this_too_if_openid_was_granted(house: House) -> None:
+    held = await house.tokens_for("web", scope="openid email trade:write", audience=BROKER)
+    assert claims(held)["aud"] == [BROKER, USERINFO]
+    assert (await ask(house, held["access_token"])).json()["email"] == "ada@example.com"
+
+
+@pytest.mark.parametrize(
+    ("audience", "scope"), [(BROKER, "trade:write"), (ISSUER + "me/", "openid read:me:approvals")]
+)  # fmt: skip
+@proves("oidc.userinfo-audience")
+async def test_a_token_for_another_place_is_refused(house: House, audience: str, scope: str) -> None:
+    held = await house.tokens_for("web", scope=scope, audience=audience)
+    assert claims(held)["aud"] == audience
+    answer = await ask(house, held["access_token"])
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+
+
 async def test_without_openid_it_is_not_for_this(house: House) -> None:
-    held = await house.tokens_for("web", scope="trade:write", audience=BROKER)
+    held = await house.tokens_for("web", scope="profile")
     answer = await ask(house, held["access_token"])
     assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
     assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="openid"'

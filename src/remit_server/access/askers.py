@@ -66,9 +66,10 @@ async def service(request: Request, machines: Machines, *, writes: bool = False)
 
 async def _caller(request: Request, machines: Machines) -> Caller:
     shown = await caller(request, machines)
-    # A token that was made for somebody else's API is not for us to take: its holder could be anyone it was shown to.
-    ours = {audience(machines), machines.settings.url("/me/"), machines.settings.url("/userinfo")}
-    if ours.isdisjoint(shown.token.audiences):
+    # A token that was made for somebody else's API is not for us to take: its holder could be anyone it was shown to. Userinfo
+    # stands beside such an API, too; alone it means a token for no API in particular.
+    audiences, userinfo = shown.token.audiences, machines.settings.url("/userinfo")
+    if {audience(machines), machines.settings.url("/me/")}.isdisjoint(audiences) and audiences != (userinfo,):
         raise InvalidToken(
             detail=f"the token is for {shown.token.audiences}",
             headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},

@@ -61,7 +61,7 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
         raise InvalidGrant("What was approved has been revoked meanwhile.")
     scopes = await remaining(machines, client, approval.audiences, approval.scopes)
     act = Act(
-        kind="token", client=client, user=user, audiences=approval.audiences, scopes=scopes,
+        kind="token", client=client, user=user, grant=grant, audiences=approval.audiences, scopes=scopes,
         details=approval.details, approved_by=(user.id,),
     )  # fmt: skip
     permit = await permitted(machines, act)
@@ -69,11 +69,11 @@ async def _take(machines: Machines, asked: TokenRequest, approval: Approval, nam
     claims = {claim: value for claim, value in known.items() if value is not None}
     if approval.details:
         claims["approval"] = {"id": approval.id, "digest": approval.digest}
-    access = await machines.mint.access_token(permit, grant_id=grant.id, jkt=asked.jkt, claims=claims)
+    access = await machines.mint.access_token(permit, jkt=asked.jkt, claims=claims)
     refresh = None
     if _may_refresh(client, approval):
         bound = None if client.confidential else asked.jkt
-        refresh = machines.mint.refresh_token(permit, grant_id=grant.id, jkt=bound)
+        refresh = machines.mint.refresh_token(permit, jkt=bound)
     id_token = None
     if "openid" in approval.scopes:
         # CIBA Core 1.0 section 10.3.1 names the request only in a pushed token; a poll has asked for it by name already.

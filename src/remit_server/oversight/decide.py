@@ -1,7 +1,7 @@
 """The one door. Every token, exchange, proxied call and approval passes here, and leaves with a decision that the event keeps.
 
-Four answers, cheapest first: the agent is active; the person's grant covers it; the relations allow it; the organisation's
-policy permits it. The first no is the answer.
+Four answers, cheapest first: the agent is active; the person's agreement covers it; the relations allow it; the
+organisation's policy permits it. The first no is the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from remit_server.runtime.ports import Act, Decision, Deny, Permit
 
 Judge = Callable[[Act], Awaitable[Decision]]
-"""One answer: relations, policy."""
+"""One answer: agreement, relations, policy."""
 
 
 @dataclass(frozen=True)

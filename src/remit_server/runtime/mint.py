@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remit_server.config import Settings
 from remit_server.errors import InvalidRequest
-from remit_server.records import Client, Token, User
+from remit_server.records import Api, Client, Token, User
 from remit_server.rules.scopes import claims_of
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import base64url, hashed, new_id, new_secret
-from remit_server.runtime.ports import Issued, Permit
+from remit_server.runtime.ports import Act, Issued, Permit
 from remit_server.runtime.signing import KeyRing
 from remit_server.storage.store import Store
 
@@ -24,7 +24,6 @@ class Mint:
         self,
         permit: Permit,
         *,
-        grant_id: str | None = None,
         jkt: str | None = None,
         sid: str | None = None,
         not_after: int | None = None,
@@ -42,7 +41,7 @@ class Mint:
             raise InvalidRequest(
                 f"{strict.name} takes only tokens that are bound to a DPoP key (RFC 9449): send a proof."
             )
-        audiences = act.audiences or (self._settings.url("/userinfo"),)
+        audiences = self._audiences(act, apis)
         lifetime = min((api.lifetime for api in apis), default=self._settings.access_token_lifetime)
         expires_at = min(now + lifetime, not_after or now + lifetime)
         subject = act.user.id if act.user else f"{act.client.id}@clients"
@@ -72,19 +71,28 @@ class Mint:
         value = signer.sign("at+jwt", body)
         token = Token(
             hash=hashed(value), kind="access", jti=jti, client_id=act.client.id, user_id=act.user.id if act.user else None,
-            grant_id=grant_id, scopes=act.scopes, audiences=audiences, details=act.details, actors=act.actors, jkt=jkt,
-            sid=sid, created_at=now, expires_at=expires_at,
+            grant_id=act.grant.id if act.grant else None, scopes=act.scopes, audiences=audiences, details=act.details,
+            actors=act.actors, jkt=jkt, sid=sid, created_at=now, expires_at=expires_at,
         )  # fmt: skip
         return Issued(value=value, token=token)
 
+    def _audiences(self, act: Act, apis: Sequence[Api]) -> tuple[str, ...]:
+        """Those that were permitted. With `openid`, userinfo is one beside an API of the organisation, as SDKs expect; a token
+        for no API in particular is for userinfo alone."""
+        userinfo = self._settings.url("/userinfo")
+        if not act.audiences or (apis and act.user and "openid" in act.scopes):
+            return tuple(dict.fromkeys((*act.audiences, userinfo)))
+        return act.audiences
+
     def refresh_token(
-        self, permit: Permit, *, grant_id: str, jkt: str | None = None, sid: str | None = None, nonce: str | None = None
+        self, permit: Permit, *, jkt: str | None = None, sid: str | None = None, nonce: str | None = None
     ) -> Issued:
         """An opaque refresh token; what it may ask for is what was permitted."""
         act, now, value = permit.act, self._clock.now(), new_secret()
+        assert act.grant is not None, "what can be renewed hangs on an agreement"
         token = Token(
             hash=hashed(value), kind="refresh", jti=new_id(), client_id=act.client.id,
-            user_id=act.user.id if act.user else None, grant_id=grant_id, scopes=act.scopes, audiences=act.audiences,
+            user_id=act.user.id if act.user else None, grant_id=act.grant.id, scopes=act.scopes, audiences=act.audiences,
             details=act.details, actors=act.actors, jkt=jkt, sid=sid, nonce=nonce, created_at=now,
             expires_at=now + self._settings.refresh_token_lifetime,
         )  # fmt: skip

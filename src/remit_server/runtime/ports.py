@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from remit_server.records import Client, Token, User
+from remit_server.records import Client, Grant, Token, User
 
 
 class Act(Struct, frozen=True, kw_only=True):
@@ -15,6 +15,8 @@ class Act(Struct, frozen=True, kw_only=True):
     kind: Literal["token", "consent", "ask", "exchange", "proxy", "connect"]
     client: Client
     user: User | None = None
+    grant: Grant | None = None
+    """What the user agreed to, where this is done under an agreement: the tokens hang on it."""
     audiences: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     connection: str | None = None

@@ -14,7 +14,8 @@ class Userinfo:
         self._machines = machines
 
     async def __call__(self, request: Request) -> Answer:
-        who = await caller(request, self._machines, scopes=("openid",))
+        audience = self._machines.settings.url("/userinfo")
+        who = await caller(request, self._machines, audience=audience, scopes=("openid",))
         if who.user is None:
             raise InvalidToken(detail="the token stands for a client, not a person")
         return json_answer({"sub": who.user.id, **claims_of(who.user, who.token.scopes)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from remit_server.errors import InvalidGrant
 from remit_server.records import Client, Code
 from remit_server.rules import redemption, targets
@@ -37,21 +39,21 @@ class AuthorizationCode:
             raise InvalidGrant(detail="the user or the agreement is gone")
         audiences = targets.narrower(targets.wanted(form.all("resource"), form.all("audience")), code.audiences)
         scopes = await remaining(machines, client, audiences, code.scopes)
-        act = Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=code.details)
+        act = Act(
+            kind="token", client=client, user=user, grant=grant, audiences=audiences, scopes=scopes, details=code.details
+        )  # fmt: skip
         permit = await permitted(machines, act)
         known = {"auth_time": grant.auth_time, "acr": grant.acr, "amr": list(grant.amr) or None}
         access = await machines.mint.access_token(
-            permit, grant_id=grant.id, jkt=asked.jkt, sid=grant.sid,
+            permit, jkt=asked.jkt, sid=grant.sid,
             claims={name: value for name, value in known.items() if value is not None},
         )  # fmt: skip
         refresh = None
         if "offline_access" in code.scopes:
-            whole = await permitted(machines, Act(
-                kind="token", client=client, user=user, audiences=code.audiences, scopes=code.scopes, details=code.details
-            ))  # fmt: skip
+            whole = await permitted(machines, replace(act, audiences=code.audiences, scopes=code.scopes))
             # A public client's refresh token is bound to the key it showed (RFC 9449 section 5).
             bound = None if client.confidential else asked.jkt
-            refresh = machines.mint.refresh_token(whole, grant_id=grant.id, jkt=bound, sid=grant.sid, nonce=code.nonce)
+            refresh = machines.mint.refresh_token(whole, jkt=bound, sid=grant.sid, nonce=code.nonce)
         id_token = None
         if "openid" in code.scopes:
             id_token = await machines.mint.id_token(

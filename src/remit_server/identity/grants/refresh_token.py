@@ -6,6 +6,8 @@ covers it; for fewer scopes, never for more.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from remit_server.errors import InvalidGrant
 from remit_server.records import Client, Grant, Token, User
 from remit_server.rules import rotation, targets
@@ -54,25 +56,14 @@ class RefreshToken:
         scopes = await remaining(machines, client, audiences, scopes)
         # What was agreed to in detail was agreed to for the APIs of then.
         details = token.details if set(audiences) <= set(token.audiences) else ()
-        permit = await permitted(
-            machines,
-            Act(kind="token", client=client, user=user, audiences=audiences, scopes=scopes, details=details),
-        )
-        whole = await permitted(
-            machines,
-            Act(
-                kind="token",
-                client=client,
-                user=user,
-                audiences=token.audiences,
-                scopes=token.scopes,
-                details=token.details,
-            ),
-        )
-        access = await machines.mint.access_token(permit, grant_id=grant.id, jkt=asked.jkt or token.jkt, sid=token.sid)
-        successor = machines.mint.refresh_token(
-            whole, grant_id=grant.id, jkt=token.jkt, sid=token.sid, nonce=token.nonce
-        )
+        family = Act(
+            kind="token", client=client, user=user, grant=grant, audiences=token.audiences, scopes=token.scopes,
+            details=token.details,
+        )  # fmt: skip
+        act = replace(family, audiences=audiences, scopes=scopes, details=details)
+        permit, whole = await permitted(machines, act), await permitted(machines, family)
+        access = await machines.mint.access_token(permit, jkt=asked.jkt or token.jkt, sid=token.sid)
+        successor = machines.mint.refresh_token(whole, jkt=token.jkt, sid=token.sid, nonce=token.nonce)
         id_token = None
         if "openid" in scopes:
             id_token = await self._id_token(client, grant, scopes, access.value, user)
@@ -126,7 +117,8 @@ class RefreshToken:
             )
             if settled in granted:
                 continue
-            if settled in own and client.first_party:
+            # The vault asks nobody beforehand: of each call it is held against what the person connected and lends.
+            if settled in own and (client.first_party or settled == machines.settings.url("/vault/")):
                 reachable += own[settled]
                 continue
             # Another API than at sign-in: only what a first-party client has without asking the person.
