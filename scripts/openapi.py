@@ -16,6 +16,7 @@ from remit_server.config import Settings
 from remit_server.errors import ProtocolError
 from remit_server.routes import Route, routes
 from remit_server.ui.html import Pages
+from remit_server.vault.refresh import Refresher
 
 CLIENT = " client_id client_secret client_assertion client_assertion_type"
 TARGET = " scope resource* audience*"
@@ -179,7 +180,8 @@ SCHEMAS = {
 
 def table() -> tuple[Route, ...]:
     """The rows of routes.py, of a server that does not run."""
-    return routes(cast("Any", Mock(settings=Settings(issuer="https://id.example"))), Pages(secure=True))
+    machines = cast("Any", Mock(settings=Settings(issuer="https://id.example")))
+    return routes(machines, Pages(secure=True), Refresher(machines))
 
 
 def document(rows: Iterable[Route] | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from remit_server.records import Approval, Event
 from remit_server.routes import Route, routes
 from remit_server.runtime import metrics
 from remit_server.runtime.clock import Clock, SystemClock
+from remit_server.runtime.discovery import Discovery
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.mint import Mint
 from remit_server.runtime.outbound import Outbound
@@ -37,9 +38,12 @@ from remit_server.storage.contract import Unit
 from remit_server.storage.store import Store
 from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
+from remit_server.vault.give_back import give_back
+from remit_server.vault.passing import close_forgotten
+from remit_server.vault.refresh import Refresher
 from remit_server.wire.answer import error_answer, serve
 from remit_server.wire.cors import with_cors
-from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Stream
+from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Sendable
 from remit_server.wire.observe import observed
 from remit_server.wire.problem import problem
 
@@ -51,6 +55,7 @@ async def start_machines(
     clock = clock or SystemClock()
     keys = KeyRing(store, clock)
     await keys.load()
+    outbound = Outbound(settings, clock, context=tls)
     return Machines(
         settings=settings,
         clock=clock,
@@ -60,7 +65,8 @@ async def start_machines(
         verify=TokenVerifier(store, clock),
         peppers=await Peppers.load(store),
         passwords=Passwords(),
-        outbound=Outbound(settings, clock, context=tls),
+        outbound=outbound,
+        discovery=Discovery(outbound, clock),
         throttle=Throttle(time.monotonic),
         traces=Traces(settings.otlp_endpoint),
         decide=Decide(
@@ -71,11 +77,13 @@ async def start_machines(
 
 def _only(methods: str, endpoint: Endpoint) -> Endpoint:
     """The endpoint for these methods; others get 405 and hear which are allowed."""
+    if methods == "ANY":
+        return endpoint
     allowed = methods.split()
     if "GET" in allowed:
         allowed.append("HEAD")
 
-    async def checked(request: Request) -> Answer | Stream:
+    async def checked(request: Request) -> Sendable:
         if request.method not in allowed:
             raise MethodNotAllowed(headers={"Allow": ", ".join(allowed)})
         return await endpoint(request)
@@ -83,7 +91,7 @@ def _only(methods: str, endpoint: Endpoint) -> Endpoint:
     return checked
 
 
-def _jobs(machines: Machines) -> tuple[Job, ...]:
+def _jobs(machines: Machines, refresher: Refresher) -> tuple[Job, ...]:
     """What comes round by itself."""
     m = machines
 
@@ -92,6 +100,9 @@ def _jobs(machines: Machines) -> tuple[Job, ...]:
 
     return (
         Job("sweep", 60, lambda: sweep(m.store, m.clock.now(), expired)),
+        Job("renew ahead of need", 15, refresher.ahead),
+        Job("give back what nobody completed", 60, lambda: give_back(m)),
+        Job("write down what lost its server", 60, lambda: close_forgotten(m)),
         Job("rotate signing keys", 3600, lambda: m.keys.rotate_older_than(m.settings.signing_key_age)),
     )
 
@@ -149,7 +160,8 @@ class RemitApp:
 
     def __post_init__(self) -> None:
         pages, traces = Pages(secure=self.machines.settings.secure), self.machines.traces
-        table = routes(self.machines, pages)
+        refresher = Refresher(self.machines)
+        table = routes(self.machines, pages, refresher)
         self._exact = {route.path: _face(route, pages, traces) for route in table if "{" not in route.path}
         self._router = Router(
             [PathRoute(route.path, _Mounted(_face(route, pages, traces))) for route in table if "{" in route.path],
@@ -157,7 +169,7 @@ class RemitApp:
             default=observed("none", _nothing(pages), traces),
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
-        self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines))
+        self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines, refresher))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

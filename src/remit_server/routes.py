@@ -43,18 +43,21 @@ from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import AccountsPage
 from remit_server.ui.pages.activity import Activity
+from remit_server.ui.pages.agents import Agents
 from remit_server.ui.pages.answer import DeviceAnswer
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
 from remit_server.ui.pages.callback import Callback, ConnectCallback
 from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
 from remit_server.ui.pages.console import Console
+from remit_server.ui.pages.default import MakeDefault
 from remit_server.ui.pages.device import DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.enrol import Enrol
 from remit_server.ui.pages.export import Export
 from remit_server.ui.pages.home import home
+from remit_server.ui.pages.log import UseLog
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
 from remit_server.ui.pages.qr import Qr
@@ -72,7 +75,9 @@ from remit_server.vault.endpoints.accounts import Account, Accounts
 from remit_server.vault.endpoints.complete import Complete
 from remit_server.vault.endpoints.connect import Connect
 from remit_server.vault.endpoints.connections import Connections
+from remit_server.vault.endpoints.proxy import ProxyEndpoint
 from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693, TokenExchange
+from remit_server.vault.proxy import Proxy
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.grants import Grant
 from remit_server.wire.http import Endpoint
@@ -90,9 +95,8 @@ class Route:
     cors: bool = False
 
 
-def grants(machines: Machines) -> Iterable[Grant]:
+def grants(machines: Machines, refresher: Refresher) -> Iterable[Grant]:
     """Every grant type of every room."""
-    refresher = Refresher(machines)
     return (
         AuthorizationCode(machines),
         ClientCredentials(machines),
@@ -104,9 +108,9 @@ def grants(machines: Machines) -> Iterable[Grant]:
     )
 
 
-def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
+def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Route, ...]:
     m = machines
-    types = tuple(grants(m))
+    types = tuple(grants(m, refresher))
     stores = Stores(m.store)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)
@@ -129,6 +133,7 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("GET", "/me/v1/connected-accounts/accounts", Accounts(m), "problem", cors=True),
         Route("DELETE", "/me/v1/connected-accounts/accounts/{id}", Account(m), "problem", cors=True),
         Route("GET", "/me/v1/connected-accounts/connections", Connections(m), "problem", cors=True),
+        Route("ANY", "/vault/proxy/{connection}/{path:path}", ProxyEndpoint(m, Proxy(m, refresher)), "problem"),
         # identity: authorization
         Route("GET POST", "/authorize", Authorize(m, returning), face="page"),
         Route("POST", "/oauth/par", Par(m)),
@@ -174,6 +179,9 @@ def routes(machines: Machines, pages: Pages) -> tuple[Route, ...]:
         Route("POST", "/accounts/connect/start", ConnectStart(m, pages), "page"),
         Route("POST", "/accounts/{id}/disconnect", Disconnect(m, pages), "page"),
         Route("POST", "/accounts/{id}/reconnect", Reconnect(m), "page"),
+        Route("POST", "/accounts/{id}/default", MakeDefault(m, pages), "page"),
+        Route("POST", "/accounts/{id}/agents", Agents(m, pages), "page"),
+        Route("GET", "/accounts/{id}/log", UseLog(m), "page"),
         Route("GET", "/connect", ConnectPage(m, pages), "page"),
         Route("GET", "/connect/callback/{connection}", ConnectCallback(m, pages), "page"),
         Route("GET POST", "/device", DevicePage(m, pages), "page"),

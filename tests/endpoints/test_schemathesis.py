@@ -21,6 +21,7 @@ from tests.needs import ROOT
 
 from remit_server.routes import routes
 from remit_server.ui.html import Pages
+from remit_server.vault.refresh import Refresher
 
 pytestmark = proves("input.openapi-is-true")
 
@@ -39,7 +40,7 @@ bearer = "{token}"
 
 
 def test_the_document_is_that_of_the_routes(house: House) -> None:
-    table = routes(house.machines, Pages(secure=False))
+    table = routes(house.machines, Pages(secure=False), Refresher(house.machines))
     document = json.loads((ROOT / "docs/reference/openapi.json").read_text())
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert described == {(method, route.path) for route in table for method in route.methods.split()}

@@ -56,7 +56,9 @@ _SAYS: Final[dict[str, str]] = {
     "vault.disconnected": "{user} disconnected {connection}",
     "vault.exchanged": "{client} borrowed access to {connection}",
     "vault.refreshed": "Access to {connection} was renewed there",
-    "vault.refresh_failed": "{connection} no longer honours the connection",
+    "vault.refresh_failed": "Access to {connection} could not be renewed",
+    "vault.recovered": "Access to {connection} works again",
+    "vault.given_back": "What {connection} granted was given back, because connecting was not completed",
     "vault.proxied": "{client} called {connection} through the vault",
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct, field
 
 from remit_server.records.provider import Upstream
+from remit_server.records.proxy import ProxyRule
 
 ORGANISATION = "organisation"
 """The `user_id` of an account that belongs to nobody in particular: an administrator connected it for everybody who may
@@ -29,6 +30,10 @@ class Connection(Upstream, frozen=True, kw_only=True):
     display_name: str | None = None
     shared_with: tuple[str, ...] = ()
     """Groups whose members may borrow the organisation's accounts here; empty: nobody."""
+    proxy: tuple[ProxyRule, ...] = ()
+    """What may be called here through the vault at all; each agent's own rules lie within. Empty: nothing."""
+    proxy_headers: tuple[str, ...] = ()
+    """Request headers that go up beside the usual ones."""
 
 
 class Narrowed(Struct, frozen=True, kw_only=True):
@@ -91,6 +96,12 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     """What agents get that name no account. Worked out when a person's accounts are read together; not stored."""
 
 
+WELL: Final[dict[str, Any]] = {
+    "state": "ok", "cause": None, "failing_since": None, "failure": None, "failures": 0, "retry_at": 0, "unanswered": 0,
+}  # fmt: skip
+"""The members of an account whose provider has just given something new."""
+
+
 ASKED, SENT, RETURNED, HELD, DONE = range(5)
 """The stages of a connect flow: the link exists; the person is at the provider; the person came back, and its code is ours
 to redeem, once; the provider's answer waits for the client's `complete`; over."""
@@ -110,6 +121,8 @@ class ConnectAttempt(Struct, frozen=True, kw_only=True):
     """An administrator connects on behalf of the organisation."""
     account_id: str | None = None
     """The account that the person means to renew or widen; None for another one."""
+    asked: tuple[str, ...] = ()
+    """The scopes that are asked for, without those that the account has already."""
     away: bool = False
     """The person lets the asking agent use the account while they are away."""
     redirect_uri: str | None = None
@@ -127,7 +140,14 @@ class ConnectAttempt(Struct, frozen=True, kw_only=True):
     account: ConnectedAccount | None = None
     """What upstream answered, kept until `complete` proves that the same client and person came back."""
     scopes: tuple[str, ...] = ()
+    """What the provider is asked for."""
     authorization_params: dict[str, str] = field(default_factory=dict)
     created_at: int = 0
     expires_at: int = 0
     step: int = ASKED
+
+    @property
+    def owner(self) -> str:
+        """Whose the account will be."""
+        return ORGANISATION if self.shared else self.user_id
+

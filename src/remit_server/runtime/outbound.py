@@ -11,8 +11,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -29,6 +29,11 @@ TIMEOUT: Final = 8.0
 LARGEST_REPLY: Final = 512 * 1024
 PER_HOST: Final = 16
 """Requests under way to one host: a slow one cannot take every connection."""
+STREAMS: Final = 256
+"""Answers under way at once that are passed on as they come; of one host a quarter. What the server asks for itself has
+connections of its own, and does not wait behind them."""
+CONNECTING: Final = 5.0
+"""Seconds in which a stream must have its connection."""
 JWKS_SECONDS: Final = 300
 JWKS_FAILED_SECONDS: Final = 5
 
@@ -50,6 +55,13 @@ class OutboundRefused(TemporarilyUnavailable):
 
 class ReplyLost(OutboundRefused):
     """The request may have arrived; what became of it is not known."""
+
+
+class TooSlow(ReplyLost):
+    """Nothing came in time."""
+
+    text = "A server that this depends on did not answer in time."
+    status = 504
 
 
 @dataclass(frozen=True)
@@ -125,19 +137,73 @@ class _Guard(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
+class Opened:
+    """An answer whose head is there and whose body comes as it is read. Must be closed; an unread body costs its connection."""
+
+    def __init__(
+        self,
+        response: httpcore2.Response,
+        patience: dict[str, float],
+        silence: float,
+        slot: asyncio.Semaphore,
+        host: str,
+    ) -> None:
+        self._response, self._slot, self._host = response, slot, host
+        self._patience, self._silence = patience, silence
+        self.status = response.status
+        self.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body. Raises `OutboundRefused`."""
+        self._patience["read"] = self._silence
+        with _translated(self._host):
+            async for piece in self._response.aiter_stream():
+                yield piece
+
+    async def close(self) -> None:
+        slot, self._slot = self._slot, _CLOSED
+        if slot is not _CLOSED:
+            try:
+                await self._response.aclose()
+            finally:
+                slot.release()
+
+
+_CLOSED = asyncio.Semaphore(0)
+
+
+@contextmanager
+def _translated(host: str | None) -> Iterator[None]:
+    """What goes wrong on the way, in our words. Raises `OutboundRefused`."""
+    try:
+        yield
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout) as error:
+        raise OutboundRefused(detail=f"{type(error).__name__} at {host}") from error
+    except (httpcore2.TimeoutException, TimeoutError) as error:
+        raise TooSlow(detail=f"{type(error).__name__} at {host}") from error
+    except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError) as error:
+        raise ReplyLost(detail=f"{type(error).__name__} at {host}") from error
+
+
 class Outbound:
     def __init__(self, settings: Settings, clock: Clock, *, context: ssl.SSLContext | None = None) -> None:
         self._clock = clock
         self._loopback = settings.loopback
         networks = tuple(ipaddress.ip_network(network) for network in settings.private_networks)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context or ssl.create_default_context(),
-            max_connections=64,
-            keepalive_expiry=30,
-            network_backend=_Guard(networks, loopback=settings.loopback),
-        )
+        context = context or ssl.create_default_context()
+
+        def pool(connections: int) -> httpcore2.AsyncConnectionPool:
+            return httpcore2.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=connections,
+                keepalive_expiry=30,
+                network_backend=_Guard(networks, loopback=settings.loopback),
+            )
+
+        self._pool, self._streams = pool(64), pool(STREAMS)
         self._jwks: dict[str, tuple[int, dict[str, Any] | OutboundRefused]] = {}
         self._per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._streams_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def check_url(self, url: str) -> SplitResult:
         """The parts of a URL that may be called. Raises `OutboundRefused` for another scheme, user information, a fragment,
@@ -172,7 +238,7 @@ class Outbound:
         own = {"Host": parts.netloc, "User-Agent": "remit", "Accept-Encoding": "identity"}
         sent = [(name.encode(), value.encode()) for name, value in (own | dict(headers or {})).items()]
         slots = self._per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(PER_HOST))
-        try:
+        with _translated(parts.hostname):
             async with (
                 asyncio.timeout(timeout),
                 slots,
@@ -182,20 +248,45 @@ class Outbound:
                 async for chunk in response.aiter_stream():
                     size += len(chunk)
                     if size > largest:
-                        raise OutboundRefused(detail="the reply is too large")
+                        raise ReplyLost(detail="the reply is too large")
                     chunks.append(chunk)
                 received = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
                 return Reply(response.status, received, b"".join(chunks))
-        except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout) as error:
-            raise OutboundRefused(detail=f"{type(error).__name__} at {parts.hostname}") from error
-        except (
-            httpcore2.NetworkError,
-            httpcore2.TimeoutException,
-            httpcore2.ProtocolError,
-            TimeoutError,
-            OSError,
-        ) as error:
-            raise ReplyLost(detail=f"{type(error).__name__} at {parts.hostname}") from error
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Iterable[tuple[str, str]],
+        body: bytes | AsyncIterator[bytes] = b"",
+        patience: float,
+        silence: float,
+    ) -> Opened:
+        """One request whose body may come in pieces, and the head of its answer; no redirect followed.
+
+        `patience` is the seconds until the head, once the request is sent, `silence` those between two pieces in either
+        direction. What there is of either is the caller's to cap, as is the time that all of it takes. Raises
+        `OutboundRefused`, and whatever `body` raises.
+        """
+        parts = self.check_url(url)
+        caps = {"connect": CONNECTING, "pool": CONNECTING, "read": patience, "write": silence}
+        own = [("host", parts.netloc), ("user-agent", "remit"), ("accept-encoding", "identity")]
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in (*own, *headers)]
+        slot = self._streams_per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(STREAMS // 4))
+        try:
+            async with asyncio.timeout(CONNECTING):
+                await slot.acquire()
+        except TimeoutError:
+            raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
+        request = httpcore2.Request(method, url, headers=sent, content=body, extensions={"timeout": caps})
+        try:
+            with _translated(parts.hostname):
+                response = await self._streams.handle_async_request(request)
+        except BaseException:
+            slot.release()
+            raise
+        return Opened(response, caps, silence, slot, parts.hostname or "")
 
     async def jwks(self, uri: str) -> dict[str, Any]:
         """A JWK Set, kept for five minutes; a failure is kept for seconds, so that nobody can make us knock all day."""
@@ -221,3 +312,4 @@ class Outbound:
 
     async def close(self) -> None:
         await self._pool.aclose()
+        await self._streams.aclose()

@@ -29,7 +29,8 @@ KEEP: Final = (
     Keep(t.INTERACTIONS, "expires_at", 0),
     Keep(t.BURNED, "expires_at", 0),
     Keep(t.ATTEMPTS, "expires_at", 0),
-    Keep(t.CONNECT_ATTEMPTS, "expires_at", 0),
+    # The vault first gives back what a provider granted in a flow that nobody completed.
+    Keep(t.CONNECT_ATTEMPTS, "expires_at", HOUR),
     Keep(t.PUSHED_REQUESTS, "expires_at", HOUR),
     # What is presented again after it was spent betrays a thief, so the spent ones stay known for a while.
     Keep(t.CODES, "expires_at", DAY),

@@ -1,35 +1,63 @@
 """One refresher per connected account, in this process and in all others; what it gets is durable before anybody sees it.
 
 In a process the callers of one account share one task, which goes on when they leave: neither a client that hangs
-up nor the end of the server may cut a rotation in half. Between processes a lease on the row chooses one, the others
-wait and read again. Whoever dies with the lease leaves a row that still works: the next one presents the same refresh
-token, and either the provider forgives that (many allow a short grace) or it says invalid_grant and the person is asked
-to reconnect. An account is never silently dead.
+up nor the end of the server may cut a rotation in half. Between processes a lease on the row chooses one, and the
+others hear when it has written. The lease is also the note, durable before anything is sent, that this refresh token may
+be spent: whoever dies with it leaves an account of which that is known. The next one presents the same refresh token once
+more; either the provider forgives that (many allow a short grace) or it says invalid_grant and the person is asked to
+reconnect. An account is never silently dead. (docs/adr/0010)
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
 
 import msgspec
+import structlog
 
-from remit_server.errors import AccessDenied, NotConnected, TemporarilyUnavailable, UpstreamRefused
-from remit_server.records import ConnectedAccount, Connection
+from remit_server.errors import (
+    AccessDenied,
+    IntegrityError,
+    NotConnected,
+    RemitError,
+    TemporarilyUnavailable,
+    UpstreamRefused,
+)
+from remit_server.records import ConnectedAccount, Connection, Event
 from remit_server.rules import connection as rules
-from remit_server.rules.connection import Issued, Later, NotNarrowed, Reconnect, Refresh, TooWide, Use, Withdrawn
+from remit_server.rules import keeping
+from remit_server.rules.connection import Issued, Later, NotNarrowed, Reconnect, Refresh, TooWide, Use, Wait, Withdrawn
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
-from remit_server.runtime.outbound import TIMEOUT
-from remit_server.storage.contract import Busy, Lost
+from remit_server.storage.contract import Busy, Lost, Step
 from remit_server.vault import upstream
+from remit_server.vault.circuit import Circuits
 
-LEASE = 30
-"""Seconds; longer than a request upstream and the writing of its answer may take together."""
-PATIENCE = TIMEOUT + 4
-"""Seconds that a request waits for somebody else's refresh."""
-LOOK_AGAIN = 0.25
-TRIES_TO_SAVE = 8
+log = structlog.get_logger("remit")
+
+ANSWER: Final = (8.0, 5.0)
+"""Seconds that the provider has: for the first request, and for the one more that follows when its answer is lost."""
+LEASE: Final = 30
+"""Seconds. What is sent is answered or given up long before: the rest is for slow writes and for clocks that differ."""
+SLACK: Final = 10
+"""Seconds before the lease's end in which nothing is waited for any more."""
+PATIENCE: Final = 15
+"""Seconds that a request waits for a refresh, whoever does it."""
+LOOK_AGAIN: Final = 0.5
+"""Seconds after which who waits for another process reads the row although nothing was heard."""
+HOLD_ON: Final = 120
+"""Seconds for which a new token is offered to a database that is away: there may be no other copy of it."""
+AT_ONCE, TOGETHER = 100, 8
+"""Accounts that are renewed ahead of need in one run, and of these at the same time."""
+UNREADABLE: Final = 3600
+"""Seconds until a row that does not open is looked at again."""
+
+Result = ConnectedAccount | NotNarrowed | None
+"""The account as it is now (None: there is none any more), or that the provider gives no part."""
 
 
 class Refresher:
@@ -37,7 +65,11 @@ class Refresher:
 
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
-        self._running: dict[str, asyncio.Task[ConnectedAccount]] = {}
+        self._accounts = machines.store.connected_accounts
+        self._circuits = Circuits()
+        self._running: dict[str, asyncio.Task[Result]] = {}
+        self._waiting: dict[str, asyncio.Event] = {}
+        machines.store.engine.listen(self._heard)
 
     async def usable(
         self, connection: Connection, account: ConnectedAccount, wanted: tuple[str, ...], *, may: frozenset[str]
@@ -45,125 +77,200 @@ class Refresher:
         """A token with these scopes. Raises `UpstreamRefused` when only the person can help, `AccessDenied` when the
         provider cannot give less than the client may not have, `TemporarilyUnavailable` when trying again may do."""
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
+        while True:
             now = self._machines.clock.now()
             match rules.plan(account, wanted, may=may, now=now):
                 case Use() as use:
                     return use
                 case Reconnect(cause=cause):
-                    raise UpstreamRefused(f"{_TEXT} {cause}")
+                    raise UpstreamRefused(f"The account must be connected again. {cause}")
                 case TooWide():
                     raise AccessDenied("The provider gives no token that allows only what this client may borrow.")
+                case Wait() as wait:
+                    found: Result | Wait = wait
                 case Refresh(scopes=asked):
-                    try:
-                        account = await self._shared(connection, account, asked)
-                    except TemporarilyUnavailable:
-                        spare = rules.plan(account, wanted, may=may, now=now, last_minute=True)
-                        if isinstance(spare, Use):
-                            return spare
-                        raise
-        raise _later(1)
+                    found = await self._shared(connection, account, asked, until)
+            match found:
+                case ConnectedAccount():
+                    account = found
+                case NotNarrowed():
+                    raise AccessDenied("The provider gives no token for a part of what the person granted.")
+                case None:
+                    raise NotConnected
+                case Wait(why=why, seconds=seconds):
+                    spare = rules.plan(account, wanted, may=may, now=now, last_minute=True)
+                    if isinstance(spare, Use):
+                        return spare
+                    raise TemporarilyUnavailable(f"{why} Try again later.", headers={"Retry-After": str(seconds)})
+
+    async def ahead(self) -> int:
+        """Renew what is used and will soon run out, and what a refresher that died left behind; how many were due."""
+        due = await self._accounts.due(self._machines.clock.now(), AT_ONCE)
+        slots = asyncio.Semaphore(TOGETHER)
+
+        async def one(account_id: str, user_id: str) -> None:
+            async with slots:
+                try:
+                    await self._ahead(account_id, user_id)
+                except IntegrityError as error:
+                    log.warning("an account does not open", account=account_id, fault=str(error))
+                    now = self._machines.clock.now()
+                    await self._machines.store.commit(self._accounts.postpone(account_id, now, now + UNREADABLE))
+                except RemitError as error:
+                    log.warning("not renewed ahead of need", account=account_id, fault=str(error))
+
+        await asyncio.gather(*(one(*each) for each in due))
+        return len(due)
+
+    async def _ahead(self, account_id: str, user_id: str) -> None:
+        now, store = self._machines.clock.now(), self._machines.store
+        account = await self._accounts.get(account_id, user_id)
+        if account is None:
+            return
+        connection, asked = await store.connections.get(account.connection), keeping.ahead(account)
+        if connection is None or asked is None:
+            await store.commit(self._accounts.postpone(account.id, now, None))
+        elif seconds := self._circuits.wait(connection.name, now):
+            await store.commit(self._accounts.postpone(account.id, now, now + seconds))
+        else:
+            await self._shared(connection, account, asked, time.monotonic() + LEASE)
 
     async def _shared(
-        self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...]
-    ) -> ConnectedAccount:
+        self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...], until: float
+    ) -> Result | Wait:
+        """What came of the refresh of this account that is under way, or else begins now."""
         task = self._running.get(account.id)
         if task is None:
+            if seconds := self._circuits.wait(connection.name, self._machines.clock.now()):
+                return Wait(why="The provider gives no answers at the moment.", seconds=seconds)
             task = asyncio.create_task(self._refresh(connection, account, asked))
             self._running[account.id] = task
             self._machines.background.hold(task)
             task.add_done_callback(lambda done: self._over(account.id, done))
-        return await asyncio.shield(task)
+        done, _ = await asyncio.wait({task}, timeout=max(0, until - time.monotonic()))
+        return task.result() if done else Wait(why="The account is being renewed, which takes long.", seconds=2)
 
-    def _over(self, account_id: str, done: asyncio.Task[ConnectedAccount]) -> None:
+    def _over(self, account_id: str, done: asyncio.Task[Result]) -> None:
         self._running.pop(account_id, None)
         if not done.cancelled():
             done.exception()  # every caller may have left; whoever stayed has heard of it
 
-    async def _refresh(
-        self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...]
-    ) -> ConnectedAccount:
-        """The account after a refresh, ours or somebody else's."""
-        machines, holder = self._machines, new_id()
-        accounts = machines.store.connected_accounts
+    async def _refresh(self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...]) -> Result:
+        machines, holder, leased = self._machines, new_id(), time.monotonic()
         try:
-            await machines.store.commit(accounts.lease(account, holder, machines.clock.now(), LEASE))
+            await machines.store.commit(self._accounts.lease(account, holder, machines.clock.now(), LEASE))
         except Lost:
             return await self._somebody_elses(account)
-        assert account.refresh_token is not None, "the plan was to use it"
-        outcome = await upstream.refresh(machines, connection, account.refresh_token, account.scopes, asked)
+        account, outcome = await self._ask(connection, account, asked, leased + LEASE - SLACK)
         match outcome:
             case Issued():
-                return await self._keep(connection, account, rules.renewed(account, outcome, asked), asked)
-            case Withdrawn(error=error):
-                cause = "The provider does not accept the grant any more."
-                broken = msgspec.structs.replace(account, state="reconnect", cause=cause)
-                return await self._keep(connection, account, broken, asked, failed=error)
+                return await self._keep(connection, account, outcome, asked)
             case NotNarrowed():
-                await self._let_go(account, holder, "invalid_scope")
-                raise AccessDenied("The provider gives no token for a part of what the person granted.")
-            case Later(why=why, retry_after=seconds):
-                await self._let_go(account, holder, why)
-                raise _later(seconds, why)
+                await self._settle(account, account, holder)
+                return outcome
+            case Withdrawn(error=error):
+                return await self._settle(account, keeping.broken(account), holder, failed=error)
+            case Later(why=why):
+                after = keeping.failed(account, outcome.kind, machines.clock.now(), outcome.retry_after)
+                return await self._settle(account, after, holder, failed=None if account.failing_since else why)
+
+    async def _ask(
+        self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...], until: float
+    ) -> tuple[ConnectedAccount, rules.Outcome]:
+        """The provider's answer, and the account with the answers that were lost before it. Nothing is sent whose answer
+        might come after `until`: the lease may be somebody else's by then."""
+        machines, circuits, key = self._machines, self._circuits, account.refresh_token
+        assert key is not None, "the plan was to use it"
+        outcome: rules.Outcome = Later(kind="unreachable", why="the lease came too late")
+        for seconds in ANSWER:
+            if time.monotonic() + seconds > until:
+                break
+            if isinstance(outcome, Later) and outcome.kind in keeping.LOST:
+                account = msgspec.structs.replace(account, unanswered=account.unanswered + 1)
+            circuits.enter(connection.name, machines.clock.now())
+            outcome = await upstream.refresh(machines, connection, key, account.scopes, asked, seconds=seconds)
+            if not isinstance(outcome, Later) or outcome.kind == "refused":
+                circuits.answered(connection.name)
+            else:
+                circuits.failed(connection.name, machines.clock.now(), outcome.retry_after)
+            if not isinstance(outcome, Later) or outcome.kind not in keeping.LOST:
+                break
+        return account, outcome
 
     async def _keep(
-        self, connection: Connection, before: ConnectedAccount, after: ConnectedAccount, asked: tuple[str, ...], *,
-        failed: str | None = None,
-    ) -> ConnectedAccount:  # fmt: skip
-        """Write what the provider answered: by now it may be the only copy of the account's refresh token."""
-        machines = self._machines
-        event = machines.event(
-            "vault.refresh_failed" if failed else "vault.refreshed", user=before.user_id, subject=before.id,
-            connection=before.connection, cause=failed, scope=None if failed else " ".join(asked or after.scopes),
-        )  # fmt: skip
-        for attempt in range(TRIES_TO_SAVE):
-            try:
-                await machines.store.commit(machines.store.connected_accounts.save(after), events=(event,))
-                return msgspec.structs.replace(after, version=before.version + 1, lease_until=0, lease_holder="")
-            except Busy:
-                if attempt == TRIES_TO_SAVE - 1:
-                    raise
-                await asyncio.sleep(0.1 * 2**attempt)
-            except Lost:
-                break
-        return await self._overtaken(connection, before, after)
-
-    async def _overtaken(
-        self, connection: Connection, before: ConnectedAccount, after: ConnectedAccount
-    ) -> ConnectedAccount:
-        """The person disconnected or reconnected meanwhile. What a disconnect could not know of is taken back here."""
-        found = await self._machines.store.connected_accounts.get(before.id, before.user_id)
-        if (found is None or found.state == "disconnected") and after.state == "ok":
-            await upstream.revoke(self._machines, connection, after)
-        if found is None:
-            raise NotConnected
+        self, connection: Connection, before: ConnectedAccount, issued: Issued, asked: tuple[str, ...]
+    ) -> ConnectedAccount | None:
+        """Write what the provider gave: by now it may be the only copy of the account's refresh token. That counts even when
+        the lease was lost and whoever took it over has written that the old refresh token failed."""
+        found: ConnectedAccount | None = before
+        while found is not None and found.refresh_token == before.refresh_token and found.state != "disconnected":
+            after = rules.renewed(found, issued, asked)
+            events = [self._event("vault.refreshed", found, scope=" ".join(asked or after.scopes))]
+            if found.failing_since is not None or found.state == "reconnect":
+                events.append(self._event("vault.recovered", found))
+            if await self._written(self._accounts.save(after), events):
+                return _saved(after)
+            found = await self._accounts.get(before.id, before.user_id)
+        if (found is None or found.state == "disconnected") and issued.refresh_token != before.refresh_token:
+            # A disconnect could not know of this token.
+            await upstream.revoke(self._machines, connection, rules.renewed(before, issued, asked))
         return found
 
-    async def _let_go(self, account: ConnectedAccount, holder: str, why: str) -> None:
-        machines = self._machines
-        event = machines.event(
-            "vault.refresh_failed", user=account.user_id, subject=account.id, connection=account.connection, cause=why
+    async def _settle(
+        self, before: ConnectedAccount, after: ConnectedAccount, holder: str, *, failed: str | None = None
+    ) -> ConnectedAccount | None:
+        """Write that nothing came of it, unless the lease is somebody else's, and end the lease."""
+        events = [self._event("vault.refresh_failed", before, cause=failed)] if failed else []
+        if await self._written(self._accounts.settle(after, holder), events):
+            return _saved(after)
+        return await self._accounts.get(before.id, before.user_id)
+
+    async def _written(self, step: Step, events: Sequence[Event]) -> bool:
+        """Whether it was: false when the account has changed meanwhile. Raises `Busy` after a long while."""
+        until, pause = time.monotonic() + HOLD_ON, 0.1
+        while True:
+            try:
+                await self._machines.store.commit(step, events=tuple(events))
+            except Lost:
+                return False
+            except Busy:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+            else:
+                return True
+
+    def _event(self, kind: str, account: ConnectedAccount, **about: Any) -> Event:
+        return self._machines.event(
+            kind, user=account.user_id, subject=account.id, connection=account.connection, **about
         )
-        await machines.store.commit(machines.store.connected_accounts.release(account.id, holder), events=(event,))
 
-    async def _somebody_elses(self, account: ConnectedAccount) -> ConnectedAccount:
-        """The row once it has changed, or once nobody refreshes it any more. Raises `TemporarilyUnavailable` after a while."""
-        machines, until = self._machines, time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            found = await machines.store.connected_accounts.get(account.id, account.user_id)
-            if found is None:
-                raise NotConnected
-            if found.version != account.version or found.lease_until <= machines.clock.now():
-                return found
-            await asyncio.sleep(LOOK_AGAIN)
-        raise _later(1, "another process holds the lease")
+    async def _somebody_elses(self, account: ConnectedAccount) -> ConnectedAccount | None:
+        """The row once it has changed, or once nobody refreshes it any more, or after a while as it is."""
+        heard = self._waiting.setdefault(account.id, asyncio.Event())
+        until = time.monotonic() + PATIENCE
+        try:
+            while True:
+                heard.clear()
+                found = await self._accounts.get(account.id, account.user_id)
+                if found is None or found.version != account.version:
+                    return found
+                if found.lease_until <= self._machines.clock.now() or time.monotonic() > until:
+                    return found
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        await heard.wait()
+        finally:
+            self._waiting.pop(account.id, None)
+
+    def _heard(self, topic: str) -> None:
+        """An account was written, here or in another process."""
+        for account_id, heard in self._waiting.items():
+            if topic in {"*", self._accounts.wake(account_id)}:
+                heard.set()
 
 
-_TEXT = "The account must be connected again."
-
-
-def _later(seconds: int, why: str | None = None) -> TemporarilyUnavailable:
-    return TemporarilyUnavailable(
-        "The provider cannot be reached at the moment; try again shortly.", detail=why,
-        headers={"Retry-After": str(seconds)},
-    )  # fmt: skip
+def _saved(account: ConnectedAccount) -> ConnectedAccount:
+    """As it is after it was written."""
+    return msgspec.structs.replace(account, version=account.version + 1, lease_until=0, lease_holder="")

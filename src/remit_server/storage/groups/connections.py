@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from remit_server.records import ConnectAttempt, ConnectedAccount
+from remit_server.records.connection import HELD
+from remit_server.rules import keeping
 from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Params, Row, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
-CHANGING = ("state", "version", "lease_until", "lease_holder", "used_at", "used_by", "chosen", "limited")
+CHANGING = ("state", "version", "unanswered", "lease_until", "lease_holder", "used_at", "used_by", "chosen", "limited")
 
 
 class ConnectedAccounts:
@@ -26,20 +28,32 @@ class ConnectedAccounts:
     _ADD = Insert(t.CONNECTED_ACCOUNTS)
     _LEASE = Update(
         t.CONNECTED_ACCOUNTS,
-        set="lease_until = :until, lease_holder = :lease_holder",
+        # Who dies with the lease leaves an account that is due when the lease is over, and a sign that its refresh token
+        # may have been spent.
+        set="lease_until = :until, lease_holder = :lease_holder, unanswered = unanswered + 1, refresh_at = :until",
         where="connected_accounts.id = :id AND connected_accounts.version = :version AND "
         "connected_accounts.lease_until <= :now",
     )
-    _RELEASE = Update(
-        t.CONNECTED_ACCOUNTS,
-        set="lease_until = 0, lease_holder = ''",
-        where="connected_accounts.id = :id AND connected_accounts.lease_holder = :lease_holder",
-    )
     _SAVE = Update(
         t.CONNECTED_ACCOUNTS,
-        set="body = :body, state = :state, upstream_id = :upstream_id, version = version + 1, lease_until = 0, "
-        "lease_holder = ''",
+        set="body = :body, state = :state, upstream_id = :upstream_id, unanswered = :unanswered, refresh_at = :refresh_at, "
+        "version = version + 1, lease_until = 0, lease_holder = ''",
         where="connected_accounts.id = :id AND connected_accounts.version = :version",
+    )
+    _SETTLE = Update(
+        t.CONNECTED_ACCOUNTS, set=_SAVE.set, where=f"{_SAVE.where} AND connected_accounts.lease_holder = :lease_holder"
+    )
+    _POSTPONE = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="refresh_at = :refresh_at",
+        where="connected_accounts.id = :id AND connected_accounts.refresh_at <= :now AND "
+        "connected_accounts.lease_until <= :now",
+    )
+    _DUE = Select(
+        t.CONNECTED_ACCOUNTS,
+        where="refresh_at <= :now AND lease_until <= :now",
+        columns="id, user_id",
+        tail="ORDER BY refresh_at LIMIT :most",
     )
     _TOUCH = Update(
         t.CONNECTED_ACCOUNTS,
@@ -64,7 +78,7 @@ class ConnectedAccounts:
         self._engine = engine
         self._rows = Rows(
             t.CONNECTED_ACCOUNTS, ConnectedAccount, changing=CHANGING, barrier=barrier,
-            own={"limited": lambda account: int(account.limited)},
+            own={"limited": lambda account: int(account.limited), "refresh_at": keeping.due},
         )  # fmt: skip
 
     async def get(self, account_id: str, user_id: str) -> ConnectedAccount | None:
@@ -74,12 +88,12 @@ class ConnectedAccounts:
 
     async def of_user(self, user_id: str) -> Sequence[ConnectedAccount]:
         """Oldest first; of each connection one is the default."""
-        return _with_default(map(self._account, await self._engine.many(self._OF_USER, {"user_id": user_id})))
+        return with_default(map(self._account, await self._engine.many(self._OF_USER, {"user_id": user_id})))
 
     async def connected(self, user_id: str, connection: str) -> Sequence[ConnectedAccount]:
         """Oldest first; one is the default."""
         rows = await self._engine.many(self._FOR, {"user_id": user_id, "connection": connection})
-        return _with_default(map(self._account, rows))
+        return with_default(map(self._account, rows))
 
     def _account(self, row: Row) -> ConnectedAccount:
         account = self._rows.record(row)
@@ -102,13 +116,31 @@ class ConnectedAccounts:
         }  # fmt: skip
         return Step(self._LEASE, params)
 
-    def release(self, account_id: str, holder: str) -> Step:
-        """End a lease without a change."""
-        return Step(self._RELEASE, {"id": account_id, "lease_holder": holder}, may_miss=True)
-
     def save(self, account: ConnectedAccount) -> Step:
-        """Replace the sealed body and end the lease; loses when the version has moved on."""
-        return Step(self._SAVE, {key: value for key, value in self._params(account).items() if key in self._SAVE.names})
+        """Replace the sealed body and end any lease; loses when the version has moved on. Who waits for the account hears."""
+        return Step(self._SAVE, self._named(self._SAVE, account), wake=self.wake(account.id))
+
+    def settle(self, account: ConnectedAccount, holder: str) -> Step:
+        """`save`, for who still has the lease."""
+        params = self._named(self._SETTLE, msgspec.structs.replace(account, lease_holder=holder))
+        return Step(self._SETTLE, params, wake=self.wake(account.id))
+
+    def _named(self, statement: Update, account: ConnectedAccount) -> Params:
+        return {name: value for name, value in self._params(account).items() if name in statement.names}
+
+    @staticmethod
+    def wake(account_id: str) -> str:
+        """The topic by which other processes hear that an account has changed."""
+        return f"{t.CONNECTED_ACCOUNTS.name}:{account_id}"
+
+    async def due(self, now: int, most: int) -> Sequence[tuple[str, str]]:
+        """Accounts (id, person) whose time to be renewed has come and that nobody renews, the longest due first."""
+        rows = await self._engine.many(self._DUE, {"now": now, "most": most})
+        return [(row["id"], row["user_id"]) for row in rows]
+
+    def postpone(self, account_id: str, now: int, until: int | None) -> Step:
+        """What is due waits until then; None: until somebody asks for it."""
+        return Step(self._POSTPONE, {"id": account_id, "now": now, "refresh_at": until}, may_miss=True)
 
     def touch(self, account_id: str, now: int, client_id: str) -> Step:
         """Note a use; loses when the account was disconnected, or broke, in this moment."""
@@ -127,17 +159,20 @@ class ConnectedAccounts:
         return Step(self._REMOVE, {"id": account_id, "user_id": user_id})
 
 
-def _with_default(accounts: Iterable[ConnectedAccount]) -> Sequence[ConnectedAccount]:
-    """The same, the default of each connection marked: the last choice of the person, else the oldest that is there."""
+def with_default(accounts: Iterable[ConnectedAccount]) -> Sequence[ConnectedAccount]:
+    """The same, oldest first, with the default of each person and connection marked: their last choice, else the oldest."""
     found = list(accounts)
-    first: dict[str, ConnectedAccount] = {}
+    first: dict[tuple[str, str], ConnectedAccount] = {}
     for account in found:
-        before = first.get(account.connection)
+        before = first.get(_place(account))
         if account.state != "disconnected" and (before is None or account.chosen > before.chosen):
-            first[account.connection] = account
-    return [
-        msgspec.structs.replace(each, default=True) if each is first.get(each.connection) else each for each in found
-    ]
+            first[_place(account)] = account
+    marked = {account.id for account in first.values()}
+    return [msgspec.structs.replace(account, default=account.id in marked) for account in found]
+
+
+def _place(account: ConnectedAccount) -> tuple[str, str]:
+    return account.user_id, account.connection
 
 
 class ConnectAttempts:
@@ -152,6 +187,14 @@ class ConnectAttempts:
         set="upstream_state = :upstream_state, connect_code = :connect_code, step = :step, body = :body",
         where="connect_attempts.ticket = :ticket AND connect_attempts.step = :was AND expires_at > :now",
         types={"was": "int"},
+    )
+    _ABANDONED = Select(
+        t.CONNECT_ATTEMPTS,
+        where=f"expires_at <= :now AND expires_at > :since AND step = {HELD}",
+        tail="ORDER BY expires_at LIMIT :most",
+    )
+    _REMOVE = Delete(
+        t.CONNECT_ATTEMPTS, where="connect_attempts.ticket = :ticket AND connect_attempts.expires_at <= :now"
     )
 
     def __init__(self, engine: Engine, barrier: Barrier) -> None:
@@ -175,3 +218,12 @@ class ConnectAttempts:
         params = {name: value for name, value in self._rows.params(attempt).items() if name in self._ADVANCE.names}
         before = attempt.step - 1 if was is None else was
         return Step(self._ADVANCE, {**params, "was": before, "now": now})
+
+    async def abandoned(self, now: int, since: int, most: int) -> Sequence[ConnectAttempt]:
+        """Flows that ended after `since` while the provider's answer waited for a client that never came for it."""
+        rows = await self._engine.many(self._ABANDONED, {"now": now, "since": since, "most": most})
+        return [self._rows.record(row) for row in rows]
+
+    def remove(self, ticket: str, now: int) -> Step:
+        """Forget a flow whose time is over; loses when it is gone already."""
+        return Step(self._REMOVE, {"ticket": ticket, "now": now})

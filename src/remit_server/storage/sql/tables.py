@@ -47,8 +47,8 @@ APPROVALS = _table(
 )  # fmt: skip
 CONNECTED_ACCOUNTS = _table(
     "connected_accounts", "id",
-    id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, lease_until=INT,
-    lease_holder=TEXT, used_at=INT, used_by=TEXT, limited=INT, chosen=INT, body=BLOB,
+    id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, unanswered=INT,
+    lease_until=INT, lease_holder=TEXT, refresh_at=INT, used_at=INT, used_by=TEXT, limited=INT, chosen=INT, body=BLOB,
 )  # fmt: skip
 LENDINGS = _table(
     "lendings", "account_id user_id client_id", account_id=TEXT, user_id=TEXT, client_id=TEXT, used_at=INT, body=BLOB
@@ -57,6 +57,7 @@ CONNECT_ATTEMPTS = _table(
     "connect_attempts", "ticket",
     ticket=TEXT, auth_session=TEXT, upstream_state=TEXT, connect_code=TEXT, step=INT, expires_at=INT, body=BLOB,
 )  # fmt: skip
+PROXIED_CALLS = _table("proxied_calls", "id", id=TEXT, started_at=INT, body=BLOB)
 BURNED = _table("burned", "hash", hash=TEXT, expires_at=INT)
 ATTEMPTS = _table("attempts", "key", key=TEXT, count=INT, expires_at=INT)
 SIGNING_KEYS = _table("signing_keys", "kid", kid=TEXT, alg=TEXT, state=TEXT, retired_at=INT, body=BLOB)
