@@ -26,8 +26,8 @@ class AnswerPaths(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class AccountLookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to learn whose account it is."""
 
-    id: str
-    """Dotted path of what the provider never gives to somebody else."""
+    id: tuple[str, ...] | str
+    """Dotted path of what the provider never gives to somebody else; or several that are so only together."""
     label: tuple[str, ...] | str = ()
     """Dotted paths of what the person knows the account by; the first that is there."""
     source: Literal["request", "answer"] = field(default="request", name="from")

@@ -155,9 +155,10 @@ USERINFO = AccountLookup(id="sub", label=("email", "preferred_username", "name")
 
 def identity(lookup: AccountLookup, members: Mapping[str, Any]) -> Identity:
     """Read from an answer. Without an id that can be believed it is nobody's."""
-    labels = (lookup.label,) if isinstance(lookup.label, str) else lookup.label
-    said = (_text(at(members, path)) for path in labels)
-    return Identity(_text(at(members, lookup.id)), next((label for label in said if label), None))
+    ids, labels = ((paths,) if isinstance(paths, str) else paths for paths in (lookup.id, lookup.label))
+    parts = [_text(at(members, path)) for path in ids]
+    label = next(filter(None, (_text(at(members, path)) for path in labels)), None)
+    return Identity(_text(":".join(part or "" for part in parts)) if all(parts) else None, label)
 
 
 def _text(value: Any) -> str | None:

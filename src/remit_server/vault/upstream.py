@@ -17,6 +17,11 @@ from remit_server.rules.providers import identity as read_identity
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import TIMEOUT, OutboundRefused, Reply, ReplyLost
 
+
+class NotAccepted(OutboundRefused):
+    """The provider does not take the credential."""
+
+
 _JSON = {"Accept": "application/json"}
 
 
@@ -109,7 +114,8 @@ async def identity(
     headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
     reply = await machines.outbound.send(lookup.method, url, headers=headers, body=(lookup.body or "").encode())
     if reply.status != 200:
-        raise OutboundRefused(detail=f"the account lookup answered {reply.status}")
+        kind = NotAccepted if reply.status in {401, 403} else OutboundRefused
+        raise kind(detail=f"the account lookup answered {reply.status}")
     return _somebody(read_identity(lookup, reply.json()))
 
 

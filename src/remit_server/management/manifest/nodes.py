@@ -156,7 +156,7 @@ class Document:
         kinds = [kind for kind in get_args(wanted) if kind is not types.NoneType]
         if _tag(node) == "null" and len(kinds) < len(get_args(wanted)):
             return None
-        shape = {yaml.SequenceNode: tuple, yaml.MappingNode: dict}.get(type(node))
+        shape = tuple if isinstance(node, yaml.SequenceNode) else dict if isinstance(node, yaml.MappingNode) else None
         return self.read(node, next((kind for kind in kinds if get_origin(kind) is shape), kinds[0]), path)
 
     def _tuple(self, node: yaml.Node, item: Any, path: Path_) -> tuple[Any, ...]:
