@@ -15,6 +15,7 @@ from remit_server.errors import (
 from remit_server.records import Client, Connection, Token, User
 from remit_server.rules import exchange, scopes
 from remit_server.rules.connection import Use
+from remit_server.rules.providers import KEYED
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Act
 from remit_server.runtime.verify import Dead
@@ -112,6 +113,8 @@ class TokenExchange:
         found = await self._machines.store.connections.get(name)
         if found is None or name not in client.connections or "connected_accounts" not in found.use:
             raise InvalidTarget(f"The connection {name!r} is unknown or not allowed for this client.")
+        if found.kind in KEYED:
+            raise InvalidTarget(f"The connection {name!r} holds keys, which are never lent. Call through the proxy.")
         return found
 
     async def _with_link(
