@@ -212,6 +212,23 @@ LEDGER: dict[str, Promise] = {
     "door.agreement": Promise(
         "docs/map.md", "No token for a person reaches beyond what they agreed to, whatever a grant handler settled."
     ),
+    # Calls through the vault
+    "proxy.one-reading": Promise(
+        "RFC 3986 section 6.2.2", "A path is read once; one that two servers could read in two ways is refused."
+    ),
+    "proxy.allow-list": Promise(
+        "issue: proxy mode", "A method, host and path that no rule of the connection and of the agent names is refused."
+    ),
+    "proxy.identity": Promise(
+        "RFC 9110 section 7.6.1", "Nothing that says who asks travels through the proxy, in either direction."
+    ),
+    "proxy.no-echo": Promise(
+        "issue: proxy mode",
+        "A credential that a provider echoes, in a header or a body, packed, in pieces or in ranges, stays here.",
+    ),
+    "proxy.no-redirects": Promise(
+        "issue: proxy mode", "No redirect is followed, and a Location leads back to the proxy or is left out."
+    ),
     # Running it
     "manifest.mistakes-have-places": Promise(
         "issue: running it", "A mistake in remit.yaml is told as file:line:column, in one run."

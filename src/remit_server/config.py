@@ -31,6 +31,11 @@ _BOUNDS = {  # least and most, both included
     "assertion_lifetime": (1, 3600),
     "dpop_window": (1, 600),
     "clock_skew": (0, 300),
+    "proxy_patience": (1, 600),
+    "proxy_silence": (1, 600),
+    "proxy_time": (1, 3600),
+    "proxy_largest_request": (0, 2**40),
+    "proxy_largest_answer": (0, 2**40),
     "login_attempts": (1, 1_000_000),
     "signing_key_age": (0, _YEARS),
 }
@@ -90,6 +95,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Failed sign-ins per account and per address in 15 minutes before a pause."""
     private_networks: tuple[str, ...] = ()
     """Networks (CIDR) that outgoing requests may reach although they are private. Loopback is allowed for a loopback issuer."""
+    proxy_patience: int = 60
+    """Until the answer to a proxied call begins, once the request is with the provider."""
+    proxy_silence: int = 30
+    """Between two pieces of a proxied body, in either direction."""
+    proxy_time: int = 600
+    """Of a whole proxied call."""
+    proxy_largest_request: int = 64 * 1024 * 1024
+    """Bytes of a proxied request's body."""
+    proxy_largest_answer: int = 256 * 1024 * 1024
+    """Bytes of a proxied answer's body, unpacked."""
     signing_key_age: int = 90 * 86400
     """Signing keys older than this are rotated by themselves. 0 turns it off."""
     metrics_token: str | None = None

@@ -43,6 +43,7 @@ RemitError
 │   ├── MethodNotAllowed         method_not_allowed
 │   ├── PayloadTooLarge          payload_too_large
 │   ├── UnsupportedMediaType     unsupported_media_type
+│   ├── NotImplementedHere       not_implemented              RFC 9110 15.6.2
 │   ├── TooManyRequests          too_many_requests
 │   ├── TemporarilyUnavailable   temporarily_unavailable      RFC 6749 4.1.2.1
 │   └── ServerError              server_error                 RFC 6749 4.1.2.1
@@ -324,6 +325,13 @@ class UnsupportedMediaType(ProtocolError):
     status = 415
     may_redirect = False
     text = "Send application/x-www-form-urlencoded or application/json."
+
+
+class NotImplementedHere(ProtocolError):
+    code = "not_implemented"
+    status = 501
+    may_redirect = False
+    text = "This server does not do that."
 
 
 class TooManyRequests(ProtocolError):

@@ -63,7 +63,7 @@ class PolicyJudge:
         approved_by = [await self._store.users.get(user_id) for user_id in act.approved_by]
         doing = Doing(
             kind=act.kind, client=act.client, user=act.user, audiences=act.audiences, scopes=act.scopes,
-            connection=act.connection, details=act.details, actors=act.actors,
+            connection=act.connection, call=act.call, details=act.details, actors=act.actors,
             approved_by=tuple(user for user in approved_by if user and user.state == "active"),
         )  # fmt: skip
         try:

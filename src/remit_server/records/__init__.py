@@ -13,10 +13,11 @@ from remit_server.records.lending import Lending, Offer
 from remit_server.records.organisation import Api, DetailType, Organisation, Policy
 from remit_server.records.person import Interaction, SecondFactor, Session, User
 from remit_server.records.provider import Provider, Upstream
+from remit_server.records.proxy import ProxiedCall, ProxyRule
 
 __all__ = [
     "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
     "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
-    "Organisation", "Policy", "Provider", "PushedRequest", "SecondFactor", "SecretHash", "Session", "SigningKey",
-    "Token", "Upstream", "User",
+    "Organisation", "Policy", "Provider", "ProxiedCall", "ProxyRule", "PushedRequest", "SecondFactor", "SecretHash",
+    "Session", "SigningKey", "Token", "Upstream", "User",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from remit_server.records.proxy import ProxyRule
+
 ClientKind = Literal["agent", "web", "native", "spa", "api", "mcp", "service"]
 ClientState = Literal["active", "suspended", "retired"]
 SecretHash = str  # hex of HMAC-SHA-256 under the server's pepper; the secret itself is never stored
@@ -40,6 +42,8 @@ class Client(Struct, frozen=True, kw_only=True):
     """Audience -> scopes that the client may ask for there."""
     connections: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Connection name -> upstream scopes that the client may borrow."""
+    proxy: dict[str, tuple[ProxyRule, ...]] = field(default_factory=dict)
+    """Connection name -> what the client may call there through the vault. It must be in `connections` too."""
     api: str | None = None
     """For kind `api`: the audience that this client is; it may exchange tokens issued for it."""
     default_scope: str = "openid"

@@ -32,6 +32,7 @@ class Doing(Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     connection: str | None = None
+    call: tuple[str, str, str] | None = None
     details: tuple[dict[str, Any], ...] = ()
     actors: tuple[dict[str, Any], ...] = ()
     approved_by: tuple[User, ...] = ()
@@ -82,6 +83,8 @@ def _context(doing: Doing, now: int) -> dict[str, Any]:
         context["user"] = doing.user.id
     if doing.connection:
         context["connection"] = doing.connection
+    if doing.call:
+        context["method"], context["host"], context["path"] = doing.call
     return context
 
 

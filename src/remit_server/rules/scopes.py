@@ -18,6 +18,10 @@ ACCOUNT = (
 )  # fmt: skip
 """Scopes of our own API for the person's account, whose audience is `{issuer}me/`."""
 
+VAULT = ("vault:proxy",)
+"""Scopes of the vault, whose audience is `{issuer}vault/`. They open nothing by themselves: of each call it is asked what
+the organisation allows and what the person lends."""
+
 ANSWER = "answer:me:approvals"
 _IN_HAND = frozenset({"web", "native", "spa"})
 """Kinds of client that a person operates; the others act by themselves."""
@@ -62,6 +66,11 @@ def of_account(client: Client) -> tuple[str, ...]:
     if client.first_party and client.kind in _IN_HAND:
         return ACCOUNT
     return tuple(scope for scope in ACCOUNT if scope != ANSWER)
+
+
+def of_vault(client: Client) -> tuple[str, ...]:
+    """The scopes of the vault that a client may ask for: those who borrow nowhere have no business there."""
+    return VAULT if client.connections else ()
 
 
 def claims_of(user: User, scopes: Iterable[str]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class Act(Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     connection: str | None = None
+    call: tuple[str, str, str] | None = None
+    """Of a proxied call: its method, the host that it goes to, and its path below the connection's `api_base`."""
     details: tuple[dict[str, Any], ...] = ()
     actors: tuple[dict[str, Any], ...] = ()
     needs: tuple[tuple[str, str], ...] = ()

@@ -18,6 +18,7 @@ from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
 from remit_server.storage.groups.leases import Leases
 from remit_server.storage.groups.lendings import Lendings
 from remit_server.storage.groups.people import Interactions, Sessions, Users
+from remit_server.storage.groups.proxied_calls import ProxiedCalls
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
 from remit_server.storage.groups.second_factors import SecondFactors
@@ -52,6 +53,7 @@ class Store:
         self.connected_accounts = ConnectedAccounts(sealed, barrier)
         self.lendings = Lendings(sealed, barrier)
         self.connect_attempts = ConnectAttempts(sealed, barrier)
+        self.proxied_calls = ProxiedCalls(engine)
         self.signing_keys = SigningKeys(sealed, barrier)
         self.secrets = Secrets(sealed, barrier)
         self.data_keys = DataKeys(engine)

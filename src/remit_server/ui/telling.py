@@ -25,6 +25,7 @@ ABOUT_YOUR_ACCOUNT = {
     "read:me:connected_accounts": "see which accounts you have connected",
     "delete:me:connected_accounts": "disconnect your accounts",
     "read:me:approvals": "see what you are asked to approve",
+    "vault:proxy": "use the accounts that you connect, through Remit",
     "answer:me:approvals": "answer in your name what you are asked to approve",
 }
 READS = frozenset({"read", "readonly", "list", "view", "search"})
@@ -64,6 +65,12 @@ async def acting_as(machines: Machines, user: User) -> str:
     name = user.name or user.email or user.id
     organisation = await machines.store.organisation.get("organisation")
     return f"{name} at {organisation.name}" if organisation else name
+
+
+async def organisation_name(machines: Machines) -> str:
+    """How the organisation calls itself; while it has not said, `your organisation`."""
+    organisation = await machines.store.organisation.get("organisation")
+    return organisation.name if organisation else "your organisation"
 
 
 async def permissions(

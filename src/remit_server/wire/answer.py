@@ -9,7 +9,7 @@ import structlog
 
 from remit_server.errors import ProtocolError, RemitError, ServerError
 from remit_server.runtime.ids import new_id
-from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, json_answer
+from remit_server.wire.http import Answer, App, Endpoint, Receive, Request, Scope, Send, Sendable, json_answer
 
 log = structlog.get_logger("remit")
 
@@ -47,6 +47,7 @@ def serve(endpoint: Endpoint, refuse: Refuse = lambda error, _: error_answer(err
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        answer: Sendable
         try:
             answer = await endpoint(request)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it was, the client gets an answer

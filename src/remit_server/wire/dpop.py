@@ -29,7 +29,7 @@ async def proven_key(request: Request, machines: Machines, *, access_token: str 
         raise InvalidDpopProof("There must be exactly one DPoP header (RFC 9449 section 4.3).")
     settings, now = machines.settings, machines.clock.now()
     proof = dpop.judge(
-        headers[0], method=request.method, url=settings.url(request.path), now=now, window=settings.dpop_window,
+        headers[0], method=request.method, url=settings.url(request.raw_path or request.path), now=now, window=settings.dpop_window,
         access_token=access_token,
     )  # fmt: skip
     if proof.nonce is not None or settings.dpop_nonces:

@@ -6,12 +6,13 @@ is the hot path; routing, static files and streaming stay Starlette's.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -42,6 +43,12 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
+class Gone(InvalidRequest):
+    """Whoever asked has hung up; no answer will be read."""
+
+    text = "The request ended before its answer began."
+
+
 class Request:
     """One HTTP request; the body is read once and capped."""
 
@@ -49,6 +56,7 @@ class Request:
         self.scope = scope
         self._receive = receive
         self._body: bytes | None = None
+        self._all_there = asyncio.Event()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
 
@@ -77,6 +85,17 @@ class Request:
         """The path as `routes.py` writes it. The log has this one: people put secrets into paths."""
         route: str = self.scope.get(ROUTE, "")
         return route
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it was on the wire. `path` is percent-decoded, and so may have been several of these."""
+        raw: bytes = self.scope.get("raw_path") or b""
+        return raw.partition(b"?")[0].decode("latin-1")
+
+    @property
+    def all_headers(self) -> list[tuple[str, str]]:
+        """Every header in order, names in lower case."""
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.scope["headers"]]
 
     @property
     def query(self) -> str:
@@ -129,7 +148,32 @@ class Request:
                 chunks.append(chunk)
                 more = message.get("more_body", False)
             self._body = b"".join(chunks)
+            self._all_there.set()
         return self._body
+
+    async def pieces(self, most: int) -> AsyncIterator[bytes]:
+        """The body as it comes, for who does not want it whole. Raises `PayloadTooLarge` over `most` bytes, `Gone`."""
+        size, more = 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._all_there.set()
+                raise Gone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > most:
+                raise PayloadTooLarge
+            more = message.get("more_body", False)
+            if not more:
+                self._all_there.set()
+            if chunk:
+                yield chunk
+
+    async def hung_up(self) -> None:
+        """Returns when whoever asked has gone. Before the body is there nobody can tell, but who reads it will be."""
+        await self._all_there.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +196,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on: server-sent events, proxied bodies."""
+    """An answer that goes on: an export, server-sent events."""
 
     chunks: Any = field(repr=False)
     """An async iterator of bytes."""
@@ -167,7 +211,13 @@ class Stream:
         await send({"type": "http.response.body", "body": b""})
 
 
-Endpoint = Callable[[Request], Awaitable[Answer | Stream]]
+class Sendable(Protocol):
+    """What an endpoint gives back: an answer, whole or in pieces, that knows how to go out."""
+
+    async def send(self, send: Send) -> None: ...
+
+
+Endpoint = Callable[[Request], Awaitable[Sendable]]
 
 NO_STORE: Final = (("cache-control", "no-store"), ("pragma", "no-cache"))
 JSON: Final = ("content-type", "application/json")  # exactly: some clients compare the whole header

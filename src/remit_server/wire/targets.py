@@ -18,9 +18,9 @@ class Target(Struct, frozen=True):
 
 
 def own_audiences(machines: Machines, client: Client) -> dict[str, tuple[str, ...]]:
-    """Audiences of this server itself, and their scopes for a client: the person's account, and userinfo."""
-    account, userinfo = scope_rules.of_account(client), {machines.settings.url("/userinfo"): ()}
-    return {machines.settings.url("/me/"): account, **userinfo} if account else {**userinfo}
+    """Audiences of this server itself, and their scopes for a client: the person's account, the vault, and userinfo."""
+    url, own = machines.settings.url, {"/me/": scope_rules.of_account(client), "/vault/": scope_rules.of_vault(client)}
+    return {**{url(path): scopes for path, scopes in own.items() if scopes}, url("/userinfo"): ()}
 
 
 async def settle(machines: Machines, client: Client, form: Form, *, strict: bool = False, user: bool = True) -> Target:

@@ -1,0 +1,196 @@
+"""A proxied call from its first note to its last byte: what is written down of it, and its answer on the way to the agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final, TypeVar
+
+from msgspec import Struct
+
+from remit_server.errors import ProtocolError
+from remit_server.records import Connection, Event, ProxiedCall
+from remit_server.rules import proxying
+from remit_server.rules.echo import Inflate, Mask
+from remit_server.rules.proxying import Call
+from remit_server.runtime.machines import Machines
+from remit_server.runtime.outbound import OutboundRefused, TooSlow
+from remit_server.storage.contract import Lost
+from remit_server.wire.http import Gone, Request, Send
+
+FORGOTTEN: Final = 60
+"""Seconds beyond the longest call, after which one without an end has lost its server."""
+PASSED: Final = "remit-upstream"
+"""The header that tells a provider's answer from one of Remit's own; its value is the host."""
+
+T = TypeVar("T")
+
+
+class Noted:
+    """A call that has begun, and what there is to say of it when it ends."""
+
+    def __init__(self, machines: Machines, record: ProxiedCall, under_way: Counter[str]) -> None:
+        self._machines, self._record, self._under_way = machines, record, under_way
+        self._ended = False
+        self.about: dict[str, Any] = {}
+        self.sent = self.received = 0
+        under_way[record.client_id] += 1
+
+    async def end(self, how: str | None = None) -> None:
+        """The event; the first end counts. It is written although the agent is gone and the request cancelled."""
+        if self._ended:
+            return
+        self._ended = True
+        self._under_way[self._record.client_id] -= 1
+        about = {**self.about, "sent": self.sent, "received": self.received} | ({"ended": how} if how else {})
+        store, event = self._machines.store, _event(self._machines, self._record, about)
+        writing = asyncio.ensure_future(store.commit(store.proxied_calls.end(self._record.id), events=(event,)))
+        self._machines.background.hold(writing)
+        await asyncio.shield(writing)
+
+
+class Passing(Struct, frozen=True, kw_only=True):
+    """What an answer is to, and what must not be in it."""
+
+    call: Call
+    connection: Connection
+    opened: Any
+    secrets: tuple[str, ...]
+    ends: float
+    """When the whole call is over, by the event loop's clock."""
+
+    def __repr__(self) -> str:
+        return "Passing()"
+
+
+class Passed:
+    """A provider's answer on its way to the agent."""
+
+    def __init__(self, machines: Machines, request: Request, noted: Noted, passing: Passing) -> None:
+        """Raises `OutboundRefused` when the answer cannot be passed on."""
+        opened, call, secrets = passing.opened, passing.call, passing.secrets
+        self._machines, self._request, self._noted = machines, request, noted
+        self._opened, self._ends = opened, passing.ends
+        self._mask = Mask(secrets, part=opened.status == 206)
+        self._bodiless = call.method == "HEAD" or opened.status in {204, 304}
+        said = {name.lower(): value for name, value in opened.headers}
+        self._inflate = None if self._bodiless else _unpacking(said.get("content-encoding"), opened.status)
+        announced = None if self._inflate else proxying.length_of(said)
+        if announced is not None and announced > machines.settings.proxy_largest_answer and not self._bodiless:
+            raise OutboundRefused("The provider's answer is too large to be passed on.")
+        if opened.status < 200:
+            raise OutboundRefused(detail=f"the provider answered {opened.status}")
+        self.headers = proxying.returned(opened.headers, secrets=secrets)
+        if announced is not None and opened.status != 204:
+            self.headers.append(("content-length", str(announced)))
+        here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
+        to = proxying.mapped_back(said.get("location", ""), call, passing.connection, here)
+        if "location" in said and to and not any(secret in to for secret in secrets):
+            self.headers.append(("location", to))
+        self.headers.append((PASSED, call.host))
+
+    async def send(self, send: Send) -> None:
+        """Pass it on. When the rest does not come, the connection to the agent is cut: a cut answer must not look whole."""
+        how: str | None = None
+        try:
+            async with asyncio.timeout_at(self._ends):
+                await unless_gone(self._request, self._pass_on(send))
+        except (ProtocolError, TimeoutError) as error:
+            how = why(error)
+        except BaseException as error:
+            how = why(error)
+            raise
+        finally:
+            try:
+                await self._opened.close()
+            finally:
+                await self._noted.end(how)
+
+    async def _pass_on(self, send: Send) -> None:
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
+        await send({"type": "http.response.start", "status": self._opened.status, "headers": headers})
+        if not self._bodiless:
+            async for piece in self._pieces():
+                if piece := self._mask.feed(piece):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        rest = self._mask.end()
+        if self._mask.found:
+            self._noted.about["masked"] = True
+        await self._opened.close()
+        await self._noted.end()
+        await send({"type": "http.response.body", "body": rest})
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        """The body, unpacked and counted."""
+        most = self._machines.settings.proxy_largest_answer
+        async for packed in self._opened.pieces():
+            try:
+                for piece in self._inflate.feed(packed) if self._inflate else (packed,):
+                    self._noted.received += len(piece)
+                    if self._noted.received > most:
+                        raise OutboundRefused("too large")
+                    yield piece
+            except ValueError as error:
+                raise OutboundRefused(detail=str(error)) from error
+        if self._inflate and not self._inflate.whole:
+            raise OutboundRefused(detail="the packed body is cut")
+
+
+def _unpacking(coding: str | None, status: int) -> Inflate | None:
+    """A packed body would hide what it holds."""
+    coding = (coding or "identity").strip().lower()
+    if coding == "identity":
+        return None
+    if status == 206 or not Inflate.takes(coding):
+        raise OutboundRefused(f"The provider's answer is packed as {coding[:20]!r}, although it was asked not to.")
+    return Inflate(coding)
+
+
+def _event(machines: Machines, call: ProxiedCall, outcome: dict[str, Any]) -> Event:
+    return machines.event(
+        "vault.proxied", user=call.user_id, client=call.client_id, chain=call.chain, subject=call.account_id,
+        address=call.address, **call.about, **outcome,
+    )  # fmt: skip
+
+
+def why(error: BaseException) -> str:
+    """How a call ended that did not end well, for the trail."""
+    match error:
+        case Gone() | asyncio.CancelledError():
+            return "the client left"
+        case TimeoutError() | TooSlow():
+            return "timed out"
+        case ProtocolError():
+            return error.code
+        case _:
+            return "failed"
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result. Raises `Gone` when whoever asked hangs up; the work is cancelled then."""
+    loop = asyncio.get_running_loop()
+    leaving, working = loop.create_task(request.hung_up()), loop.create_task(work)
+    try:
+        await asyncio.wait((leaving, working), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Gone
+        return working.result()
+    finally:
+        for task in (leaving, working):
+            task.cancel()
+        await asyncio.gather(leaving, working, return_exceptions=True)
+
+
+async def close_forgotten(machines: Machines) -> int:
+    """Write the events of calls whose server died before it could; how many."""
+    store, count = machines.store, 0
+    before = machines.clock.now() - machines.settings.proxy_time - FORGOTTEN
+    for call in await store.proxied_calls.begun_before(before):
+        try:
+            event = _event(machines, call, {"ended": "unknown"})
+            await store.commit(store.proxied_calls.end(call.id), events=(event,))
+        except Lost:
+            continue  # another node was first
+        count += 1
+    return count

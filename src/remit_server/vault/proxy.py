@@ -1,0 +1,279 @@
+"""Calls at a provider in a person's name, by an agent that never holds what makes them theirs.
+
+Order: judge the request, pass the door, choose the account, write down that the call begins, send. What comes back passes
+on piece by piece, without the credential, and the last thing that happens is the event. (docs/adr/0011)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from remit_server.errors import (
+    AccessDenied,
+    Forbidden,
+    InvalidRequest,
+    NotConnected,
+    NotFound,
+    NotImplementedHere,
+    PayloadTooLarge,
+    ProtocolError,
+    TooManyRequests,
+    UpstreamRefused,
+)
+from remit_server.records import ConnectedAccount, Connection, Event, ProxiedCall
+from remit_server.rules import exchange, providers, proxying
+from remit_server.rules.proxying import Call
+from remit_server.runtime.ids import new_id
+from remit_server.runtime.machines import Machines
+from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
+from remit_server.runtime.ports import Act
+from remit_server.storage.contract import Lost
+from remit_server.vault import connect
+from remit_server.vault.passing import Noted, Passed, Passing, unless_gone, why
+from remit_server.vault.refresh import Refresher
+from remit_server.wire.bearer import Caller
+from remit_server.wire.http import Request
+from remit_server.wire.tokens import permitted
+
+AT_ONCE: Final = 64
+"""Calls of one agent under way in this process."""
+SMALL: Final = 64 * 1024
+"""Bytes of a body that is kept, so that the request can be sent again when the provider refuses the token."""
+FRESH: Final = 60
+"""Seconds in which a token that the provider refuses is not the reason: a new one would be refused as well."""
+
+
+class Proxied(Struct, frozen=True, kw_only=True):
+    """A request that has been judged, and everything that is needed to make it."""
+
+    call: Call
+    connection: Connection
+    who: Caller
+    headers: tuple[proxying.Header, ...]
+
+
+class Proxy:
+    """The vault's own client. One for the whole server."""
+
+    def __init__(self, machines: Machines, refresher: Refresher) -> None:
+        self._machines, self._refresher = machines, refresher
+        self._under_way: Counter[str] = Counter()
+
+    async def __call__(self, request: Request, who: Caller, name: str, path: str) -> Passed:
+        """The provider's answer, about to be passed on. Raises `ProtocolError` with Remit's own reason not to call, or why
+        there is no answer."""
+        proxied = await self._judged(request, who, name, path)
+        body = await self._body(request)
+        account, act = await self._account(proxied, request.header("remit-account"))
+        noted = await self._begin(request, proxied, account, act)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._machines.settings.proxy_time
+        try:
+            async with asyncio.timeout_at(ends):
+                sending = self._sent(proxied, account, body, noted)
+                opened, secrets = await unless_gone(request, sending)
+            passing = Passing(
+                call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends
+            )
+            return Passed(self._machines, request, noted, passing)
+        except BaseException as error:
+            await noted.end(why(error))
+            if isinstance(error, UpstreamRefused | NotConnected):
+                raise await self._with_link(error, proxied) from None
+            if isinstance(error, TimeoutError):
+                raise TooSlow(detail="the whole call took too long") from None
+            raise
+
+    async def _judged(self, request: Request, who: Caller, name: str, path: str) -> Proxied:
+        machines, client = self._machines, who.client
+        if request.header("upgrade") is not None:
+            raise NotImplementedHere("Connections are not upgraded here.")
+        connection = await machines.store.connections.get(name)
+        if connection is None or name not in client.connections or "connected_accounts" not in connection.use:
+            raise NotFound(f"The connection {name!r} is unknown or not allowed for this client.")
+        asked = proxying.Asked(
+            method=request.method, path=path, query=request.query, host=request.header("remit-host")
+        )  # fmt: skip
+        try:
+            call = proxying.judge(asked, connection, client.proxy.get(name, ()))
+        except Forbidden as error:
+            await machines.store.commit(events=(self._refused(request, who, name, error.text),))
+            raise
+        headers = proxying.forwarded(request.all_headers, connection)
+        if call.method == "GET" and (part := proxying.range_of(request.header("range"))):
+            headers.append(("range", part))
+            headers += [("if-range", value) for value in request.headers("if-range")[:1]]
+        return Proxied(call=call, connection=connection, who=who, headers=tuple(headers))
+
+    def _refused(self, request: Request, who: Caller, name: str, why: str) -> Event:
+        return self._machines.event(
+            "vault.call_refused", user=who.token.user_id, client=who.client.id, chain=_chain(who), connection=name,
+            address=request.address, by=who.token.jti, cause=why,
+        )  # fmt: skip
+
+    async def _body(self, request: Request) -> _Body:
+        """The request's body: whole when it is small, otherwise as it comes."""
+        settings = self._machines.settings
+        length, coding = request.header("content-length"), request.header("transfer-encoding")
+        if length is not None and coding is not None:  # RFC 9112 section 6.1: the makings of a smuggled request
+            raise InvalidRequest("The request has both Content-Length and Transfer-Encoding.")
+        announced = proxying.length_of({"content-length": length or "0"})
+        if announced is None:
+            raise InvalidRequest("Content-Length is not a number.")
+        if announced > settings.proxy_largest_request:
+            raise PayloadTooLarge
+        if coding is None and announced <= SMALL:
+            return _Body(request, whole=await request.body())
+        return _Body(
+            request, length=None if coding else announced, most=settings.proxy_largest_request,
+            silence=settings.proxy_silence,
+        )  # fmt: skip
+
+    async def _account(self, proxied: Proxied, hint: str | None) -> tuple[ConnectedAccount, Act]:
+        """The account whose call it will be, once the door is passed."""
+        machines, who, connection, call = self._machines, proxied.who, proxied.connection, proxied.call
+        assert who.user is not None, "the endpoint asked for a person"
+        act = Act(
+            kind="proxy", client=who.client, user=who.user, connection=connection.name,
+            call=(call.method, call.host, call.path), actors=({"sub": who.client.id}, *who.token.actors),
+        )  # fmt: skip
+        try:
+            await permitted(machines, act)
+        except AccessDenied as error:
+            raise Forbidden(error.text, detail=error.detail) from None
+        accounts = await machines.store.connected_accounts.connected(who.user.id, connection.name)
+        account = exchange.choose(accounts, hint)
+        if account is None:
+            raise await self._with_link(NotConnected(), proxied)
+        return account, act
+
+    async def _credential(self, proxied: Proxied, account: ConnectedAccount) -> providers.Attached:
+        """What makes the call the account's. Raises `UpstreamRefused` when only the person can help."""
+        connection = proxied.connection
+        if account.credentials:
+            if account.state != "ok":
+                raise UpstreamRefused(account.cause)
+            return providers.attach(connection, account.credentials)
+        may = proxied.who.client.connections[connection.name]
+        share = exchange.share(account, may, ())
+        if not share.scopes and account.scopes:
+            raise NotConnected("The user has granted nothing that this client may use.")
+        use = await self._refresher.usable(connection, account, share.scopes, may=frozenset(may))
+        return providers.attach(connection, use.access_token)
+
+    async def _begin(self, request: Request, proxied: Proxied, account: ConnectedAccount, act: Act) -> Noted:
+        """Write down that there will be a call: from here on it has an event, whatever happens to us."""
+        machines, who, call = self._machines, proxied.who, proxied.call
+        if self._under_way[who.client.id] >= AT_ONCE:
+            raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
+        record = ProxiedCall(
+            id=new_id(), user_id=act.user.id if act.user else "", client_id=who.client.id, account_id=account.id,
+            chain=_chain(who), address=request.address, started_at=machines.clock.now(),
+            about={"connection": proxied.connection.name, "method": call.method, "host": call.host, "path": call.path,
+                   "by": who.token.jti},
+        )  # fmt: skip
+        store = machines.store
+        try:
+            await store.commit(
+                store.connected_accounts.touch(account.id, record.started_at, who.client.id),
+                store.proxied_calls.begin(record),
+            )
+        except Lost:
+            raise await self._with_link(UpstreamRefused(account.cause), proxied) from None
+        return Noted(machines, record, self._under_way)
+
+    async def _sent(
+        self, proxied: Proxied, account: ConnectedAccount, body: _Body, noted: Noted
+    ) -> tuple[Opened, tuple[str, ...]]:
+        """The answer's head, and what its body must not have. A token that the provider refuses is renewed, once."""
+        attached = await self._credential(proxied, account)
+        opened = await self._open(proxied, attached, body, noted)
+        if opened.status != 401:
+            return opened, _secrets(attached, account)
+        await opened.close()
+        noted.about["status"] = 401
+        if account.credentials or self._machines.clock.now() - (account.refreshed_at or account.created_at) < FRESH:
+            raise UpstreamRefused
+        # To the refresher this is an account whose token has run out; if somebody renewed it meanwhile, it finds that.
+        spent = msgspec.structs.replace(account, access_token=None, narrowed=())
+        renewed = await self._credential(proxied, spent)
+        if body.whole is None:
+            raise OutboundRefused(
+                "The provider refused the old token, and the body is gone; a repeated request will do."
+            )
+        opened = await self._open(proxied, renewed, body, noted)
+        if opened.status == 401:
+            await opened.close()
+            raise UpstreamRefused
+        return opened, (*_secrets(renewed, account), *_secrets(attached, account))
+
+    async def _open(self, proxied: Proxied, attached: providers.Attached, body: _Body, noted: Noted) -> Opened:
+        settings, call = self._machines.settings, proxied.call
+        opened = await self._machines.outbound.open(
+            call.method,
+            proxying.with_query(call.url, attached.query),
+            headers=(*proxied.headers, *attached.headers.items(), *body.framing(call.method)),
+            body=body.whole if body.whole is not None else body.pieces(noted),
+            patience=settings.proxy_patience,
+            silence=settings.proxy_silence,
+        )
+        noted.about["status"], noted.sent = opened.status, noted.sent + len(body.whole or b"")
+        return opened
+
+    async def _with_link(self, error: ProtocolError, proxied: Proxied) -> ProtocolError:
+        """The error with the way out of it: a link for this person, to this connection."""
+        who, connection = proxied.who, proxied.connection
+        assert who.user is not None, "the endpoint asked for a person"
+        link = await connect.link(self._machines, who.user, connection.name, who.client, ())
+        error.members |= {"connect_uri": link} if link else {}
+        return error
+
+
+class _Body:
+    """The body of a request that goes up: in memory, or in pieces as they come."""
+
+    def __init__(
+        self, request: Request, *, whole: bytes | None = None, length: int | None = None, most: int = 0,
+        silence: float = 0,
+    ) -> None:  # fmt: skip
+        self._request, self.whole, self._length, self._most, self._silence = request, whole, length, most, silence
+
+    def framing(self, method: str) -> tuple[proxying.Header, ...]:
+        """How the end of the body is told. It is always ours, never what the request said."""
+        if self.whole is None:
+            return (
+                (("transfer-encoding", "chunked"),)
+                if self._length is None
+                else (("content-length", str(self._length)),)
+            )
+        bodiless = not self.whole and method in {"GET", "HEAD", "DELETE", "OPTIONS"}
+        return () if bodiless else (("content-length", str(len(self.whole))),)
+
+    async def pieces(self, noted: Noted) -> AsyncIterator[bytes]:
+        coming = self._request.pieces(self._most)
+        while True:
+            try:
+                async with asyncio.timeout(self._silence):
+                    piece = await anext(coming, None)
+            except TimeoutError:
+                raise InvalidRequest("The request's body stopped coming.") from None
+            if piece is None:
+                return
+            noted.sent += len(piece)
+            yield piece
+
+
+def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
+    """What an answer must not hold: what was attached, with and without its scheme, and what it was made of."""
+    values = {*attached.headers.values(), *attached.query.values(), *account.credentials.values()}
+    return tuple(values | {value.partition(" ")[2] for value in attached.headers.values() if " " in value})
+
+
+def _chain(who: Caller) -> tuple[str, ...]:
+    return tuple(str(actor["sub"]) for actor in who.token.actors if "sub" in actor)
