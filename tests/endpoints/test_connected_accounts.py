@@ -205,7 +205,14 @@ class TestThePages:
         body = (await vault.begin()).json()
         browser = await vault.house.sign_in("ada")
         page = await browser.get(f"/connect?ticket={body['connect_params']['ticket']}")
-        for said in ("Trading assistant", "Meridian", "calendar.read", urlsplit(vault.meridian.url).netloc):
+        for said in (
+            "Trading assistant",
+            "Meridian",
+            "calendar.read",
+            "Ada Lovelace",
+            "Watches prices",
+            urlsplit(vault.meridian.url).netloc,
+        ):
             assert said in page.text
         href = await vault.leave(browser)
         asked = dict(parse_qsl(urlsplit(href).query))
@@ -289,7 +296,7 @@ class TestThePages:
         assert "ada@meridian.example" in page.text
         form = next(form for form in forms(page.text) if form.action.endswith("/disconnect"))
         page = await browser.submit(form)
-        assert "Meridian is disconnected. The provider confirmed it." in page.text
+        assert "Meridian is disconnected: ada@meridian.example. The provider confirmed it." in page.text
         assert (await vault.exchange()).status_code == 401
 
     async def test_a_disconnect_that_upstream_did_not_confirm_says_so(self, vault: Vault) -> None:
@@ -309,7 +316,7 @@ class TestThePages:
         await vault.exchange()
         browser = await vault.house.sign_in("ada")
         page = await browser.get("/accounts")
-        assert "needs you" in page.text
+        assert ">reconnect<" in page.text
         await browser.submit(next(form for form in forms(page.text) if form.action.endswith("/reconnect")))
         await vault.follow(str(browser.page.request.url), browser=browser)
         after = await vault.account()
@@ -320,7 +327,8 @@ class TestThePages:
         account = await vault.account()
         browser = await vault.house.sign_in("ada")
         sent = {"connection": "calendar", "ticket": "x", "answer": "continue", "csrf": "made up"}
-        for path in ("connect", "connect/start", f"{account.id}/disconnect", f"{account.id}/reconnect"):
+        verbs = ("disconnect", "reconnect", "default", "agents")
+        for path in ("connect", "connect/start", *(f"{account.id}/{verb}" for verb in verbs)):
             assert (await browser.post(f"/accounts/{path}", sent)).status_code == 403
         assert await vault.account() == account
 

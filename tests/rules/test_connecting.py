@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from remit_server.errors import InvalidRequest, NotFound, ProtocolError
-from remit_server.records import Client, ConnectAttempt, Connection
-from remit_server.records.connection import ASKED, DONE, HELD, RETURNED, SENT
+from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, User
+from remit_server.records.connection import ASKED, DONE, HELD, ORGANISATION, RETURNED, SENT
 from remit_server.rules import connecting
 
 NOW = 1_000
@@ -22,15 +22,21 @@ SENT_HOME = ConnectAttempt(
 )  # fmt: skip
 
 
+ADA, BOB = User(id="ada"), User(id="bob")
+
+
 def attempt(**changes: Any) -> ConnectAttempt:
     return ConnectAttempt(**{name: getattr(SENT_HOME, name) for name in SENT_HOME.__struct_fields__} | changes)
 
 
 @pytest.mark.parametrize(
     ("changes", "user"),
-    [({}, "bob"), ({"expires_at": NOW}, "ada"), *(({"step": step}, "ada") for step in (RETURNED, HELD, DONE))],
-)
-def test_a_link_is_for_its_person_in_its_time_once(changes: dict[str, Any], user: str) -> None:
+    [
+        ({}, BOB), ({"expires_at": NOW}, ADA), *(({"step": step}, ADA) for step in (RETURNED, HELD, DONE)),
+        ({"shared": True}, ADA),
+    ],
+)  # fmt: skip
+def test_a_link_is_for_its_person_in_its_time_once(changes: dict[str, Any], user: User) -> None:
     texts = set()
     for found in (attempt(**changes), None):
         with pytest.raises(NotFound) as refused:
@@ -41,7 +47,9 @@ def test_a_link_is_for_its_person_in_its_time_once(changes: dict[str, Any], user
 
 @pytest.mark.parametrize("step", [ASKED, SENT])
 def test_a_link_opens(step: int) -> None:
-    assert connecting.open_to(attempt(step=step), "ada", NOW).step == step
+    assert connecting.open_to(attempt(step=step), ADA, NOW).step == step
+    shared = attempt(step=step, shared=True)
+    assert connecting.open_to(shared, User(id="ada", administrator=True), NOW).owner == ORGANISATION
 
 
 @pytest.mark.parametrize(
@@ -62,10 +70,10 @@ def test_who_comes_back_from_where(
     path: str, iss: str | None, changes: dict[str, Any], error: type[ProtocolError] | None
 ) -> None:
     if error is None:
-        assert connecting.came_back(attempt(**changes), HOME, path, "ada", iss=iss, now=NOW) == (SENT_HOME, HOME)
+        assert connecting.came_back(attempt(**changes), HOME, path, ADA, iss=iss, now=NOW) == (SENT_HOME, HOME)
         return
     with pytest.raises(error):
-        connecting.came_back(attempt(**changes), HOME, path, "ada", iss=iss, now=NOW)
+        connecting.came_back(attempt(**changes), HOME, path, ADA, iss=iss, now=NOW)
 
 
 def test_where_the_person_is_sent() -> None:
@@ -83,13 +91,49 @@ def test_each_connection_has_its_own_address() -> None:
     assert connecting.callback("https://r.example", "a/b c") == "https://r.example/connect/callback/a%2Fb%20c"
 
 
-@pytest.mark.parametrize(
-    ("asked", "granted", "sent"),
-    [((), (), ("a", "b")), (("b",), (), ("b",)), (("b",), ("c", "gone"), ("b", "c")), ((), ("a",), ("a", "b"))],
-)
-def test_scopes_to_ask(asked: tuple[str, ...], granted: tuple[str, ...], sent: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("asked", "sent"), [((), ("a", "b")), (("b",), ("b",)), (("b", "a", "b"), ("b", "a"))])
+def test_scopes_to_ask(asked: tuple[str, ...], sent: tuple[str, ...]) -> None:
     client = Client(id="c", name="C", connections={"home": ("a", "b", "unknown")})
-    assert connecting.scopes_to_ask(HOME, client, asked, granted) == sent
+    assert connecting.scopes_to_ask(HOME, client, asked) == sent
+
+
+@pytest.mark.parametrize(
+    ("granted", "sent"), [((), ("b",)), (("c", "gone"), ("b", "c")), (("b",), ("b",)), (("a", "b"), ("b", "a"))]
+)
+def test_who_asks_for_one_more_asks_for_what_was_granted_too(granted: tuple[str, ...], sent: tuple[str, ...]) -> None:
+    account = ConnectedAccount(id="1", user_id="ada", connection="home", scopes=granted)
+    assert connecting.on_top(HOME, ("b",), account) == sent
+    assert connecting.on_top(HOME, ("b",), None) == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("there", "fresh", "meant", "renewed"),
+    [
+        ([], "u1", None, None),
+        ([("1", "u1")], "u1", None, "1"),
+        ([("1", "u1"), ("2", "u2")], "u2", "1", "2"),
+        ([("1", "u1")], "u2", "1", None),
+        ([("1", None)], "u1", "1", "1"),
+        ([("1", None)], "u1", None, None),
+        ([("1", None)], None, None, None),
+        ([("1", None), ("2", None)], None, "2", "2"),
+        ([("1", "u1")], None, "1", "1"),
+        ([("1", "u1")], None, "somebody's", None),
+        ([("1", "u1", "disconnected")], "u1", "1", None),
+    ],
+)
+def test_which_account_an_answer_renews(
+    there: list[tuple[str, ...]], fresh: str | None, meant: str | None, renewed: str | None
+) -> None:
+    accounts = [
+        ConnectedAccount(
+            id=id_, user_id="ada", connection="home", upstream_id=upstream, state=state[0] if state else "ok"
+        )  # type: ignore[arg-type]
+        for id_, upstream, *state in there
+    ]
+    brought = ConnectedAccount(id="new", user_id="ada", connection="home", upstream_id=fresh)
+    found = connecting.renews(accounts, brought, meant)
+    assert (found and found.id) == renewed
 
 
 @pytest.mark.parametrize("beyond", ["c", "unknown", ""])

@@ -10,16 +10,17 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from msgspec import Struct
 
 from remit_server.errors import InvalidRequest, NotFound
-from remit_server.records import Client, ConnectAttempt, Connection
+from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, User
 from remit_server.records.connection import ASKED, SENT
 from remit_server.rules import redirects
+from remit_server.rules.providers import beside
 
 LIFETIME = 600
 """Seconds from the link to the end of the flow."""
 RESERVED = frozenset(
     {
         "client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "iss", "nonce", "redirect_uri",
-        "request", "request_uri", "response_mode", "response_type", "scope", "state",
+        "request", "request_uri", "response_mode", "response_type", "scope", "state", "user_scope",
     }
 )  # fmt: skip
 """Parameters that are ours to set."""
@@ -106,40 +107,60 @@ def usable(connection: Connection | None, client: Client | None) -> Connection:
     return connection
 
 
-def scopes_to_ask(
-    connection: Connection, client: Client | None, asked: tuple[str, ...], granted: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """What the provider is asked for: what the client asks for, or may borrow, on top of what the person granted before, so
-    that one agent's wish does not take away what another has. Raises `InvalidRequest`."""
+def scopes_to_ask(connection: Connection, client: Client | None, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """What is asked for: what the client names, or all that it may borrow. Raises `InvalidRequest`."""
     open_ = client.connections.get(connection.name, ()) if client else connection.scopes
     allowed = [scope for scope in open_ if scope in connection.scopes]
     beyond = [scope for scope in asked if scope not in allowed]
     if beyond:
         raise invalid(("scopes", f"this client may not ask for {beyond[0]!r}"))
-    return tuple(dict.fromkeys((*(asked or allowed), *(scope for scope in granted if scope in connection.scopes))))
+    return tuple(dict.fromkeys(asked or allowed))
 
 
-def open_to(attempt: ConnectAttempt | None, user_id: str, now: int) -> ConnectAttempt:
+def on_top(connection: Connection, asked: tuple[str, ...], account: ConnectedAccount | None) -> tuple[str, ...]:
+    """What the provider is asked for: that, on top of what the account has, so that one agent's wish does not take away what
+    another was given."""
+    granted = account.scopes if account else ()
+    return tuple(dict.fromkeys((*asked, *(scope for scope in granted if scope in connection.scopes))))
+
+
+def renews(there: Iterable[ConnectedAccount], fresh: ConnectedAccount, meant: str | None) -> ConnectedAccount | None:
+    """The account that a provider's answer renews, None when it brought another one. `meant` is the person's own word.
+
+    Who the provider says it is outranks it: a person who signs in there as somebody else connects that account, and the one
+    that they meant stays as it is. Otherwise an agent that may use the one would find the other in its place.
+    """
+    alive = [account for account in there if account.state != "disconnected"]
+    word = next((account for account in alive if account.id == meant), None)
+    if fresh.upstream_id is None:
+        return word
+    same = next((account for account in alive if account.upstream_id == fresh.upstream_id), None)
+    return same or (word if word and word.upstream_id is None else None)
+
+
+def open_to(attempt: ConnectAttempt | None, user: User, now: int) -> ConnectAttempt:
     """The flow of a link, for the person whose agent asked for it. Raises `NotFound`, the same for every reason: a link in
     the wrong hands tells nothing.
 
     Without this check an attacker sends somebody their own link and ends up with that person's account connected to
     themselves, or the other way round.
     """
-    if attempt is None or attempt.user_id != user_id or attempt.expires_at <= now or attempt.step not in {ASKED, SENT}:
+    if attempt is None or attempt.user_id != user.id or attempt.expires_at <= now or attempt.step not in {ASKED, SENT}:
         raise NotFound(detail="no such connect flow for this person")
+    if attempt.shared and not user.administrator:
+        raise NotFound(detail="the person does not administer any more")
     return attempt
 
 
 def came_back(
-    attempt: ConnectAttempt | None, connection: Connection | None, path: str, user_id: str, *, iss: str | None, now: int
+    attempt: ConnectAttempt | None, connection: Connection | None, path: str, user: User, *, iss: str | None, now: int
 ) -> tuple[ConnectAttempt, Connection]:
     """The flow that a provider's answer belongs to. Raises `NotFound` or `InvalidRequest`.
 
     The answer must come to the address of the connection that the person was sent to, and an issuer that it names must be
     that connection's (RFC 9207): a code of one provider never reaches another (RFC 9700 section 4.4).
     """
-    found = open_to(attempt, user_id, now)
+    found = open_to(attempt, user, now)
     if found.step != SENT or connection is None or found.connection != connection.name or connection.name != path:
         raise InvalidRequest("This answer belongs to another request.", detail="mix-up: wrong address for this state")
     if connection.issuer is not None and iss is not None and iss != connection.issuer:
@@ -157,11 +178,13 @@ def authorization_url(
 ) -> str:
     """Where the person is sent. The operator's parameters outrank the client's, ours outrank both."""
     parts = urlsplit(connection.authorization_endpoint)
+    scopes = connection.scope_separator.join(dict.fromkeys((*attempt.scopes, *beside(connection))))
     own = {
         "response_type": "code", "client_id": connection.client_id, "redirect_uri": redirect_uri, "state": state,
-        "scope": connection.scope_separator.join(attempt.scopes), "code_challenge": challenge,
-        "code_challenge_method": "S256",
+        connection.scope_parameter: scopes,
     }  # fmt: skip
+    if connection.pkce == "S256":
+        own |= {"code_challenge": challenge, "code_challenge_method": "S256"}
     params = dict(parse_qsl(parts.query, keep_blank_values=True)) | attempt.authorization_params
     params |= connection.authorization_params | {name: value for name, value in own.items() if value}
     return urlunsplit(parts._replace(query=urlencode(params)))

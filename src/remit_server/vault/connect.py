@@ -8,13 +8,14 @@ agent was given instead of a token, ends here.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 
 import msgspec
 
 from remit_server.errors import AccessDenied, Conflict, InvalidRequest, NotFound, ProtocolError, TooManyRequests
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, Event, User
-from remit_server.records.connection import DONE, HELD, RETURNED, SENT
-from remit_server.rules import connecting
+from remit_server.records.connection import DONE, HELD, RETURNED, SENT, WELL
+from remit_server.rules import connecting, sharing
 from remit_server.rules.connection import Issued
 from remit_server.rules.redemption import challenge_of
 from remit_server.runtime.ids import hashed, new_id, new_secret
@@ -23,6 +24,7 @@ from remit_server.runtime.outbound import OutboundRefused
 from remit_server.runtime.ports import Act
 from remit_server.storage.contract import Lost, Step
 from remit_server.vault import upstream
+from remit_server.vault.lend import lent
 from remit_server.wire.tokens import permitted
 
 RACES = 4
@@ -46,25 +48,30 @@ class NotConnectedHere(ProtocolError):
 
 async def begin(
     machines: Machines, user: User, connection_name: str, *, client: Client | None = None,
-    wish: connecting.Wish | None = None, scopes: tuple[str, ...] = (),
+    wish: connecting.Wish | None = None, scopes: tuple[str, ...] = (), account: ConnectedAccount | None = None,
+    shared: bool = False,
 ) -> Begun:  # fmt: skip
-    """Start a flow for a person. Raises `NotFound` for a connection that is not for this client, `InvalidRequest` for scopes
-    that are not, `AccessDenied` when the organisation refuses."""
+    """Start a flow for a person. `account` is the one that is to be renewed or widened; without it, the default one is
+    proposed. `shared`: on behalf of the organisation.
+
+    Raises `NotFound` for a connection that is not for this client or not to be shared by this person, `InvalidRequest` for
+    scopes that are not, `AccessDenied` when the organisation refuses.
+    """
     found = await machines.store.connections.get(connection_name)
     connection = connecting.usable(found, client)
+    if shared and not sharing.may_share(connection, user):
+        raise NotFound(detail="not to be connected on behalf of the organisation by this person")
     if client is not None:
         await permitted(
             machines, Act(kind="connect", client=client, user=user, connection=connection.name, scopes=scopes)
         )
-    there = await machines.store.connected_accounts.connected(user.id, connection.name)
-    granted = there[0].scopes if len(there) == 1 and there[0].state != "disconnected" else ()
+    asked = connecting.scopes_to_ask(connection, client, wish.scopes if wish else scopes)
     ticket, auth_session, now = new_secret(), new_secret(), machines.clock.now()
     attempt = ConnectAttempt(
         ticket=hashed(ticket), user_id=user.id, connection=connection.name, client_id=client.id if client else None,
-        redirect_uri=wish.redirect_uri if wish else None, state=wish.state if wish else None,
-        challenge=wish.challenge if wish else "", auth_session=hashed(auth_session),
-        scopes=connecting.scopes_to_ask(connection, client, wish.scopes if wish else scopes, granted),
-        authorization_params=wish.authorization_params if wish else {}, created_at=now,
+        shared=shared, account_id=account.id if account else None, redirect_uri=wish.redirect_uri if wish else None,
+        state=wish.state if wish else None, challenge=wish.challenge if wish else "", auth_session=hashed(auth_session),
+        asked=asked, scopes=asked, authorization_params=wish.authorization_params if wish else {}, created_at=now,
         expires_at=now + connecting.LIFETIME,
     )  # fmt: skip
     await machines.store.commit(machines.store.connect_attempts.add(attempt))
@@ -84,17 +91,46 @@ async def link(
     return f"{machines.settings.url('/connect')}?ticket={begun.ticket}"
 
 
-async def opened(machines: Machines, ticket: str, user: User) -> tuple[ConnectAttempt, Connection]:
+class Opened(msgspec.Struct, frozen=True):
+    """A flow whose person looks at its link."""
+
+    user: User
+    attempt: ConnectAttempt
+    connection: Connection
+    accounts: Sequence[ConnectedAccount]
+    """What is connected there already, of those among whom the new one will be."""
+
+    def meant(self, account_id: str | None) -> ConnectedAccount | None:
+        """The account that the person wants to renew or widen. Raises `InvalidRequest` for one that is not theirs."""
+        if account_id is None:
+            return None
+        for account in self.accounts:
+            if account.id == account_id:
+                return account
+        raise InvalidRequest("This account is not there any more: go back, and choose again.")
+
+
+async def opened(machines: Machines, ticket: str, user: User) -> Opened:
     """The flow of a link. Raises `NotFound` for anybody but its person."""
     attempt = await machines.store.connect_attempts.get(hashed(ticket))
-    attempt = connecting.open_to(attempt, user.id, machines.clock.now())
+    attempt = connecting.open_to(attempt, user, machines.clock.now())
     connection = connecting.usable(await machines.store.connections.get(attempt.connection), None)
-    return attempt, connection
+    there = await machines.store.connected_accounts.connected(attempt.owner, connection.name)
+    return Opened(user, attempt, connection, [each for each in there if each.state != "disconnected"])
 
 
-async def send_upstream(machines: Machines, attempt: ConnectAttempt, connection: Connection) -> str:
+class Chosen(msgspec.Struct, frozen=True):
+    """What the person says on the start page: which account they mean (None: another one), and whether the agent that asks
+    may use it while they are away."""
+
+    account: ConnectedAccount | None = None
+    away: bool = False
+
+
+async def send_upstream(machines: Machines, open_: Opened, chosen: Chosen) -> str:
     """Where the browser goes now. A link may be followed again until the person has come back: the older trip then leads
     nowhere. Raises `NotFound` when they have."""
+    attempt, connection = _as_chosen(open_, chosen), await upstream.complete(machines, open_.connection)
     state, verifier = new_secret(), new_secret() + new_secret()
     sent = msgspec.structs.replace(attempt, step=SENT, upstream_state=hashed(state), upstream_verifier=verifier)
     event = machines.event(
@@ -105,6 +141,14 @@ async def send_upstream(machines: Machines, attempt: ConnectAttempt, connection:
     return connecting.authorization_url(
         connection, sent, redirect_uri=connecting.callback(machines.settings.url(""), connection.name), state=state,
         challenge=challenge_of(verifier),
+    )  # fmt: skip
+
+
+def _as_chosen(open_: Opened, chosen: Chosen) -> ConnectAttempt:
+    return msgspec.structs.replace(
+        open_.attempt, away=chosen.away and open_.attempt.client_id is not None,
+        account_id=chosen.account.id if chosen.account else None,
+        scopes=connecting.on_top(open_.connection, open_.attempt.asked, chosen.account),
     )  # fmt: skip
 
 
@@ -121,7 +165,7 @@ async def returned(
     store = machines.store
     attempt = await store.connect_attempts.by_state(hashed(state))
     connection = await store.connections.get(attempt.connection) if attempt else None
-    attempt, connection = connecting.came_back(attempt, connection, path, user.id, iss=iss, now=machines.clock.now())
+    attempt, connection = connecting.came_back(attempt, connection, path, user, iss=iss, now=machines.clock.now())
     taken = msgspec.structs.replace(attempt, step=RETURNED)
     await _advance(machines, taken, was=SENT)
     return taken, connection
@@ -139,17 +183,32 @@ async def redeem(
     if not isinstance(outcome, Issued):
         raise NotConnectedHere("The provider did not complete the connection. Try again.", detail=repr(outcome))
     try:
-        whose = await upstream.identity(machines, connection, outcome.access_token)
+        whose = await upstream.identity(machines, connection, outcome.access_token, outcome.whose)
     except OutboundRefused as error:
         raise NotConnectedHere(
             "The provider did not say whose account it is. Try again.", detail=error.detail
         ) from error
     now = machines.clock.now()
     account = ConnectedAccount(
-        id=new_id(), user_id=attempt.user_id, connection=connection.name, label=whose.label, upstream_id=whose.id,
+        id=new_id(), user_id=attempt.owner, connection=connection.name, label=whose.label, upstream_id=whose.id,
         scopes=outcome.scopes, access_token=outcome.access_token, access_expires_at=outcome.expires_at,
         refresh_token=outcome.refresh_token, created_at=now, refreshed_at=now,
     )  # fmt: skip
+    return await arrived(machines, attempt, account)
+
+
+async def taken(machines: Machines, open_: Opened, chosen: Chosen) -> ConnectAttempt:
+    """The flow of a person who types what the provider gave them, instead of going there: taken, as by coming back. Raises
+    `NotFound`."""
+    attempt = msgspec.structs.replace(_as_chosen(open_, chosen), step=RETURNED)
+    await _advance(machines, attempt, was=open_.attempt.step)
+    return attempt
+
+
+async def arrived(
+    machines: Machines, attempt: ConnectAttempt, account: ConnectedAccount
+) -> tuple[ConnectedAccount, str | None]:
+    """The account of a flow that was taken: kept, or held for the client that waits, with the connect code for it."""
     if attempt.redirect_uri is None:
         return await keep(machines, msgspec.structs.replace(attempt, account=account)), None
     connect_code = new_secret()
@@ -189,22 +248,25 @@ async def complete(
 
 async def keep(machines: Machines, attempt: ConnectAttempt) -> ConnectedAccount:
     """End the attempt, once, and store the account that it brought. An account that the person connected before is renewed
-    in its place and keeps its id. Raises `NotFound` when the attempt was over."""
+    in its place: it keeps its id, and what agents were lent. The agent that asked is lent it. Raises `NotFound` when the
+    attempt was over."""
     store, fresh = machines.store, attempt.account
     assert fresh is not None, "the provider has answered"
     over = msgspec.structs.replace(attempt, step=DONE, account=None, upstream_verifier=None)
     first: tuple[Step, ...] = (store.connect_attempts.advance(over, machines.clock.now(), was=attempt.step),)
     for _ in range(RACES):
         there = await store.connected_accounts.connected(fresh.user_id, fresh.connection)
-        before = next((a for a in there if a.upstream_id == fresh.upstream_id and a.state != "disconnected"), None)
+        before = connecting.renews(there, fresh, attempt.account_id)
         account = _renewed(before, fresh) if before else fresh
         step = store.connected_accounts.save(account) if before else store.connected_accounts.add(account)
         event = machines.event(
-            "vault.connected", user=account.user_id, client=attempt.client_id, subject=account.id,
+            "vault.connected", user=attempt.user_id, client=attempt.client_id, subject=account.id,
             connection=account.connection, scope=" ".join(account.scopes), again=before is not None,
+            shared=attempt.shared or None,
         )  # fmt: skip
+        lending, lent_event = await _lent(machines, attempt, account)
         try:
-            await store.commit(*first, step, events=(event,))
+            await store.commit(*first, step, *lending, events=(event, *lent_event))
         except Lost as lost:
             if first and lost.step == 0:
                 raise NotFound(detail="the connect flow is over") from lost
@@ -214,12 +276,26 @@ async def keep(machines: Machines, attempt: ConnectAttempt) -> ConnectedAccount:
     raise Conflict
 
 
+async def _lent(
+    machines: Machines, attempt: ConnectAttempt, account: ConnectedAccount
+) -> tuple[tuple[Step, ...], tuple[Event, ...]]:
+    """The agent that asked may use what the person connected for it. What it was lent before does not shrink by that."""
+    if attempt.client_id is None:
+        return (), ()
+    before = await machines.store.lendings.get(account.id, attempt.user_id, attempt.client_id)
+    if before is not None and before.away >= attempt.away:
+        return (), ()
+    step, event = lent(machines, attempt.user_id, account, attempt.client_id, away=attempt.away, before=before)
+    return (step,), (event,)
+
+
 def _renewed(before: ConnectedAccount, fresh: ConnectedAccount) -> ConnectedAccount:
     """Some providers send a refresh token with the first consent only; the old one then goes on."""
     return msgspec.structs.replace(
-        before, label=fresh.label, scopes=fresh.scopes, access_token=fresh.access_token,
-        access_expires_at=fresh.access_expires_at, refresh_token=fresh.refresh_token or before.refresh_token,
-        refreshed_at=fresh.refreshed_at, narrowed=(), state="ok", cause=None,
+        before, label=fresh.label or before.label, upstream_id=fresh.upstream_id or before.upstream_id,
+        scopes=fresh.scopes, access_token=fresh.access_token, access_expires_at=fresh.access_expires_at,
+        refresh_token=fresh.refresh_token or before.refresh_token, refreshed_at=fresh.refreshed_at,
+        credentials=fresh.credentials, narrowed=(), **WELL,
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from remit_server.errors import NotFound
 from remit_server.records import ConnectedAccount, Event, Lending, User
 from remit_server.records.connection import ORGANISATION
@@ -10,16 +12,17 @@ from remit_server.storage.contract import Lost, Step
 
 
 def lent(
-    machines: Machines, user: User, account: ConnectedAccount, client_id: str, *, away: bool
+    machines: Machines, user_id: str, account: ConnectedAccount, client_id: str, *, away: bool, before: Lending | None
 ) -> tuple[Step, Event]:
-    """The step and the event of a lending, for the unit of whoever lends."""
-    lending = Lending(
-        account_id=account.id, user_id=user.id, client_id=client_id, away=away, created_at=machines.clock.now()
+    """The step and the event of a lending, for the unit of whoever lends. `before` is what it was: when it was given, and
+    when the agent last used it, stay."""
+    lending = before or Lending(
+        account_id=account.id, user_id=user_id, client_id=client_id, created_at=machines.clock.now()
     )
     event = machines.event(
-        "vault.lent", user=user.id, client=client_id, subject=account.id, connection=account.connection, away=away
+        "vault.lent", user=user_id, client=client_id, subject=account.id, connection=account.connection, away=away
     )
-    return machines.store.lendings.put(lending), event
+    return machines.store.lendings.put(msgspec.structs.replace(lending, away=away)), event
 
 
 async def lend(machines: Machines, user: User, account: ConnectedAccount, client_id: str, *, away: bool) -> None:
@@ -30,7 +33,8 @@ async def lend(machines: Machines, user: User, account: ConnectedAccount, client
         raise NotFound(detail="no such agent here")
     if account.user_id not in {user.id, ORGANISATION}:
         raise NotFound(detail="somebody else's account")
-    step, event = lent(machines, user, account, client_id, away=away)
+    before = await machines.store.lendings.get(account.id, user.id, client_id)
+    step, event = lent(machines, user.id, account, client_id, away=away, before=before)
     await machines.store.commit(step, events=(event,))
 
 

@@ -31,7 +31,9 @@ class Trail:
     _OF_CLIENT = Select(
         t.EVENTS, where="client_id = :client_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit"
     )
-    _ABOUT = Select(t.EVENTS, where="subject = :subject", tail="ORDER BY seq LIMIT 500")
+    _ABOUT = Select(
+        t.EVENTS, where="subject = :subject AND seq > :after", tail="ORDER BY seq LIMIT 500", types={"after": "int"}
+    )
     _LATEST = Select(t.EVENTS, where="seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
 
     def __init__(self, engine: Engine) -> None:
@@ -44,9 +46,9 @@ class Trail:
     async def of_client(self, client_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         return await self._page(self._OF_CLIENT, {"client_id": client_id, "before": before, "limit": limit})
 
-    async def about(self, subject: str) -> Sequence[tuple[int, Event]]:
-        """(seq, event) about one id, oldest first."""
-        return await self._page(self._ABOUT, {"subject": subject})
+    async def about(self, subject: str, *, after: int = 0) -> Sequence[tuple[int, Event]]:
+        """(seq, event) about one id, oldest first, 500 at a time."""
+        return await self._page(self._ABOUT, {"subject": subject, "after": after})
 
     async def latest(self, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         return await self._page(self._LATEST, {"before": before, "limit": limit})

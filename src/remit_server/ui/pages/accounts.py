@@ -1,14 +1,21 @@
-"""GET /accounts: what the person has connected, and what could be."""
+"""GET /accounts: what the person has connected, who uses it, and what could be."""
 
 from __future__ import annotations
 
-from remit_server.records import ConnectedAccount, Connection, User
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from remit_server.records import Client, ConnectedAccount, Connection, Lending, User
+from remit_server.records.connection import ORGANISATION
+from remit_server.rules import sharing
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.render import Page
-from remit_server.ui.telling import viewer_of
-from remit_server.ui.views.accounts import Account, AccountsView, Offer
+from remit_server.ui.telling import organisation_name, viewer_of
+from remit_server.ui.views.accounts import Account, AccountsView, Offer, Provider, Scope, Use
+from remit_server.vault import accounts as vault
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import Visitor, visitor
 
@@ -33,23 +40,31 @@ async def accounts_page(
     """The page; `done` says what just happened."""
     store = machines.store
     connections = {c.name: c for c in await store.connections.all() if "connected_accounts" in c.use}
-    accounts = await store.connected_accounts.of_user(user.id)
-    names = {
-        account.used_by: client.name
-        for account in accounts
-        if account.used_by and (client := await store.clients.get(account.used_by))
-    }
+    found = await vault.seen(machines, user)
+    told = _Told(
+        user=user,
+        organisation=await organisation_name(machines),
+        clients={client.id: client for client in await store.clients.all() if client.state != "retired"},
+        lendings=await store.lendings.of_user(user.id),
+        accounts=found,
+    )
+    there = dict.fromkeys(account.connection for account in found)
     view = AccountsView(
         csrf=who.csrf,
         viewer=await viewer_of(machines, user),
         now=machines.clock.now(),
-        accounts=tuple(_account(each, connections.get(each.connection), names) for each in accounts),
+        organisation=told.organisation,
+        providers=tuple(told.provider(name, connections.get(name)) for name in there),
         offers=tuple(
-            Offer(connection=each.name, provider=provider_name(each), purpose=", ".join(each.scopes) or "whole account")
+            Offer(
+                connection=each.name, title=provider_name(each), purpose=purpose_of(each),
+                may_share=sharing.may_share(each, user),
+            )
             for each in sorted(connections.values(), key=provider_name)
+            if each.name not in there
         ),
         done=done,
-    )
+    )  # fmt: skip
     return pages(Page(view))
 
 
@@ -58,15 +73,98 @@ def provider_name(connection: Connection) -> str:
     return connection.display_name or connection.name.capitalize()
 
 
-def _account(account: ConnectedAccount, connection: Connection | None, names: dict[str, str]) -> Account:
-    return Account(
-        id=account.id,
-        provider=provider_name(connection) if connection else account.connection,
-        label=account.label or account.upstream_id or "an account",
-        scopes=account.scopes,
-        connected_at=account.created_at,
-        last_used_at=account.used_at,
-        last_used_by=names.get(account.used_by or "", account.used_by),
-        health="working" if account.state == "ok" else "reconnect",
-        cause=None if account.state == "ok" else account.cause or BROKEN,
-    )
+def label_of(account: ConnectedAccount) -> str:
+    """How people know the account."""
+    return account.label or account.upstream_id or "An account"
+
+
+def scopes_told(connection: Connection | None, scopes: Iterable[str], new: Iterable[str] = ()) -> tuple[Scope, ...]:
+    """Scopes in words, as far as there are any."""
+    words = connection.scope_words if connection else {}
+    fresh = frozenset(new)
+    return tuple(Scope(scope=each, words=words.get(each), new=each in fresh) for each in scopes)
+
+
+def purpose_of(connection: Connection) -> str:
+    """What agents would do with an account there, in one line."""
+    told = [each.words or each.scope for each in scopes_told(connection, connection.scopes)]
+    return ", ".join(told) or "Whatever the account may do"
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What this person may know of the accounts, in the words of the page."""
+
+    user: User
+    organisation: str
+    clients: dict[str, Client]
+    lendings: Sequence[Lending]
+    accounts: Sequence[ConnectedAccount] = field(repr=False)
+
+    def provider(self, name: str, connection: Connection | None) -> Provider:
+        return Provider(
+            connection=name,
+            title=provider_name(connection) if connection else name,
+            accounts=tuple(self.account(each, connection) for each in self.accounts if each.connection == name),
+            may_connect=connection is not None,
+            may_share=sharing.may_share(connection, self.user),
+        )
+
+    def account(self, account: ConnectedAccount, connection: Connection | None) -> Account:
+        others = [
+            each
+            for each in self.accounts
+            if (each.user_id, each.connection) == (account.user_id, account.connection) and each.id != account.id
+        ]
+        health, since, cause = _health(account)
+        return Account(
+            id=account.id,
+            label=label_of(account),
+            shared_by=self.organisation if account.user_id == ORGANISATION else None,
+            may_change=sharing.may_change(account, self.user),
+            scopes=scopes_told(connection, account.scopes),
+            connected_at=account.created_at,
+            default=account.default and bool(others),
+            may_default=bool(others) and not account.default,
+            limited=account.limited,
+            agents=tuple(self._uses(account)),
+            health=health,
+            since=since,
+            cause=cause,
+            takes_over=label_of(_next(others)) if others else None,
+        )
+
+    def _uses(self, account: ConnectedAccount) -> Iterable[Use]:
+        """The agents that the organisation set up for the provider, and whoever else was lent the account or used it."""
+        lent = {each.client_id: each for each in self.lendings if each.account_id == account.id}
+        able = {id_ for id_, client in self.clients.items() if account.connection in client.connections}
+        used = {account.used_by} if account.used_by and sharing.may_change(account, self.user) else set[str]()
+        for id_ in sorted(able | lent.keys() | used, key=self._name):
+            lending = lent.get(id_)
+            yield Use(
+                client_id=id_,
+                name=self._name(id_),
+                may=id_ in able and (lending is not None or not account.limited),
+                away=lending is not None and lending.away,
+                last_used_at=max(
+                    (at for at in (lending and lending.used_at, account.used_at if id_ in used else None) if at),
+                    default=None,
+                ),
+            )
+
+    def _name(self, client_id: str) -> str:
+        client = self.clients.get(client_id)
+        return client.name if client else client_id
+
+
+def _next(others: Sequence[ConnectedAccount]) -> ConnectedAccount:
+    """The account that agents go on with: the default, or what becomes it."""
+    return max(others, key=lambda each: (each.default, each.chosen))
+
+
+def _health(account: ConnectedAccount) -> tuple[Literal["working", "trouble", "reconnect"], int | None, str | None]:
+    if account.state != "ok":
+        return "reconnect", None, account.cause or BROKEN
+    if account.failing_since is not None:
+        return "trouble", account.failing_since, account.failure or "The provider cannot be reached."
+    return "working", None, None

@@ -10,14 +10,11 @@ from remit_server.rules import user_code
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.device import open_request
-from remit_server.ui.pages.doorkeeper import sign_in_first, signed_in
+from remit_server.ui.pages.doorkeeper import posted
 from remit_server.ui.render import Page
 from remit_server.ui.telling import viewer_of
 from remit_server.ui.views.device import DeviceDoneView
-from remit_server.wire import csrf
-from remit_server.wire.form import parse_form
 from remit_server.wire.http import Answer, Request
-from remit_server.wire.visitor import visitor
 
 
 class DeviceAnswer:
@@ -28,19 +25,16 @@ class DeviceAnswer:
 
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
-        who = await visitor(request, machines)
-        form = await parse_form(request)
-        csrf.check(request, form, who, machines.settings)
-        person = signed_in(who)
-        if person is None:
-            return await sign_in_first(machines, who, "/device")
-        user, session = person
+        sent = await posted(request, machines, back="/device")
+        if isinstance(sent, Answer):
+            return sent
+        form, user = sent.form, sent.user
         approval = await open_request(machines, request, user_code.normalised(form.get("user_code") or ""))
         outcome: Literal["approved", "denied"] = "approved" if form.need("answer") == "allow" else "denied"
         if approval.user_id is None:
             approval = await claim(machines, approval, user)
         said = Said(outcome=outcome, version=approval.version, digest=approval.digest)
-        await answer(machines, approval, user, said, Authentication.of(session))
+        await answer(machines, approval, user, said, Authentication.of(sent.session))
         client = await machines.store.clients.get(approval.client_id)
         view = DeviceDoneView(
             viewer=await viewer_of(machines, user),

@@ -7,11 +7,11 @@ from __future__ import annotations
 from remit_server.errors import InvalidRequest
 from remit_server.identity import errands, upstream
 from remit_server.identity.advance import Advance, see_other
-from remit_server.records import ConnectAttempt, Connection, User
+from remit_server.records import ConnectAttempt, ConnectedAccount, Connection, User
 from remit_server.rules.connecting import return_url
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
-from remit_server.ui.pages.accounts import provider_name
+from remit_server.ui.pages.accounts import label_of, provider_name
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
 from remit_server.ui.pages.login import going, recognised
 from remit_server.ui.render import Page
@@ -63,19 +63,33 @@ class ConnectCallback:
             return await self._failed(user, attempt, connection, error)
         if attempt.redirect_uri:
             return see_other(return_url(attempt.redirect_uri, connect_code=connect_code, state=attempt.state))
-        return await self._done(user, connection, label=account.label)
+        return await connected_page(machines, self._pages, user, attempt, account)
 
     async def _failed(
         self, user: User, attempt: ConnectAttempt, connection: Connection, error: NotConnectedHere
     ) -> Answer:
-        if attempt.redirect_uri is None:
-            return await self._done(user, connection, problem=error.text)
-        said = {"error": error.code, "error_description": error.text, "state": attempt.state}
-        return see_other(return_url(attempt.redirect_uri, **said))
-
-    async def _done(
-        self, user: User, connection: Connection, *, label: str | None = None, problem: str | None = None
-    ) -> Answer:
+        if attempt.redirect_uri:
+            said = {"error": error.code, "error_description": error.text, "state": attempt.state}
+            return see_other(return_url(attempt.redirect_uri, **said))
         viewer = await viewer_of(self._machines, user)
-        view = ConnectDoneView(viewer=viewer, provider=provider_name(connection), label=label, problem=problem)
-        return self._pages(Page(view))
+        return self._pages(
+            Page(ConnectDoneView(viewer=viewer, provider=provider_name(connection), problem=error.text))
+        )  # fmt: skip
+
+
+async def connected_page(
+    machines: Machines, pages: Pages, user: User, attempt: ConnectAttempt, account: ConnectedAccount
+) -> Answer:
+    """Where a flow ends that no app waits for."""
+    connection = await machines.store.connections.get(account.connection)
+    meant = None
+    if attempt.account_id not in {None, account.id}:
+        meant = await machines.store.connected_accounts.get(attempt.account_id or "", attempt.owner)
+    view = ConnectDoneView(
+        viewer=await viewer_of(machines, user),
+        provider=provider_name(connection) if connection else account.connection,
+        label=account.label,
+        instead_of=label_of(meant) if meant else None,
+        waits=attempt.client_id is not None,
+    )
+    return pages(Page(view))

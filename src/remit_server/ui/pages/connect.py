@@ -7,19 +7,20 @@ it was for: a link that an attacker sends must not make the victim's account the
 from __future__ import annotations
 
 from remit_server.identity.advance import see_other
+from remit_server.records import ConnectedAccount
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages, form_targets
-from remit_server.ui.pages.accounts import provider_name
-from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
+from remit_server.ui.pages.accounts import label_of, provider_name, scopes_told
+from remit_server.ui.pages.doorkeeper import here, posted, sign_in_first, signed_in
 from remit_server.ui.render import Page
-from remit_server.ui.telling import viewer_of
-from remit_server.ui.views.accounts import ConnectStartView
+from remit_server.ui.telling import agent_of, organisation_name, viewer_of
+from remit_server.ui.views.accounts import Candidate, ConnectStartView, Typed
 from remit_server.ui.wording import host
 from remit_server.vault import connect
-from remit_server.wire import csrf
-from remit_server.wire.form import parse_form, parse_query
+from remit_server.vault.connect import Chosen, Opened
+from remit_server.wire.form import parse_query
 from remit_server.wire.http import Answer, Request
-from remit_server.wire.visitor import visitor
+from remit_server.wire.visitor import Visitor, visitor
 
 
 class ConnectPage:
@@ -35,19 +36,72 @@ class ConnectPage:
         person = signed_in(who)
         if person is None:
             return await sign_in_first(machines, who, here(request))
-        user, _ = person
-        attempt, connection = await connect.opened(machines, ticket, user)
-        client = await machines.store.clients.get(attempt.client_id) if attempt.client_id else None
-        view = ConnectStartView(
-            csrf=who.csrf,
-            viewer=await viewer_of(machines, user),
-            ticket=ticket,
-            provider=provider_name(connection),
-            provider_host=host(connection.authorization_endpoint),
-            agent_name=client.name if client else None,
-            scopes=attempt.scopes,
+        open_ = await connect.opened(machines, ticket, person[0])
+        return await start_page(machines, self._pages, who, ticket, open_)
+
+
+async def start_page(
+    machines: Machines,
+    pages: Pages,
+    who: Visitor,
+    ticket: str,
+    open_: Opened,
+    *,
+    chosen: Chosen | None = None,
+    error: str | None = None,
+) -> Answer:
+    """The page. `chosen` is what the person said before what they typed turned out wrong, which is `error`."""
+    attempt, connection = open_.attempt, open_.connection
+    client = await machines.store.clients.get(attempt.client_id) if attempt.client_id else None
+    account = chosen.account if chosen else _proposed(open_)
+    granted = account.scopes if account else ()
+    keyed = connection.kind in {"api_key", "basic"}
+    view = ConnectStartView(
+        csrf=who.csrf,
+        viewer=await viewer_of(machines, open_.user),
+        now=machines.clock.now(),
+        ticket=ticket,
+        provider=provider_name(connection),
+        provider_host=None if keyed else host(connection.authorization_endpoint),
+        agent=await agent_of(machines, client, client.id) if client else None,
+        purpose=client.purpose if client else None,
+        organisation=await organisation_name(machines) if attempt.shared else None,
+        borrowers=connection.shared_with,
+        scopes=scopes_told(
+            connection, attempt.asked, (each for each in attempt.asked if account and each not in granted)
+        ),
+        candidates=tuple(_candidate(each, open_, each is account) for each in open_.accounts),
+        fields=tuple(
+            Typed(name=each.name, title=each.title, secret=each.secret, help=each.help) for each in connection.fields
         )
-        return self._pages(Page(view, form_targets=form_targets(attempt.redirect_uri) if attempt.redirect_uri else ()))
+        if keyed
+        else (),
+        away=chosen.away if chosen else False,
+        error=error,
+    )
+    targets = form_targets(attempt.redirect_uri) if attempt.redirect_uri else ()
+    return pages(Page(view, status=422 if error else 200, form_targets=targets))
+
+
+def _proposed(open_: Opened) -> ConnectedAccount | None:
+    """Whom the flow is about, or the default: asking for more keeps the account, unless the person wants another one."""
+    if open_.attempt.account_id is not None:
+        return next((each for each in open_.accounts if each.id == open_.attempt.account_id), None)
+    if open_.attempt.client_id is None:
+        return None  # who comes by themselves to connect has another one in mind
+    return next((each for each in open_.accounts if each.default), None)
+
+
+def _candidate(account: ConnectedAccount, open_: Opened, chosen: bool) -> Candidate:
+    have = sum(scope in account.scopes for scope in open_.attempt.asked)
+    wanted = len(open_.attempt.asked)
+    if account.state != "ok":
+        already = "Must be connected again"
+    elif have == wanted:
+        already = "Allows this already" if wanted else "Connected"
+    else:
+        already = f"Allows {have} of these {wanted}, and keeps what else it has" if have else "Keeps what else it has"
+    return Candidate(id=account.id, label=label_of(account), already=already, chosen=chosen)
 
 
 class ConnectByHand:
@@ -55,12 +109,9 @@ class ConnectByHand:
         self._machines = machines
 
     async def __call__(self, request: Request) -> Answer:
-        machines = self._machines
-        who = await visitor(request, machines)
-        form = await parse_form(request)
-        csrf.check(request, form, who, machines.settings)
-        person = signed_in(who)
-        if person is None:
-            return await sign_in_first(machines, who, "/accounts")
-        begun = await connect.begin(machines, person[0], form.need("connection"))
+        sent = await posted(request, self._machines, back="/accounts")
+        if isinstance(sent, Answer):
+            return sent
+        shared = sent.form.get("for") == "organisation"
+        begun = await connect.begin(self._machines, sent.user, sent.form.need("connection"), shared=shared)
         return see_other(f"/connect?ticket={begun.ticket}")

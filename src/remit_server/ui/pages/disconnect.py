@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from remit_server.errors import NotFound
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
-from remit_server.ui.pages.accounts import accounts_page, provider_name
-from remit_server.ui.pages.doorkeeper import sign_in_first, signed_in
+from remit_server.ui.pages.accounts import accounts_page, label_of, provider_name
+from remit_server.ui.pages.doorkeeper import posted
+from remit_server.vault import accounts
 from remit_server.vault.disconnect import disconnect
-from remit_server.wire import csrf
-from remit_server.wire.form import parse_form
 from remit_server.wire.http import Answer, Request
-from remit_server.wire.visitor import visitor
 
 SAID = {
     "confirmed": "The provider confirmed it.",
     "unconfirmed": "The provider did not confirm it: look into your settings there, too.",
+    "untold": "The provider cannot be told from here: remove Remit, or its key, in your settings there, too.",
 }
 
 
@@ -25,17 +23,12 @@ class Disconnect:
 
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
-        who = await visitor(request, machines)
-        form = await parse_form(request)
-        csrf.check(request, form, who, machines.settings)
-        person = signed_in(who)
-        if person is None:
-            return await sign_in_first(machines, who, "/accounts")
-        user, _ = person
-        account = await machines.store.connected_accounts.get(request.params["id"], user.id)
-        if account is None:
-            raise NotFound
-        outcome = await disconnect(machines, user, account.id)
+        sent = await posted(request, machines, back="/accounts")
+        if isinstance(sent, Answer):
+            return sent
+        account = await accounts.changeable(machines, sent.user, request.params["id"])
+        outcome = await disconnect(machines, sent.user, account)
         connection = await machines.store.connections.get(account.connection)
         name = provider_name(connection) if connection else account.connection
-        return await accounts_page(machines, self._pages, who, user, done=f"{name} is disconnected. {SAID[outcome]}")
+        done = f"{name} is disconnected: {label_of(account)}. {SAID[outcome]}"
+        return await accounts_page(machines, self._pages, sent.who, sent.user, done=done)

@@ -7,15 +7,14 @@ from remit_server.rules.connecting import return_url
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import provider_name
-from remit_server.ui.pages.doorkeeper import sign_in_first, signed_in
+from remit_server.ui.pages.doorkeeper import posted
 from remit_server.ui.render import Page
 from remit_server.ui.telling import viewer_of
 from remit_server.ui.views.accounts import ConnectDoneView, ConnectLeaveView
 from remit_server.vault import connect
-from remit_server.wire import csrf
-from remit_server.wire.form import parse_form
+from remit_server.vault.connect import Chosen, Opened
+from remit_server.wire.form import Form
 from remit_server.wire.http import Answer, Request
-from remit_server.wire.visitor import visitor
 
 
 class ConnectStart:
@@ -24,22 +23,28 @@ class ConnectStart:
 
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
-        who = await visitor(request, machines)
-        form = await parse_form(request)
-        csrf.check(request, form, who, machines.settings)
-        person = signed_in(who)
-        if person is None:
-            return await sign_in_first(machines, who, "/accounts")
-        user, _ = person
-        attempt, connection = await connect.opened(machines, form.need("ticket"), user)
-        provider = provider_name(connection)
-        if form.need("answer") == "continue":
-            href = await connect.send_upstream(machines, attempt, connection)
-            return self._pages(Page(ConnectLeaveView(provider=provider, href=href)))
-        await connect.cancel(machines, attempt)
-        if attempt.redirect_uri:
-            return see_other(return_url(attempt.redirect_uri, error="access_denied", state=attempt.state))
+        sent = await posted(request, machines, back="/accounts")
+        if isinstance(sent, Answer):
+            return sent
+        open_ = await connect.opened(machines, sent.form.need("ticket"), sent.user)
+        if sent.form.need("answer") != "continue":
+            return await self._cancelled(open_)
+        href = await connect.send_upstream(machines, open_, _chosen(sent.form, open_))
+        return self._pages(Page(ConnectLeaveView(provider=provider_name(open_.connection), href=href)))
+
+    async def _cancelled(self, open_: Opened) -> Answer:
+        await connect.cancel(self._machines, open_.attempt)
+        if open_.attempt.redirect_uri:
+            return see_other(
+                return_url(open_.attempt.redirect_uri, error="access_denied", state=open_.attempt.state)
+            )  # fmt: skip
         view = ConnectDoneView(
-            viewer=await viewer_of(machines, user), provider=provider, problem="You cancelled. Nothing was connected."
-        )
+            viewer=await viewer_of(self._machines, open_.user), provider=provider_name(open_.connection),
+            problem="You cancelled. Nothing was connected.",
+        )  # fmt: skip
         return self._pages(Page(view))
+
+
+def _chosen(form: Form, open_: Opened) -> Chosen:
+    account = form.need("account")
+    return Chosen(open_.meant(None if account == "new" else account), away=form.get("away") == "yes")

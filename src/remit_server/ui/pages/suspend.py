@@ -8,11 +8,8 @@ from remit_server.identity.advance import see_other
 from remit_server.oversight import agents
 from remit_server.runtime.machines import Machines
 from remit_server.ui.pages.console import administrator
-from remit_server.ui.pages.doorkeeper import sign_in_first, signed_in
-from remit_server.wire import csrf
-from remit_server.wire.form import parse_form
+from remit_server.ui.pages.doorkeeper import posted
 from remit_server.wire.http import Answer, Request
-from remit_server.wire.visitor import visitor
 
 
 class Suspend:
@@ -23,10 +20,9 @@ class Suspend:
 
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
-        who = await visitor(request, machines)
-        csrf.check(request, await parse_form(request), who, machines.settings)
-        if signed_in(who) is None:
-            return await sign_in_first(machines, who, "/console")
-        by = administrator(who).id
+        sent = await posted(request, machines, back="/console")
+        if isinstance(sent, Answer):
+            return sent
+        by = administrator(sent.who).id
         client = await self.verb(machines.store, machines.clock, request.params["id"], user=by)
         return see_other("/console?" + urlencode({"agent": client.id}))

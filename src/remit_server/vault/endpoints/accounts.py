@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remit_server.errors import NotFound
 from remit_server.runtime.machines import Machines
 from remit_server.vault.disconnect import disconnect
 from remit_server.vault.paging import page
@@ -40,5 +41,8 @@ class Account:
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
         who, user = await person(request, machines, scopes=("delete:me:connected_accounts",))
-        await disconnect(machines, user, request.params["id"], client=who.client.id)
+        account = await machines.store.connected_accounts.get(request.params["id"], user.id)
+        if account is None:
+            raise NotFound(detail="no such account of this person")
+        await disconnect(machines, user, account, client=who.client.id)
         return Answer(204, headers=NO_STORE)
