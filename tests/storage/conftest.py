@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from tests.fixtures.key_services import (  # noqa: F401 - fixtures
+    aws,
+    google,
+    google_server,
+    liar,
+    moto_server,
+    openbao,
+    openbao_server,
+)
 
 from remit_server.storage.barrier import Master
 from remit_server.storage.open import open_store

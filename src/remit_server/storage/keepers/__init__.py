@@ -59,9 +59,12 @@ async def wrap_surely(keeper: Keeper, data_key: bytes, key_id: str) -> bytes:
     raise IntegrityError(f"{keeper.id} does not bind a data key to its id: it opened one under another's")
 
 
-async def apart(call: Callable[[], T], keeper: str) -> T:
+async def apart(call: Callable[[], T], keeper: str, expected: tuple[type[Exception], ...] = ()) -> T:
     """The result of a blocking call, off the event loop. A thread cannot be stopped, so after the deadline it is left to
-    itself: it is a daemon, and keeps no process from ending. Raises `KeeperUnavailable` then."""
+    itself: it is a daemon, and keeps no process from ending.
+
+    Raises what is `expected` of the library as it is, and `KeeperUnavailable` for anything else and after the deadline.
+    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -89,6 +92,11 @@ async def apart(call: Callable[[], T], keeper: str) -> T:
             return await done
     except TimeoutError as error:
         raise KeeperUnavailable(f"{keeper} does not answer within {DEADLINE_SECONDS} seconds") from error
+    except Exception as error:
+        if isinstance(error, (ConfigurationError, *expected)):
+            raise
+        # A library that stumbles over what it was sent may raise anything.
+        raise KeeperUnavailable(f"{keeper} answers what its library cannot read: {reason(error)}") from error
 
 
 def of_right_length(data_key: bytes, keeper: str) -> bytes:

@@ -54,7 +54,7 @@ class AwsKms:
         except ImportError as error:
             raise missing("aws-kms", error) from error
         try:
-            return await apart(lambda: call(self._connected()), self.id)
+            return await apart(lambda: call(self._connected()), self.id, (BotoCoreError, ClientError))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in NOT_OURS:
                 raise IntegrityError(f"{self.id} does not open a data key: {reason(error)}") from error

@@ -76,7 +76,11 @@ class GcpKms:
         except ImportError as error:
             raise missing("gcp-kms", error) from error
         try:
-            return await apart(lambda: getattr(self._connected(), method)(request=request, **_patience()), self.id)
+            return await apart(
+                lambda: getattr(self._connected(), method)(request=request, **_patience()),
+                self.id,
+                (GoogleAPICallError, RetryError, GoogleAuthError),
+            )
         except InvalidArgument as error:
             # Of a ciphertext that is not this key's or not this id's Google says INVALID_ARGUMENT, and no more.
             if method == "decrypt":

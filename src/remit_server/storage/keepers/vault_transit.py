@@ -71,7 +71,9 @@ class VaultTransit:
         except ImportError as error:
             raise missing("vault-transit", error) from error
         try:
-            reply = await apart(lambda: call(self._connected().secrets.transit), self.id)
+            reply = await apart(
+                lambda: call(self._connected().secrets.transit), self.id, (VaultError, RequestException)
+            )
         except VaultError as error:
             # Of a ciphertext that is not this key's or not this id's transit says 400, as of any bad request.
             if isinstance(error, InvalidRequest) and wanted == "plaintext":
