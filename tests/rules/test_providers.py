@@ -1,0 +1,327 @@
+"""Entries, what operators write, and what providers answer: resolved and read without a network."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from remit_server.catalog.load import providers
+from remit_server.records import ConnectAttempt, Connection, Provider
+from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Parameter
+from remit_server.rules.connecting import authorization_url
+from remit_server.rules.connection import Issued, Later, Withdrawn, read_reply
+from remit_server.rules.providers import Identity, at, attach, bare, identity, label_of, misread, problems, resolve
+
+SHOP = Provider(
+    name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22", kind="oauth2",
+    parameters={"shop": Parameter(pattern=r"^[a-z-]+\.shop\.example$", example="acme.shop.example", description="Whose.")},
+    authorization_endpoint="https://{shop}/authorize", token_endpoint="https://{shop}/token",
+    revocation_endpoint="https://{shop}/revoke/{token}", revoke="delete_token_in_path", api_base="https://{shop}/api/",
+    api_hosts=("files.{shop}",), scopes={"read": "See orders", "write": "Change orders"}, offline_scopes=("offline",),
+    authorization_params={"prompt": "consent", "audience": "{shop}"}, api_headers={"Shop-Version": "3"}, lifetime=600,
+    account=AccountLookup(id="id", url="https://{shop}/me"),
+)  # fmt: skip
+WRITTEN: dict[str, Any] = {
+    "name": "mine", "provider": "shop", "client_id": "remit", "client_secret": "hush", "scopes": ("read",),
+    "parameters": {"shop": "ada.shop.example"},
+}  # fmt: skip
+
+
+def test_an_entry_and_what_was_written_become_one_connection() -> None:
+    assert list(problems(SHOP, WRITTEN)) == []
+    found = resolve(SHOP, WRITTEN)
+    assert found == Connection(
+        name="mine", provider="shop", client_id="remit", client_secret="hush", scopes=("read",), display_name="Shop",
+        scope_words={"read": "See orders"}, authorization_endpoint="https://ada.shop.example/authorize",
+        token_endpoint="https://ada.shop.example/token", revocation_endpoint="https://ada.shop.example/revoke/{token}",
+        revoke="delete_token_in_path", api_base="https://ada.shop.example/api/", api_hosts=("files.ada.shop.example",),
+        offline_scopes=("offline",), authorization_params={"prompt": "consent", "audience": "ada.shop.example"},
+        api_headers={"Shop-Version": "3"}, lifetime=600, account=AccountLookup(id="id", url="https://ada.shop.example/me"),
+    )  # fmt: skip
+
+
+def test_what_was_written_outranks_the_entry() -> None:
+    mine = {
+        "scopes": {"read": "Look at orders", "extra": "Do more"}, "authorization_params": {"prompt": "none", "hd": "a"},
+        "lifetime": 60, "display_name": "Our shop", "api_headers": {"Shop-Version": "4"}, "auth_method": "none",
+        "token_endpoint": "https://login.acme.example/{shop}", "answer": AnswerPaths(access_token="data.token"),
+    }  # fmt: skip
+    found = resolve(SHOP, WRITTEN | mine)
+    assert found.authorization_params == {"prompt": "none", "hd": "a", "audience": "ada.shop.example"}
+    assert (found.lifetime, found.display_name, found.auth_method) == (60, "Our shop", "none")
+    assert (found.scopes, found.scope_words) == (("read", "extra"), {"read": "Look at orders", "extra": "Do more"})
+    assert found.api_headers == {"Shop-Version": "4"}
+    assert found.answer.access_token == "data.token"
+    assert found.token_endpoint == "https://login.acme.example/{shop}", "parameters are the entry's"
+
+
+KEY = Field(name="key", title="API key", secret=True, pattern="^sk_[a-z0-9]+$")
+NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
+
+
+@pytest.mark.parametrize(
+    ("entry", "change", "path", "words"),
+    [
+        (SHOP, {"parameters": {}}, ("parameters",), "shop needs `shop`, such as acme.shop.example: Whose."),
+        (SHOP, {"parameters": {"shop": "evil.example"}}, ("parameters", "shop"), "is no shop of shop"),
+        (SHOP, {"parameters": {"shop": "a.shop.example\n"}}, ("parameters", "shop"), "is no shop of shop"),
+        (SHOP, {"parameters": {"shop": "a.shop.example", "x": "y"}}, ("parameters", "x"), "no parameter 'x'; it has shop"),
+        (SHOP, {"scopes": None}, (), "the usual ones of shop are read, write"),
+        (SHOP, {"scopes": ("read", "offline")}, ("scopes",), "asked for by itself and never lent"),
+        (SHOP, {"client_id": None}, (), "needs `client`"),
+        (SHOP, {"client_secret": None}, ("client",), "give `secret`"),
+        (SHOP, {"use": ("authentication",)}, ("use",), "kind oidc"),
+        (SHOP, {"fields": (KEY,)}, ("fields",), "people type nothing"),
+        (bare("oauth2"), {"parameters": {}}, (), "needs `authorization_endpoint`"),
+        (bare("oidc"), {"parameters": {}}, (), "needs `issuer`"),
+        (bare("oidc"), {"parameters": {}, "issuer": "https://a", "revoke": "post_bearer"}, ("revoke",), "revocation_endpoint"),
+        (bare("oidc"), {"parameters": {}, "issuer": "https://a", "account": AccountLookup(id="x")}, ("account",), "give `url`"),
+        (bare("api_key"), {"parameters": {}, "api_base": "https://a/"}, (), "needs `fields`"),
+        (bare("api_key"), {"parameters": {}, "fields": (KEY,)}, (), "needs `api_base`"),
+        (bare("api_key"), {"parameters": {}, "fields": (KEY, NAME)}, ("fields",), "one field"),
+        (bare("basic"), {"parameters": {}, "fields": (NAME,)}, ("fields",), "none of them is secret"),
+        (bare("basic"), {"parameters": {}, "fields": (Field(name="a", title="A", pattern="("),)}, ("fields", 0, "pattern"), "("),
+        (bare("basic"), {"parameters": {}, "fields": (KEY,), "credential": Credential(username="{mail}")}, ("credential",), "mail"),
+        (bare("api_key"), {"parameters": {}, "fields": (KEY,), "account": AccountLookup(id="x", source="answer")},
+         ("account", "from"), "no token answer"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_where(
+    entry: Provider, change: dict[str, Any], path: tuple[Any, ...], words: str
+) -> None:
+    written = {name: value for name, value in (WRITTEN | change).items() if value is not None}
+    assert any(where == path and words in text for where, text in problems(entry, written)), [*problems(entry, written)]
+
+
+def entries() -> list[tuple[Provider, Connection]]:
+    resolved = []
+    for entry in providers().values():
+        written = {
+            "name": "c", "provider": entry.name, "scopes": tuple(entry.scopes)[:2],
+            "parameters": {name: one.example for name, one in entry.parameters.items()},
+        }  # fmt: skip
+        if not entry.fields:
+            written |= {"client_id": "remit & co", "client_secret": "hush"}
+        assert list(problems(entry, written)) == [], entry.name
+        resolved.append((entry, resolve(entry, written)))
+    return resolved
+
+
+@pytest.mark.parametrize(
+    ("entry", "connection"), [pytest.param(*pair, id=pair[0].name) for pair in entries() if not pair[0].fields]
+)
+def test_every_entry_makes_a_correct_authorization_url(entry: Provider, connection: Connection) -> None:
+    if not connection.authorization_endpoint:
+        assert connection.kind == "oidc", "discovery knows it"
+        return
+    attempt = ConnectAttempt(ticket="t", user_id="u", connection="c", scopes=connection.scopes)
+    sent = urlsplit(
+        authorization_url(connection, attempt, redirect_uri="https://us.example/cb?x=1", state="s&t", challenge="ch")
+    )
+    assert sent.scheme == "https"
+    assert "{" not in sent.geturl()
+    asked = parse_qs(sent.query, strict_parsing=True)
+    assert all(len(values) == 1 for values in asked.values())
+    one = {name: values[0] for name, values in asked.items()}
+    assert (one["client_id"], one["redirect_uri"], one["state"]) == ("remit & co", "https://us.example/cb?x=1", "s&t")
+    assert one["response_type"] == "code"
+    assert ("code_challenge" in one) == (entry.pkce == "S256")
+    scopes = one.get(entry.scope_parameter, "").split(entry.scope_separator)
+    assert set(scopes) - {""} == {*connection.scopes, *entry.offline_scopes, *entry.account_scopes}
+    assert {name: one[name] for name in entry.authorization_params} == connection.authorization_params
+
+
+@pytest.mark.parametrize(
+    "connection", [pytest.param(found, id=entry.name) for entry, found in entries() if entry.fields]
+)
+def test_every_key_can_be_typed_and_attached(connection: Connection) -> None:
+    assert set(misread(connection, {})) == {one.name for one in connection.fields}
+    attached = attach(connection, {one.name: f"value-of-{one.name}" for one in connection.fields})
+    assert attached.headers or attached.query
+    assert "{" not in str((attached.headers, attached.query))
+
+
+def connection(**members: Any) -> Connection:
+    return Connection(name="c", provider="oauth2", scopes=("a", "b"), **members)
+
+
+SLACK = AnswerPaths(
+    access_token="authed_user.access_token", refresh_token="authed_user.refresh_token", scope="authed_user.scope",
+    expires_in="authed_user.expires_in", ok="ok",
+)  # fmt: skip
+PERSON = {"id": "U1", "access_token": "xoxp", "refresh_token": "xoxe", "scope": "a,b", "expires_in": 43200}
+BOTH = AccountLookup(id=("team.id", "authed_user.id"), label=("team.name",), source="answer")
+
+
+def read(connection: Connection, members: dict[str, Any], status: int = 200, **more: Any) -> Any:
+    return read_reply(connection, status, members, asked=("a",), now=1000, **more)
+
+
+def test_an_answer_is_read_where_the_provider_writes_it() -> None:
+    slack = connection(answer=SLACK, refresh_answer=AnswerPaths(ok="ok"), scope_separator=",", account=BOTH)
+    said = {"ok": True, "access_token": "bot", "authed_user": PERSON, "team": {"id": "T1", "name": "Acme"}}
+    assert read(slack, said) == Issued(
+        access_token="xoxp", refresh_token="xoxe", scopes=("a", "b"), issued_at=1000, expires_at=44200,
+        whose=Identity("T1:U1", "Acme"),
+    )  # fmt: skip
+    again = read(
+        slack, {"ok": True, "access_token": "xoxp2", "refresh_token": "xoxe2", "expires_in": 60}, refreshing=True
+    )
+    assert (again.access_token, again.refresh_token, again.expires_at, again.whose.id) == ("xoxp2", "xoxe2", 1060, None)
+    assert isinstance(read(slack, {"ok": True, "access_token": "bot"}), Later), "the bot's token is not the person's"
+
+
+@pytest.mark.parametrize("ok", [False, None, "true", 1, {}, []])
+def test_an_answer_that_is_not_ok_is_an_error(ok: Any) -> None:
+    assert isinstance(read(connection(answer=SLACK), {"ok": ok, "authed_user": PERSON}), Later)
+
+
+@pytest.mark.parametrize(
+    ("members", "said", "scopes"),
+    [
+        ({}, "a b", ("a", "b")), ({"scope_separator": ","}, "a,b", ("a", "b")), ({"scope_separator": ","}, "a b", ("a", "b")),
+        ({}, ["a", "b", 7], ("a", "b")), ({}, None, ("a",)), ({}, 7, ("a",)),
+        ({"offline_scopes": ("offline",), "account_scopes": ("openid", "b")}, "a b offline openid extra", ("a", "b", "extra")),
+    ],
+)  # fmt: skip
+def test_scopes_of_an_answer(members: dict[str, Any], said: Any, scopes: tuple[str, ...]) -> None:
+    """What is asked for beside is not lent; what the provider adds by itself stays, and makes the token too wide."""
+    assert read(connection(**members), {"access_token": "t", "scope": said}).scopes == scopes
+
+
+@pytest.mark.parametrize(
+    ("members", "said", "expires_at"),
+    [
+        ({}, 60, 1060), ({}, None, None), ({"lifetime": 600}, None, 1600), ({"lifetime": 600}, 60, 1060),
+        ({"lifetime": 600}, 0, 1600), ({"never_expires": True}, 60, None), ({"lifetime": 600}, "soon", 1600),
+    ],
+)  # fmt: skip
+def test_lifetimes(members: dict[str, Any], said: Any, expires_at: int | None) -> None:
+    assert read(connection(**members), {"access_token": "t", "expires_in": said}).expires_at == expires_at
+
+
+def test_a_provider_without_refresh_tokens_gives_none() -> None:
+    said = {"access_token": "t", "refresh_token": "r"}
+    assert read(connection(refresh="none"), said).refresh_token is None
+    assert read(connection(refresh="stays"), said).refresh_token == "r"
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "said", "outcome"),
+    [
+        ({}, 400, {"error": "bad_refresh_token"}, Later),
+        ({"refresh_errors": ("bad_refresh_token",)}, 200, {"error": "bad_refresh_token"}, Withdrawn),
+        ({"refresh_errors": ("token_revoked",)}, 200, {"ok": False, "error": "token_revoked"}, Withdrawn),
+        ({"refresh_errors": ("BAD",), "answer": AnswerPaths(error="status")}, 400, {"status": "BAD"}, Withdrawn),
+        ({"refresh_errors": ("BAD",), "answer": AnswerPaths(error="status")}, 200, {"status": "BAD", "access_token": "t"}, Issued),
+        ({"refresh_errors": ("BAD",)}, 500, {"error": "BAD"}, Later),
+        ({}, 400, {"error": {"code": "invalid_grant"}}, Later),
+        ({}, 400, {"error": ["invalid_grant"]}, Later),
+        ({}, 200, {"error": "x", "access_token": "t"}, Later),
+        ({}, 302, {"access_token": "t"}, Later),
+        ({}, 201, {"access_token": "t"}, Issued),
+    ],
+)  # fmt: skip
+def test_errors(members: dict[str, Any], status: int, said: dict[str, Any], outcome: type[Any]) -> None:
+    assert isinstance(read(connection(**members), said, status), outcome)
+
+
+def nested(depth: int) -> Any:
+    value: Any = "t"
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "token", [None, 7, True, "", [], {}, ["t"], {"access_token": "t"}, "t" * 20_000, "t\r\nX: y", "t\x00", nested(500)]
+)
+def test_a_token_is_a_text_of_bounded_length(token: Any) -> None:
+    outcome = read(
+        connection(), {"access_token": token, "refresh_token": "r", "scope": nested(300), "expires_in": nested(9)}
+    )
+    assert isinstance(outcome, Later)
+    assert "t" * 100 not in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("a.b", 1), ("a", {"b": 1}), ("a.c", None), ("a.b.c", None), ("l.0.x", 2), ("l.1.x", None), ("l.-1", None),
+     ("l.99999999", None), ("t.0", None), ("", None)],
+)  # fmt: skip
+def test_paths(path: str, value: Any) -> None:
+    assert at({"a": {"b": 1}, "l": [{"x": 2}], "t": "text"}, path) == value
+
+
+@pytest.mark.parametrize(
+    ("said", "whose"),
+    [
+        ({"id": "7", "email": "a@b.c"}, Identity("7", "a@b.c")), ({"id": 7, "name": "Ada"}, Identity("7", "Ada")),
+        ({"id": 7, "email": None, "name": "Ada"}, Identity("7", "Ada")), ({"id": True}, Identity()),
+        ({"id": ""}, Identity()), ({"id": "x" * 256}, Identity()), ({"id": {"a": 1}}, Identity()), ({"id": 1.5}, Identity()),
+        ({"id": "a\nb"}, Identity()), ({"id": 10**40}, Identity()), ({"id": "7", "email": "x" * 300}, Identity("7")),
+        ({}, Identity()),
+    ],
+)  # fmt: skip
+def test_whose_account_it_is(said: dict[str, Any], whose: Identity) -> None:
+    assert identity(AccountLookup(id="id", label=("email", "name")), said) == whose
+
+
+def test_an_id_of_two_parts_needs_both() -> None:
+    assert identity(BOTH, {"team": {"id": "T1"}, "authed_user": {}}).id is None
+    assert identity(BOTH, {"authed_user": {"id": "U1"}}).id is None
+
+
+def basic(**members: Any) -> Connection:
+    secret = Field(name="token", title="API token", secret=True)
+    return Connection(name="c", provider="basic", kind="basic", fields=(NAME, secret), **members)
+
+
+def pair(connection: Connection, typed: dict[str, str]) -> str:
+    scheme, _, value = attach(connection, typed).headers["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    return base64.b64decode(value).decode()
+
+
+def test_credentials_are_attached_as_the_provider_wants_them() -> None:
+    assert attach(connection(), "tok").headers == {"Authorization": "Bearer tok"}
+    keyed = {"kind": "api_key", "fields": (KEY,)}
+    assert attach(connection(**keyed), {"key": "sk_1"}).headers == {"Authorization": "Bearer sk_1"}
+    own = Credential(header="X-Api-Key", prefix="")
+    assert attach(connection(**keyed, credential=own), {"key": "sk_1"}).headers == {"X-Api-Key": "sk_1"}
+    query = attach(connection(**keyed, credential=Credential(query="key")), {"key": "sk_1"})
+    assert (query.headers, query.query, repr(query)) == ({}, {"key": "sk_1"}, "Attached()")
+    typed = {"email": "ada@a.example", "token": "{email}:tök"}
+    assert pair(basic(), typed) == "ada@a.example:{email}:tök", "what was typed is never filled in again"
+    assert pair(basic(credential=Credential(username="{email}/token")), typed).startswith("ada@a.example/token:")
+    alone = Connection(name="c", provider="basic", kind="basic", fields=(KEY,))
+    assert pair(alone, {"key": "sk_1"}) == "sk_1:"
+    swapped = Credential(username="x", password="{key}")
+    assert (
+        pair(Connection(name="c", provider="p", kind="basic", fields=(KEY,), credential=swapped), {"key": "k"}) == "x:k"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"email": "a@b", "token": "t"}, set()), ({}, {"email", "token"}), ({"email": "a@b", "token": ""}, {"token"}),
+        ({"email": "ada", "token": "t"}, {"email"}), ({"email": "a:b@c", "token": "t:u"}, {"email"}),
+        ({"email": "a@b", "token": "t\r\nX: y"}, {"token"}), ({"email": "a@b\n", "token": "t"}, {"email"}),
+        ({"email": "a@b", "token": "t" * 5000}, {"token"}),
+    ],
+)  # fmt: skip
+def test_what_a_person_types(typed: dict[str, str], wrong: set[str]) -> None:
+    found = misread(basic(), typed)
+    assert set(found) == wrong
+    assert not any(value in text for value in typed.values() if len(value) > 3 for text in found.values())
+
+
+def test_a_label_gives_little_of_a_key_away() -> None:
+    assert label_of(basic(), {"email": "a@b", "token": "t"}) == "a@b"
+    keyed = connection(kind="api_key", fields=(KEY,))
+    assert label_of(keyed, {"key": "sk_" + "a" * 20 + "wxyz"}) == "…wxyz"
+    assert label_of(keyed, {"key": "sk_short"}) is None
