@@ -275,7 +275,7 @@ class NotConnected(ProtocolError):
     code = "federated_connection_refresh_token_not_found"
     status = 401
     may_redirect = False
-    text = "The user has not connected this account."
+    text = "The user has not connected this account: ask them to connect it, then repeat the request."
 
 
 class UpstreamRefused(ProtocolError):

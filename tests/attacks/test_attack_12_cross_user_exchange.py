@@ -7,7 +7,7 @@ import pytest
 from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
-from remit_server.errors import IntegrityError
+from remit_server.errors import IntegrityError, NotConnected
 from remit_server.storage.contract import Step
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Select, Update
@@ -26,7 +26,7 @@ async def test_the_person_comes_from_the_subject_token_and_from_nothing_else(any
         answer = await vault.exchange(subject_token=bobs, **more)
         assert answer.status_code == 401, more
         assert answer.json()["error"] == "federated_connection_refresh_token_not_found"
-        assert answer.json()["error_description"] == "The user has not connected this account."
+        assert answer.json()["error_description"] == NotConnected.text
 
 
 @proves("vault.own-account")

@@ -54,12 +54,30 @@ async def test_the_subject_token_is_not_spent(vault: Vault) -> None:
     assert (await vault.exchange(subject_token=token)).json()["error"] == "invalid_grant"  # rotated away
 
 
-async def test_plain_rfc_8693_names_the_connection_as_connection_or_audience(vault: Vault) -> None:
+CALENDAR = "urn:remit:connection:calendar"
+
+
+async def test_plain_rfc_8693_names_the_connection_by_its_name_or_its_uri(vault: Vault) -> None:
     await vault.connected()
-    for named in ({"connection": "calendar"}, {"connection": None, "audience": "calendar"}):
-        answer = await vault.exchange(grant_type=RFC_8693, **named)
+    named: list[dict[str, Any]] = [
+        {"connection": "calendar"}, {"connection": None, "audience": CALENDAR}, {"connection": None, "resource": CALENDAR}
+    ]  # fmt: skip
+    for how in named:
+        answer = await vault.exchange(grant_type=RFC_8693, **how)
         assert answer.status_code == 200, answer.text
-        assert answer.json()["issued_token_type"] == ACCESS
+        assert (answer.json()["issued_token_type"], answer.json()["token_type"]) == (ACCESS, "Bearer")
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_plain_rfc_8693_has_one_target_and_it_is_a_connection(vault: Vault) -> None:
+    """A bare name in `audience` would be an API's, so it is never a connection's."""
+    await vault.connected()
+    for how in (
+        {"audience": "calendar"}, {"audience": BROKER}, {"connection": "calendar", "audience": BROKER},
+        {"audience": CALENDAR, "resource": "urn:remit:connection:mail"},
+    ):  # fmt: skip
+        answer = await vault.exchange(grant_type=RFC_8693, **{"connection": None, **how})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target"), how
 
 
 async def test_json_is_as_good_as_a_form(vault: Vault) -> None:

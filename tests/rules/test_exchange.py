@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from remit_server.errors import InvalidGrant, InvalidRequest, InvalidScope, ProtocolError, UnauthorizedClient
-from remit_server.records import Client, ConnectedAccount, Token
+from remit_server.errors import (
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    ProtocolError,
+    UnauthorizedClient,
+)
+from remit_server.records import Client, ConnectedAccount, Grant, Lending, Offer, Token
+from remit_server.records.connection import ORGANISATION
 from remit_server.rules import exchange
 
 AGENT = Client(id="agent", name="Agent", kind="agent")
@@ -46,33 +54,105 @@ def test_judge(held: dict[str, Any], client: Client, jkt: str | None, error: typ
 
 
 def account(id_: str, state: Any = "ok", **members: Any) -> ConnectedAccount:
-    return ConnectedAccount(id=id_, user_id="ada", connection="c", state=state, **members)
+    return ConnectedAccount(**{"id": id_, "user_id": "ada", "connection": "c", "state": state} | members)
 
 
-ONE = account("1", upstream_id="u1", label="one@example.com")
-TWO = account("2", upstream_id="u2", label="u1")
-BROKEN = account("0", "reconnect", upstream_id="u0")
-LEAVING = account("00", "disconnected", upstream_id="u00")
+def offer(id_: str, state: Any = "ok", *, lent: bool | None = None, **members: Any) -> Offer:
+    """`lent`: None for no lending, else whether it is for the time away, too."""
+    lending = None if lent is None else Lending(account_id=id_, user_id="ada", client_id="agent", away=lent)
+    return Offer(account(id_, state, **members), lending)
+
+
+ONE = offer("1", upstream_id="u1", label="one@example.com")
+TWO = offer("2", upstream_id="u2", label="u1")
+CHOSEN = offer("3", chosen=2)
+CHOSEN_BEFORE = offer("4", chosen=1)
+BROKEN = offer("0", "reconnect", upstream_id="u0")
+LEAVING = offer("00", "disconnected", upstream_id="u00")
+LIMITED = offer("01", limited=True, upstream_id="u01", chosen=9)
+LENT = offer("02", limited=True, lent=False)
+SHARED = offer("03", user_id=ORGANISATION, upstream_id="u1", chosen=9)
 
 
 @pytest.mark.parametrize(
-    ("accounts", "hint", "chosen"),
+    ("offers", "hint", "chosen"),
     [
         ([], None, None),
-        ([ONE, TWO], None, ONE),
-        ([BROKEN, TWO], None, TWO),
-        ([BROKEN], None, BROKEN),
+        ([TWO, ONE], None, ONE),
+        ([BROKEN, TWO], None, BROKEN),  # the default is what the person sees as the default, whatever became of it
+        ([ONE, CHOSEN_BEFORE, CHOSEN], None, CHOSEN),
         ([LEAVING], None, None),
         ([LEAVING], "u00", None),
         ([ONE, TWO], "u2", TWO),
+        ([ONE, TWO], "2", TWO),
         ([ONE, TWO], "one@example.com", ONE),
         ([TWO, ONE], "u1", ONE),  # an id outranks a name: names are the account holder's to choose
         ([BROKEN, ONE], "u0", BROKEN),
         ([ONE, TWO], "u3", None),
+        ([LIMITED, TWO], None, TWO),
+        ([LIMITED], None, LIMITED),
+        ([LIMITED, TWO], "u01", LIMITED),
+        ([LENT, ONE], None, LENT),
+        ([SHARED, TWO], None, TWO),
+        ([SHARED, BROKEN], None, BROKEN),
+        ([SHARED], None, SHARED),
+        ([SHARED, ONE], "u1", ONE),
+        ([SHARED, LIMITED], None, SHARED),
     ],
 )
-def test_choose(accounts: list[ConnectedAccount], hint: str | None, chosen: ConnectedAccount | None) -> None:
-    assert exchange.choose(accounts, hint) == chosen
+def test_choose(offers: list[Offer], hint: str | None, chosen: Offer | None) -> None:
+    assert exchange.choose(offers, hint) == chosen
+    assert exchange.choose(offers[::-1], hint) == chosen
+
+
+@pytest.mark.parametrize(
+    ("limited", "lent", "there", "missing"),
+    [
+        (False, None, True, None), (False, None, False, "away"), (False, False, False, "away"), (False, True, False, None),
+        (True, None, True, "limited"), (True, None, False, "limited"), (True, False, True, None),
+        (True, False, False, "away"), (True, True, False, None),
+    ],
+)  # fmt: skip
+def test_want(limited: bool, lent: bool | None, there: bool, missing: str | None) -> None:
+    assert exchange.want(offer("1", limited=limited, lent=lent), there=there) == missing
+
+
+@pytest.mark.parametrize(
+    ("sid", "ends", "now", "there"),
+    [
+        ("s", 200, 199, True), ("s", 200, 200, False), ("s", None, 0, False),
+        (None, None, 149, True), (None, None, 150, False), (None, 999, 150, False),
+    ],
+)  # fmt: skip
+def test_is_there(sid: str | None, ends: int | None, now: int, there: bool) -> None:
+    agreed = Grant(id="g", client_id="agent", user_id="ada", sid=sid, created_at=100)
+    assert exchange.is_there(agreed, ends, now, lasts=50) is there
+    assert not exchange.is_there(None, ends, now, lasts=50)
+
+
+@pytest.mark.parametrize(
+    ("connection", "audiences", "resources", "name"),
+    [
+        ("c", [], [], "c"),
+        (None, ["urn:remit:connection:c"], [], "c"),
+        (None, [], ["urn:remit:connection:c"], "c"),
+        ("c", ["urn:remit:connection:c"], ["urn:remit:connection:c"], "c"),
+        (None, [], [], InvalidRequest),
+        (None, ["c"], [], InvalidTarget),
+        (None, ["https://api.example"], [], InvalidTarget),
+        ("c", ["https://api.example"], [], InvalidTarget),
+        ("c", ["urn:remit:connection:d"], [], InvalidTarget),
+        (None, ["urn:remit:connection:c"], ["urn:remit:connection:d"], InvalidTarget),
+    ],
+)
+def test_connection_name(
+    connection: str | None, audiences: list[str], resources: list[str], name: str | type[ProtocolError]
+) -> None:
+    if isinstance(name, str):
+        assert exchange.connection_name(connection, audiences, resources) == name
+        return
+    with pytest.raises(name):
+        exchange.connection_name(connection, audiences, resources)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,10 @@ class TokenVerifier:
 
     async def __call__(self, value: str, *, kind: str | None = None) -> Live | Dead:
         """Whether a token string is good now. `kind` demands `access` or `refresh`."""
-        held = await self._store.tokens.held(hashed(value))
+        return await self.judged(await self._store.tokens.held(hashed(value)), kind=kind)
+
+    async def judged(self, held: Held | None, *, kind: str | None = None) -> Live | Dead:
+        """The same, of a token that was read together with something else."""
         if held is None:
             return Dead("unknown")
         client = await self._store.clients.get(held.token.client_id)

@@ -18,11 +18,11 @@ from remit_server.errors import (
     AccessDenied,
     Forbidden,
     InvalidRequest,
+    InvalidToken,
     NotConnected,
     NotFound,
     NotImplementedHere,
     PayloadTooLarge,
-    ProtocolError,
     TooManyRequests,
     UpstreamRefused,
 )
@@ -34,7 +34,7 @@ from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
 from remit_server.runtime.ports import Act
 from remit_server.storage.contract import Lost
-from remit_server.vault import connect
+from remit_server.vault.borrow import Borrowed, Borrower, borrowed, mendable
 from remit_server.vault.passing import Noted, Passed, Passing, unless_gone, why
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.bearer import Caller
@@ -57,6 +57,11 @@ class Proxied(Struct, frozen=True, kw_only=True):
     who: Caller
     headers: tuple[proxying.Header, ...]
 
+    @property
+    def borrower(self) -> Borrower:
+        assert self.who.user is not None, "the endpoint asked for a person"
+        return Borrower(client=self.who.client, user=self.who.user, connection=self.connection)
+
 
 class Proxy:
     """The vault's own client. One for the whole server."""
@@ -70,8 +75,9 @@ class Proxy:
         there is no answer."""
         proxied = await self._judged(request, who, name, path)
         body = await self._body(request)
-        account, act = await self._account(proxied, request.header("remit-account"))
-        noted = await self._begin(request, proxied, account, act)
+        found, act = await self._account(proxied, request.header("remit-account"))
+        account = found.account
+        noted = await self._begin(request, proxied, found, act)
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._machines.settings.proxy_time
         try:
@@ -85,7 +91,7 @@ class Proxy:
         except BaseException as error:
             await noted.end(why(error))
             if isinstance(error, UpstreamRefused | NotConnected):
-                raise await self._with_link(error, proxied) from None
+                raise await mendable(self._machines, proxied.borrower, error) from None
             if isinstance(error, TimeoutError):
                 raise TooSlow(detail="the whole call took too long") from None
             raise
@@ -135,7 +141,7 @@ class Proxy:
             silence=settings.proxy_silence,
         )  # fmt: skip
 
-    async def _account(self, proxied: Proxied, hint: str | None) -> tuple[ConnectedAccount, Act]:
+    async def _account(self, proxied: Proxied, hint: str | None) -> tuple[Borrowed, Act]:
         """The account whose call it will be, once the door is passed."""
         machines, who, connection, call = self._machines, proxied.who, proxied.connection, proxied.call
         assert who.user is not None, "the endpoint asked for a person"
@@ -147,11 +153,10 @@ class Proxy:
             await permitted(machines, act)
         except AccessDenied as error:
             raise Forbidden(error.text, detail=error.detail) from None
-        accounts = await machines.store.connected_accounts.connected(who.user.id, connection.name)
-        account = exchange.choose(accounts, hint)
-        if account is None:
-            raise await self._with_link(NotConnected(), proxied)
-        return account, act
+        asked = await machines.store.lendings.asked(who.token.hash, connection.name, who.client.id)
+        if asked is None:
+            raise InvalidToken(detail="gone in this moment")
+        return await borrowed(machines, proxied.borrower, asked, hint), act
 
     async def _credential(self, proxied: Proxied, account: ConnectedAccount) -> providers.Attached:
         """What makes the call the account's. Raises `UpstreamRefused` when only the person can help."""
@@ -167,13 +172,13 @@ class Proxy:
         use = await self._refresher.usable(connection, account, share.scopes, may=frozenset(may))
         return providers.attach(connection, use.access_token)
 
-    async def _begin(self, request: Request, proxied: Proxied, account: ConnectedAccount, act: Act) -> Noted:
+    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, act: Act) -> Noted:
         """Write down that there will be a call: from here on it has an event, whatever happens to us."""
         machines, who, call = self._machines, proxied.who, proxied.call
         if self._under_way[who.client.id] >= AT_ONCE:
             raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
         record = ProxiedCall(
-            id=new_id(), user_id=act.user.id if act.user else "", client_id=who.client.id, account_id=account.id,
+            id=new_id(), user_id=act.user.id if act.user else "", client_id=who.client.id, account_id=found.account.id,
             chain=_chain(who), address=request.address, started_at=machines.clock.now(),
             about={"connection": proxied.connection.name, "method": call.method, "host": call.host, "path": call.path,
                    "by": who.token.jti},
@@ -181,11 +186,11 @@ class Proxy:
         store = machines.store
         try:
             await store.commit(
-                store.connected_accounts.touch(account.id, record.started_at, who.client.id),
+                *found.used(machines, who.client),
                 store.proxied_calls.begin(record),
             )
         except Lost:
-            raise await self._with_link(UpstreamRefused(account.cause), proxied) from None
+            raise await mendable(machines, proxied.borrower, UpstreamRefused(found.account.cause)) from None
         return Noted(machines, record, self._under_way)
 
     async def _sent(
@@ -225,14 +230,6 @@ class Proxy:
         )
         noted.about["status"], noted.sent = opened.status, noted.sent + len(body.whole or b"")
         return opened
-
-    async def _with_link(self, error: ProtocolError, proxied: Proxied) -> ProtocolError:
-        """The error with the way out of it: a link for this person, to this connection."""
-        who, connection = proxied.who, proxied.connection
-        assert who.user is not None, "the endpoint asked for a person"
-        link = await connect.link(self._machines, who.user, connection.name, who.client, ())
-        error.members |= {"connect_uri": link} if link else {}
-        return error
 
 
 class _Body:

@@ -113,6 +113,8 @@ class Applier:
                 return (store.clients.add(replace(change.new, updated_at=now)),)
             case "client", "change":
                 return (store.clients.change(replace(change.new, updated_at=now)),)
+            case "client", "remove":
+                return store.clients.remove(change.key), store.lendings.end_of_client(change.key)
             case "relation store", "remove":
                 return store.relations.remove_store(change.old.id)
             case "relation store", _:
@@ -149,6 +151,7 @@ class Applier:
                 may_miss(store.connected_accounts.remove(one.id, user_id))
                 for one in await store.connected_accounts.of_user(user_id)
             ),
+            store.lendings.end_of_user(user_id),
             may_miss(store.second_factors.forget(user_id)),
             store.sessions.end_all(user_id, now),
             store.users.remove(user_id),

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from remit_server.errors import (
-    InvalidGrant,
-    InvalidRequest,
-    InvalidTarget,
-    NotConnected,
-    ProtocolError,
-    UpstreamRefused,
-)
+from remit_server.errors import InvalidGrant, InvalidRequest, InvalidTarget, NotConnected, UpstreamRefused
 from remit_server.records import Client, Connection, Token, User
 from remit_server.rules import exchange, scopes
 from remit_server.rules.connection import Use
 from remit_server.rules.providers import KEYED
+from remit_server.runtime.ids import hashed
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Act
 from remit_server.runtime.verify import Dead
 from remit_server.storage.contract import Lost
-from remit_server.vault import connect
+from remit_server.storage.groups.lendings import Asked
+from remit_server.vault.borrow import Borrower, borrowed, link, mendable
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.form import Form
 from remit_server.wire.grants import TokenRequest
@@ -45,90 +40,66 @@ class TokenExchange:
         if form.has("actor_token") or form.has("actor_token_type"):
             raise InvalidRequest("The client itself is the actor: an actor_token is not accepted.")
         issued_type = exchange.issued_type(form.get("requested_token_type"), default=self._issues)
-        token, user = await self._subject(form, client, asked.jkt)
-        wanted = scopes.parse(form.get("scope"))
-        connection = await self._connection(form, client)
+        wanted, name = scopes.parse(form.get("scope")), self._named(form)
+        read, token, user = await self._subject(form, client, asked.jkt, name)
+        connection = await self._connection(name, client)
         act = Act(
-            kind="exchange", client=client, user=user, connection=connection.name, scopes=wanted,
+            kind="exchange", client=client, user=user, connection=name, scopes=wanted,
             actors=({"sub": client.id}, *token.actors) if token.client_id == client.id
             else ({"sub": client.id}, {"sub": token.client_id}, *token.actors),
         )  # fmt: skip
         permit = await permitted(machines, act)
 
-        may = client.connections[connection.name]
-        accounts = await machines.store.connected_accounts.connected(user.id, connection.name)
-        account = exchange.choose(accounts, form.get("login_hint"))
-        if account is None:
-            raise await self._with_link(NotConnected(), user, client, connection, wanted)
-        share = exchange.share(account, may, wanted)
-        if not share.scopes and account.scopes:
-            raise await self._with_link(
-                NotConnected("The user has granted nothing that this client may borrow."),
-                user,
-                client,
-                connection,
-                wanted,
-            )
+        who = Borrower(client=client, user=user, connection=connection, scopes=wanted)
+        found = await borrowed(machines, who, read, form.get("login_hint"))
+        may = frozenset(client.connections[name])
         try:
-            use = await self._refresher.usable(connection, account, share.scopes, may=frozenset(may))
+            use = await self._refresher.usable(connection, found.account, found.share.scopes, may=may)
         except (UpstreamRefused, NotConnected) as error:
-            raise await self._with_link(error, user, client, connection, wanted) from None
+            raise await mendable(machines, who, error) from None
 
-        now = machines.clock.now()
+        about = {"shared": True} if found.account.user_id != user.id else {}
+        if found.away:
+            about["away"] = True
         event = machines.event(
-            "vault.exchanged", user=user.id, client=client.id, subject=account.id, address=asked.request.address,
-            chain=tuple(str(actor["sub"]) for actor in act.actors[1:]), connection=connection.name,
-            scope=" ".join(use.scopes), by=token.jti, why=list(permit.why),
+            "vault.exchanged", user=user.id, client=client.id, subject=found.account.id, address=asked.request.address,
+            chain=tuple(str(actor["sub"]) for actor in act.actors[1:]), connection=name,
+            scope=" ".join(use.scopes), by=token.jti, why=list(permit.why), **about,
         )  # fmt: skip
         try:
-            await machines.store.commit(
-                machines.store.connected_accounts.touch(account.id, now, client.id), events=(event,)
-            )
+            await machines.store.commit(*found.used(machines, client), events=(event,))
         except Lost as error:
-            raise NotConnected("The user has disconnected this account.") from error
-        answer = _answer(use, issued_type, now)
-        if share.missing:
-            answer |= await self._link(user, client, connection, wanted)
+            raise NotConnected("The user has disconnected this account, or taken it back from this agent.") from error
+        answer = _answer(use, issued_type, machines.clock.now())
+        if found.share.missing:
+            answer |= await link(machines, who)
         return json_answer(answer)
 
-    async def _subject(self, form: Form, client: Client, jkt: str | None) -> tuple[Token, User]:
+    def _named(self, form: Form) -> str:
+        if self.type == FEDERATED:
+            return form.need("connection")
+        return exchange.connection_name(form.get("connection"), form.all("audience"), form.all("resource"))
+
+    async def _subject(self, form: Form, client: Client, jkt: str | None, connection: str) -> tuple[Asked, Token, User]:
         """The token that stands for the person, and the person. Nothing else in the request says who it is."""
-        machines = self._machines
-        kind = exchange.subject_kind(form.need("subject_token_type"))
-        live = await machines.verify(form.need("subject_token"), kind=kind)
-        if isinstance(live, Dead):
-            raise InvalidGrant("The subject token is unknown, expired, revoked or spent.", detail=live.why)
+        machines, kind = self._machines, exchange.subject_kind(form.need("subject_token_type"))
+        read = await machines.store.lendings.asked(hashed(form.need("subject_token")), connection, client.id)
+        live = await machines.verify.judged(read.held if read else None, kind=kind)
+        if read is None or isinstance(live, Dead):
+            why = live.why if isinstance(live, Dead) else None
+            raise InvalidGrant("The subject token is unknown, expired, revoked or spent.", detail=why)
         exchange.judge(live.token, client, jkt=jkt)
         if live.user is None:
             raise InvalidGrant(detail="the person is gone")
-        return live.token, live.user
+        return read, live.token, live.user
 
-    async def _connection(self, form: Form, client: Client) -> Connection:
-        name = form.get("connection")
-        audiences = form.all("audience")
-        if name is None and len(audiences) == 1 and self.type == RFC_8693:
-            name = audiences[0]
-        if name is None:
-            raise InvalidRequest("The parameter 'connection' is missing.")
+    async def _connection(self, name: str, client: Client) -> Connection:
         found = await self._machines.store.connections.get(name)
         if found is None or name not in client.connections or "connected_accounts" not in found.use:
             raise InvalidTarget(f"The connection {name!r} is unknown or not allowed for this client.")
         if found.kind in KEYED:
             raise InvalidTarget(f"The connection {name!r} holds keys, which are never lent. Call through the proxy.")
         return found
-
-    async def _with_link(
-        self, error: ProtocolError, user: User, client: Client, connection: Connection, wanted: tuple[str, ...]
-    ) -> ProtocolError:
-        """The error with the way out of it: a link for this person, to this connection."""
-        error.members |= await self._link(user, client, connection, wanted)
-        return error
-
-    async def _link(
-        self, user: User, client: Client, connection: Connection, wanted: tuple[str, ...]
-    ) -> dict[str, str]:
-        link = await connect.link(self._machines, user, connection.name, client, wanted)
-        return {"connect_uri": link} if link else {}
 
 
 def _answer(use: Use, issued_type: str, now: int) -> dict[str, object]:

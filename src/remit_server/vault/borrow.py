@@ -1,0 +1,100 @@
+"""Which account of a person a client may use now, and what to tell it when there is none.
+
+All that this looks at came with one read (`store.lendings.asked`). Only a refusal, which is no hot path, may look further.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from remit_server.errors import NotConnected, ProtocolError, UpstreamRefused
+from remit_server.records import Client, ConnectedAccount, Connection, Grant, Lending, User
+from remit_server.rules import exchange, sharing
+from remit_server.rules.exchange import Share, Want
+from remit_server.runtime.machines import Machines
+from remit_server.storage.contract import Step
+from remit_server.storage.groups.lendings import Asked
+from remit_server.vault import connect
+
+SAYS: Final[dict[Want, str]] = {
+    "limited": "The user keeps this account for agents of their choice, and this one is not among them; they can allow it "
+    "on their accounts page.",
+    "away": "The user is not signed in any more and has not allowed this agent to use the account while they are away; they "
+    "can allow it on their accounts page, or sign in again.",
+}
+
+
+class Borrower(Struct, frozen=True, kw_only=True):
+    """Who wants what of whom."""
+
+    client: Client
+    user: User
+    connection: Connection
+    scopes: tuple[str, ...] = ()
+    """Those that are asked for; none: all that the client may borrow."""
+
+
+class Borrowed(Struct, frozen=True, kw_only=True):
+    """An account that the client may use now."""
+
+    account: ConnectedAccount
+    lending: Lending | None
+    away: bool
+    share: Share
+
+    def used(self, machines: Machines, client: Client) -> tuple[Step, ...]:
+        """What is written with the event of the use. Loses when the person took the account, or their word, back in this
+        moment."""
+        now, store = machines.clock.now(), machines.store
+        noted = (store.lendings.use(self.lending, now),) if self.lending else ()
+        return *noted, store.connected_accounts.touch(self.account.id, now, client.id)
+
+
+async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: str | None) -> Borrowed:
+    """Raises `NotConnected` with `reason` and, as far as there is one, the link that mends it; `InvalidScope` for what the
+    client may never borrow."""
+    offers = asked.offers
+    if not sharing.may_borrow(who.connection, who.user):
+        offers = [offer for offer in offers if offer.account.user_id == who.user.id]
+    offer = exchange.choose(offers, login_hint)
+    may = who.client.connections[who.connection.name]
+    if offer is None:
+        exchange.within(may, who.scopes)
+        raise await mendable(machines, who, NotConnected(), "not_connected")
+    there = await _is_there(machines, who.user, asked)
+    missing = exchange.want(offer, there=there)
+    if missing is not None:
+        page = {"connect_uri": machines.settings.url("/accounts"), "reason": missing}
+        raise NotConnected(SAYS[missing], members=page)
+    share = exchange.share(offer.account, may, who.scopes)
+    if not share.scopes and offer.account.scopes:
+        nothing = NotConnected("The user has granted nothing that this client may borrow: ask them to allow it.")
+        raise await mendable(machines, who, nothing, "missing_scopes")
+    return Borrowed(account=offer.account, lending=offer.lending, away=not there, share=share)
+
+
+async def mendable(machines: Machines, who: Borrower, error: ProtocolError, reason: str | None = None) -> ProtocolError:
+    """The error with the way out of it: why, in one word, and a link for this person to this connection."""
+    error.members |= {"reason": reason or ("reconnect" if isinstance(error, UpstreamRefused) else "not_connected")}
+    error.members |= await link(machines, who)
+    return error
+
+
+async def link(machines: Machines, who: Borrower) -> dict[str, str]:
+    found = await connect.link(machines, who.user, who.connection.name, who.client, who.scopes)
+    return {"connect_uri": found} if found else {}
+
+
+async def _is_there(machines: Machines, user: User, asked: Asked) -> bool:
+    now = machines.clock.now()
+    if exchange.is_there(asked.grant, asked.session_ends, now, lasts=machines.settings.session_lifetime):
+        return True
+    return asked.grant is not None and await _signed_in_again(machines, user, asked.grant, now)
+
+
+async def _signed_in_again(machines: Machines, user: User, grant: Grant, now: int) -> bool:
+    """Whether the session of the agreement ended because another took over from it, in the same browser."""
+    sessions = await machines.store.sessions.of_user(user.id) if grant.sid else ()
+    return any(grant.sid in session.before and now < session.expires_at for session in sessions)
