@@ -48,26 +48,26 @@ TABLE: list[tuple[str, ConnectedAccount, tuple[str, ...], int, Any]] = [
     ("fresh", account(), BOTH, 0, WHOLE),
     ("in another order", account(), ("write", "read"), 0, WHOLE),
     ("a minute and a second left", account(), BOTH, 3539, WHOLE),
-    ("in the last minute", account(), BOTH, 3540, Refresh(refresh_token="rt")),
-    ("run out", account(), BOTH, 4000, Refresh(refresh_token="rt")),
+    ("in the last minute", account(), BOTH, 3540, Refresh()),
+    ("run out", account(), BOTH, 4000, Refresh()),
     ("never expires", account(access_expires_at=None, refresh_token=None), BOTH, 10**9,
      Use(access_token="whole", scopes=BOTH, expires_at=None)),
     ("short-lived, first three quarters", account(access_expires_at=NOW + 40), BOTH, 29,
      Use(access_token="whole", scopes=BOTH, expires_at=NOW + 40)),
-    ("short-lived, last quarter", account(access_expires_at=NOW + 40), BOTH, 30, Refresh(refresh_token="rt")),
+    ("short-lived, last quarter", account(access_expires_at=NOW + 40), BOTH, 30, Refresh()),
     ("no refresh token, last minute", account(refresh_token=None), BOTH, 3599, WHOLE),
     ("no refresh token, run out", account(refresh_token=None), BOTH, 3600,
      Reconnect(cause="The access has run out, and the provider gave nothing to renew it with.")),
     ("broken", account(state="reconnect", cause="gone"), BOTH, 0, Reconnect(cause="gone")),
     ("disconnecting", account(state="disconnected"), BOTH, 0, Reconnect(cause="The account was disconnected.")),
-    ("a part, first time", account(), READ, 0, Refresh(refresh_token="rt", scopes=READ)),
+    ("a part, first time", account(), READ, 0, Refresh(scopes=READ)),
     ("a part, held", account(narrowed=(part(READ),)), READ, 0,
      Use(access_token="part", scopes=READ, expires_at=NOW + 3600)),
     ("a part, run out", account(narrowed=(part(READ, expires_at=NOW),)), READ, 0,
-     Refresh(refresh_token="rt", scopes=READ)),
+     Refresh(scopes=READ)),
     ("a part that the provider made the whole", account(narrowed=(part(READ, BOTH),)), READ, 0, TooWide()),
     ("a part of what cannot be refreshed", account(refresh_token=None), READ, 0, TooWide()),
-    ("nothing held", account(access_token=None), BOTH, 0, Refresh(refresh_token="rt")),
+    ("nothing held", account(access_token=None), BOTH, 0, Refresh()),
 ]  # fmt: skip
 
 
@@ -128,7 +128,13 @@ def test_nothing_else_breaks_an_account(status: int, members: dict[str, Any]) ->
     assert isinstance(read_reply(CONNECTION, status, members, asked=READ, now=NOW), Later)
 
 
-@pytest.mark.parametrize(("said", "seconds"), [("7", 7), ("0", 1), ("9999", 300), ("Wed, 21 Oct 2026", 1), (None, 1)])
+RETRY = {
+    "7": 7, "0": 0, "9999": 3600, "-5": 0, "Mon, 12 Jan 1970 13:46:45 GMT": 5, "Mon, 12 Jan 1970 13:46:00 GMT": 0,
+    "Wed, 21 Oct 2026": 0, "soon": 0, "9" * 40: 0, None: 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "seconds"), RETRY.items())
 def test_retry_after_is_heard_within_reason(said: str | None, seconds: int) -> None:
     outcome = read_reply(CONNECTION, 429, {}, asked=READ, now=NOW, retry_after=said)
     assert isinstance(outcome, Later)
