@@ -241,6 +241,8 @@ async def test_at_a_resource_the_token_needs_its_key(any_house: House) -> None:
         assert 'error="' in answer.headers["www-authenticate"], name
     assert refused["a proof without ath"].headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
     assert 'algs="ES256' in refused["another key"].headers["www-authenticate"]
+    for name in ("as a bearer token", "as a bearer token without a proof"):
+        assert refused[name].headers["www-authenticate"].startswith('DPoP error="invalid_token", algs="'), name
 
 
 @proves("oauth.dpop")

@@ -295,6 +295,20 @@ class TestAnotherProvider:
         await provider.come_back(browser)
         assert "code" in browser.returned
 
+    @pytest.mark.parametrize("wish", [{"prompt": "login"}, {"max_age": "60"}])
+    @proves("oidc.reauthentication")
+    async def test_who_was_not_asked_again_is_not_passed_off_as_such(self, provider: Provider, wish: Any) -> None:
+        house = provider.house
+        for ago, outcome in ((0, "code"), (3600, "error")):
+            browser = house.browser()
+            await house.authorize(browser, audience=BROKER, connection="acme", **wish)
+            provider.asked = dict(parse_qsl(urlsplit(browser.left_for or "").query))
+            assert provider.asked.get("max_age") == wish.get("max_age")
+            provider.claims = {"auth_time": house.clock.now() - ago}
+            await provider.come_back(browser)
+            assert outcome in browser.returned
+        assert browser.returned["error"] == "login_required"
+
     async def test_the_sign_in_page_offers_it(self, provider: Provider) -> None:
         browser = await opened(provider.house.browser())
         assert "Acme ID" in browser.page.text
@@ -370,9 +384,23 @@ class TestAnotherProvider:
         assert page.status_code == 400
         assert "Acme ID did not sign you in" in page.text
 
+    @pytest.mark.parametrize("name", ["nobody", "vault", "../device", ""])
+    async def test_an_unknown_connection_is_told_to_the_app(self, provider: Provider, name: str) -> None:
+        house = provider.house
+        await house.store.commit(house.store.connections.put(replace(ACME, name="vault", use=("connected_accounts",))))
+        browser = house.browser()
+        await house.authorize(browser, connection=name)
+        if name == "":
+            assert not browser.left_for, "as if it were not there (RFC 6749 section 3.1)"
+            return
+        said = browser.returned
+        assert (said["error"], said["state"]) == ("invalid_request", "st-4711")
+        assert said["error_description"] == f"There is no connection '{name}' to sign in with."
+
     @pytest.mark.parametrize("name", ["../device?user_code=BCDF-GHJK&", "callback/acme?state=x&", "x#"])
     async def test_a_connection_is_one_word_of_the_path(self, house: House, name: str) -> None:
-        """Else a link to /authorize would choose any page of ours, and what it is told."""
+        """Else its name would choose any page of ours, and what it is told."""
+        await house.store.commit(house.store.connections.put(replace(ACME, name=name)))
         answer = await house.http.get("/authorize", params=request_of("web", connection=name))
         path, _, query = answer.headers["location"].partition("?")
         assert path.count("/") == 2

@@ -196,6 +196,18 @@ async def test_replacing_replaces(open_house: House) -> None:
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata"), wrong
 
 
+@proves("oauth.registration")
+async def test_a_client_does_not_choose_its_secret(open_house: House) -> None:
+    client = await registered(open_house)
+    update = {**GOOD, "client_id": client["client_id"]}
+    assert (
+        await manage(open_house, "PUT", client, {**update, "client_secret": client["client_secret"]})
+    ).status_code == 200
+    for other in ("mine", "", None, 7, [client["client_secret"]]):
+        answer = await manage(open_house, "PUT", client, {**update, "client_secret": other})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata"), other
+
+
 async def test_a_suspended_one_manages_nothing(open_house: House) -> None:
     client = await registered(open_house)
     clients = open_house.store.clients

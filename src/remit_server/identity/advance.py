@@ -70,6 +70,7 @@ class Advance:
         standing = interaction.Standing(
             session=who.session,
             errand=errand.record.hash if errand else None,
+            begun_at=errand.record.created_at - machines.settings.clock_skew if errand else 0,
             second_factor=await self._has_second_factor(asked, who),
             agreed=agreed is not None or unasked or await self._remembered(asked, client, who),
         )

@@ -54,6 +54,13 @@ async def proven(machines: Machines, client_id: str, token: str) -> Client:
     return client
 
 
+def holds(machines: Machines, client: Client, secret: object) -> bool:
+    """Whether a client that names its secret in an update names the right one (RFC 7592 section 2.2)."""
+    return isinstance(secret, str) and any(
+        machines.peppers.matches("client secret", secret, each) for each in client.secrets
+    )
+
+
 async def replace(machines: Machines, client: Client, wanted: Registration, address: str) -> dict[str, Any]:
     """Put the new metadata in the place of the old; what the client may reach does not grow (RFC 7592 section 2.2)."""
     now = machines.clock.now()

@@ -49,6 +49,8 @@ async def leave(
         parameters["login_hint"] = asked.login_hint
     if again or (asked and ("login" in asked.prompt or asked.max_age is not None)):
         parameters["prompt"] = "login"
+    if asked and asked.max_age is not None:  # then auth_time must be in the answer (OIDC Core section 3.1.2.1)
+        parameters["max_age"] = str(asked.max_age)
     where = connection.authorization_endpoint
     return where + ("&" if urlsplit(where).query else "?") + urlencode(parameters, quote_via=quote)
 

@@ -21,7 +21,9 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     session: Session | None = None
     errand: str | None = None
-    """Hash of the errand, if the request has become one: a sign-in within it is a fresh one."""
+    """Hash of the errand, if the request has become one."""
+    begun_at: int = 0
+    """When it did, seconds, less what other parties' clocks may be off."""
     second_factor: bool = False
     """The person has set one up."""
     agreed: bool = False
@@ -33,9 +35,11 @@ def judge(asked: Asked, standing: Standing, now: int) -> Step:
     else signed in than the id_token_hint names, and `UnmetAuthentication` when the strength asked for cannot be reached."""
     silent = "none" in asked.prompt
     session = standing.session
-    if session is None or not _fresh(asked, session, standing.errand, now):
+    if session is None or not _fresh(asked, session, standing, now):
         if silent:
             raise LoginRequired
+        if session is not None and _signed_in_for(standing.errand, session):
+            raise LoginRequired("The provider that this person signs in with did not ask them again.")
         return "sign_in"
     if asked.subject is not None and asked.subject != session.user_id:
         if silent or _signed_in_for(standing.errand, session):
@@ -58,9 +62,11 @@ def _signed_in_for(errand: str | None, session: Session) -> bool:
     return errand is not None and session.errand == errand
 
 
-def _fresh(asked: Asked, session: Session, errand: str | None, now: int) -> bool:
-    if _signed_in_for(errand, session):
-        return True
+def _fresh(asked: Asked, session: Session, standing: Standing, now: int) -> bool:
+    if _signed_in_for(standing.errand, session):
+        # Another provider may have answered from a session of its own, and says so in auth_time.
+        oldest = 0 if "login" in asked.prompt else asked.max_age
+        return oldest is None or standing.begun_at - session.auth_time <= oldest
     if {"login", "select_account"} & set(asked.prompt):
         return False
     return asked.max_age is None or now - session.auth_time < asked.max_age

@@ -41,21 +41,23 @@ async def caller(
     if isinstance(live, Dead):
         raise _refused(InvalidToken(detail=live.why))
     token = live.token
+    needs = "DPoP" if token.jkt else "Bearer"  # the challenge names the scheme that would do (RFC 9449 section 7.1)
     if audience is not None and audience not in token.audiences:
-        raise _refused(InvalidToken(detail=f"the token is for {token.audiences}"))
-    if (token.jkt is not None) != (scheme.lower() == "dpop"):
+        raise _refused(InvalidToken(detail=f"the token is for {token.audiences}"), scheme=needs)
+    if scheme.lower() != needs.lower():
         raise _refused(
-            InvalidToken("The token is bound to a key: use the DPoP scheme with a proof." if token.jkt else None)
+            InvalidToken("The token is bound to a key: use the DPoP scheme with a proof." if token.jkt else None),
+            scheme=needs,
         )
     if token.jkt is not None:
         await _hold_key(request, machines, token, value)
     if not live.person_is_active:
-        raise _refused(InvalidToken(detail="the user is gone or blocked"))
+        raise _refused(InvalidToken(detail="the user is gone or blocked"), scheme=needs)
     missing = [scope for scope in scopes if scope not in token.scopes]
     if missing:
         needed = " ".join(scopes)
         raise InsufficientScope(
-            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+            headers={"WWW-Authenticate": f'{needs} error="insufficient_scope", scope="{needed}"'},
             members={"scope": needed},
         )
     return Caller(token, live.client, live.user)

@@ -47,6 +47,8 @@ class Registration:
             members = parse_json(await request.body())
             if members.get("client_id") != client.id:
                 raise InvalidClientMetadata("client_id must be there and be this client's (RFC 7592 section 2.2).")
+            if "client_secret" in members and not verbs.holds(machines, client, members["client_secret"]):
+                raise InvalidClientMetadata("client_secret is not this client's; a client does not choose its own.")
             return json_answer(await verbs.replace(machines, client, registration.judge(members), request.address))
         return json_answer(verbs.shown(machines, client))
 
