@@ -173,6 +173,10 @@ LEDGER: dict[str, Promise] = {
         "issue: vault",
         "After a lost reply, a crash or a withdrawn grant an account works or says that it must be reconnected.",
     ),
+    "vault.discovered-by-issuer": Promise(
+        "OIDC Discovery section 4.3",
+        "Endpoints come from an issuer's own document, and only when it names that issuer byte for byte.",
+    ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
     ),
@@ -209,6 +213,10 @@ LEDGER: dict[str, Promise] = {
     "oidc.userinfo-audience": Promise(
         "OIDC Core section 5.3", "Userinfo takes only tokens that are for it: those that `openid` was granted to."
     ),
+    "oidc.reauthentication": Promise(
+        "OIDC Core section 3.1.2.1",
+        "Whom another provider did not ask anew is not passed off as freshly signed in: the client hears login_required.",
+    ),
     "door.agreement": Promise(
         "docs/map.md", "No token for a person reaches beyond what they agreed to, whatever a grant handler settled."
     ),
@@ -228,6 +236,12 @@ LEDGER: dict[str, Promise] = {
     ),
     "proxy.no-redirects": Promise(
         "issue: proxy mode", "No redirect is followed, and a Location leads back to the proxy or is left out."
+    ),
+    "proxy.bounded": Promise(
+        "issue: proxy mode", "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call."
+    ),
+    "proxy.no-effect-without-event": Promise(
+        "docs/adr (proxy)", "A call is written down before it is made; its event is there even when the server dies."
     ),
     # Running it
     "manifest.mistakes-have-places": Promise(

@@ -9,6 +9,7 @@ from remit_server.records import Actor, Event
 from remit_server.runtime import traces
 from remit_server.runtime.background import Background
 from remit_server.runtime.clock import Clock
+from remit_server.runtime.discovery import Discovery
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.mint import Mint
 from remit_server.runtime.outbound import Outbound
@@ -33,6 +34,7 @@ class Machines:
     peppers: Peppers
     passwords: Passwords
     outbound: Outbound
+    discovery: Discovery
     throttle: Throttle
     decide: Decide = field(repr=False)
     background: Background = field(default_factory=Background)

@@ -1,0 +1,398 @@
+"""Each way in which providers differ, against a provider over HTTP that insists on it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from tests.fixtures.house import House, built, sqlite
+from tests.fixtures.quirks import Quirky, quirky
+from tests.ledger import proves
+
+from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
+from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field
+from remit_server.rules.connection import Issued, Later, Withdrawn
+from remit_server.rules.providers import Identity
+from remit_server.runtime.outbound import OutboundRefused
+from remit_server.vault import upstream
+
+TOKEN = {"access_token": "at", "refresh_token": "rt", "token_type": "bearer", "expires_in": 60, "scope": "a b"}
+ATTEMPT = ConnectAttempt(ticket="t", user_id="u", connection="c", upstream_verifier="the verifier", scopes=("a", "b"))
+CALLBACK = "https://us.example/connect/callback/c"
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Quirky]:
+    with quirky() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with built(sqlite(tmp_path_factory.mktemp("quirks"))) as house:
+        yield house
+
+
+@pytest.fixture
+def house(running: House) -> House:
+    """Another hour: what an earlier test was told is forgotten."""
+    running.clock.forward(3600)
+    return running
+
+
+@pytest.fixture
+def provider(serving: Quirky) -> Quirky:
+    serving.answers.clear()
+    serving.asked.clear()
+    serving.says("POST /token", TOKEN)
+    return serving
+
+
+def connection(provider: Quirky, **members: Any) -> Connection:
+    return Connection(**{
+        "name": "c", "provider": "oauth2", "client_id": "re mit", "client_secret": "s:cret", "scopes": ("a", "b"),
+        "authorization_endpoint": f"{provider.url}/authorize", "token_endpoint": f"{provider.url}/token", **members,
+    })  # fmt: skip
+
+
+def basic_of(header: str) -> str:
+    scheme, _, value = header.partition(" ")
+    assert scheme == "Basic"
+    return base64.b64decode(value).decode()
+
+
+async def redeem(house: House, found: Connection) -> Any:
+    return await upstream.redeem(house.machines, found, ATTEMPT, "the code", CALLBACK)
+
+
+async def refresh(house: House, found: Connection, asked: tuple[str, ...] = ()) -> Any:
+    return await upstream.refresh(house.machines, found, "rt", ("a", "b"), asked)
+
+
+async def test_a_token_request_by_the_book(house: House, provider: Quirky) -> None:
+    outcome = await redeem(house, connection(provider))
+    assert isinstance(outcome, Issued)
+    assert provider.last.form == {
+        "grant_type": "authorization_code", "code": "the code", "redirect_uri": CALLBACK, "code_verifier": "the verifier",
+    }  # fmt: skip
+    assert provider.last.headers["accept"] == "application/json"
+    assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
+
+
+async def test_a_token_request_as_json(house: House, provider: Quirky) -> None:
+    await redeem(house, connection(provider, token_request="json"))
+    assert provider.last.headers["content-type"] == "application/json"
+    assert provider.last.json["code"] == "the code"
+    assert "client_secret" not in provider.last.json, "it is in the header"
+    await refresh(house, connection(provider, token_request="json", auth_method="client_secret_post"))
+    assert provider.last.json == {
+        "grant_type": "refresh_token", "refresh_token": "rt", "client_id": "re mit", "client_secret": "s:cret",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "secret", "sent"),
+    [
+        ("client_secret_post", "s:cret", {"client_id": "re mit", "client_secret": "s:cret"}),
+        ("none", None, {"client_id": "re mit"}),
+    ],
+)
+async def test_how_our_client_authenticates(
+    house: House, provider: Quirky, method: Any, secret: str | None, sent: dict[str, str]
+) -> None:
+    await redeem(house, connection(provider, auth_method=method, client_secret=secret))
+    assert "authorization" not in provider.last.headers
+    assert {name: value for name, value in provider.last.form.items() if name.startswith("client")} == sent
+
+
+async def test_a_provider_without_pkce_sees_no_verifier(house: House, provider: Quirky) -> None:
+    await redeem(house, connection(provider, pkce="none"))
+    assert "code_verifier" not in provider.last.form
+
+
+async def test_refreshing_elsewhere(house: House, provider: Quirky) -> None:
+    provider.says("POST /refresh", TOKEN)
+    await refresh(house, connection(provider, refresh_endpoint=f"{provider.url}/refresh"))
+    assert provider.last.path == "/refresh"
+    await redeem(house, connection(provider, refresh_endpoint=f"{provider.url}/refresh"))
+    assert provider.last.path == "/token"
+
+
+async def test_fewer_scopes_are_asked_for_in_the_providers_spelling(house: House, provider: Quirky) -> None:
+    await refresh(house, connection(provider, scope_separator=",", offline_scopes=("offline",)), ("a", "b"))
+    assert provider.last.form["scope"] == "a,b,offline", "without it, some would give no next refresh token"
+    await refresh(house, connection(provider, offline_scopes=("offline",)))
+    assert "scope" not in provider.last.form, "all that was granted is asked for by silence"
+
+
+async def test_an_answer_within_an_answer(house: House, provider: Quirky) -> None:
+    paths = AnswerPaths(access_token="authed_user.access_token", scope="authed_user.scope", ok="ok")
+    found = connection(provider, answer=paths, scope_separator=",")
+    provider.says(
+        "POST /token", {"ok": True, "access_token": "bot", "authed_user": {"access_token": "at", "scope": "a,b"}}
+    )
+    outcome = await redeem(house, found)
+    assert (outcome.access_token, outcome.scopes) == ("at", ("a", "b"))
+    provider.says("POST /token", {"ok": False, "error": "bad_code", "authed_user": {"access_token": "at"}})
+    assert isinstance(await redeem(house, found), Later)
+
+
+async def test_a_grant_that_is_gone_by_another_word(house: House, provider: Quirky) -> None:
+    provider.says("POST /token", {"error": "bad_refresh_token"})
+    assert isinstance(await refresh(house, connection(provider)), Later)
+    assert await refresh(house, connection(provider, refresh_errors=("bad_refresh_token",))) == Withdrawn(
+        error="bad_refresh_token"
+    )
+
+
+HOSTILE: list[Any] = [
+    b"", b"null", b"[]", b"at", b'{"access_token":', b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"{}", b"x" * 600_000,
+    {"access_token": {"a": 1}}, {"access_token": ["at"]}, {"access_token": 7}, {"access_token": "a" * 20_000},
+    {"access_token": "a\r\nSet-Cookie: x"}, {"error": {"code": ["x"]}}, {"access_token": None, "error": 7},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=lambda answer: str(answer)[:30])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_no_answer_of_a_token_endpoint_breaks_anything(
+    house: House, provider: Quirky, status: int, answer: Any
+) -> None:
+    provider.says("POST /token", answer, status)
+    outcome = await refresh(house, connection(provider))
+    assert isinstance(outcome, Later)
+    assert len(outcome.why) < 200
+
+
+# Taking back
+
+
+ACCOUNT = ConnectedAccount(id="1", user_id="u", connection="c", access_token="at/1", refresh_token="rt/1?x")
+
+
+async def test_revoking_by_the_book(house: House, provider: Quirky) -> None:
+    provider.says("POST /revoke", b"")
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke")
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert provider.last.form == {"token": "rt/1?x", "token_type_hint": "refresh_token"}
+    assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
+
+
+async def test_revoking_with_the_token_in_the_path(house: House, provider: Quirky) -> None:
+    provider.says("DELETE /tokens/rt%2F1%3Fx", b"", 204)
+    found = connection(
+        provider, revocation_endpoint=provider.url + "/tokens/{token}", revoke="delete_token_in_path"
+    )  # fmt: skip
+    assert await upstream.revoke(house.machines, found, ACCOUNT), provider.last
+
+
+@pytest.mark.parametrize(("way", "method"), [("post_bearer", "POST"), ("delete_bearer", "DELETE")])
+async def test_revoking_with_the_token_itself(house: House, provider: Quirky, way: Any, method: str) -> None:
+    provider.says(f"{method} /revoke", b"null")
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way)
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert (provider.last.headers["authorization"], provider.last.body) == ("Bearer at/1", b"")
+    own = connection(
+        provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way, credential=Credential(header="X-Token", prefix="")
+    )  # fmt: skip
+    assert await upstream.revoke(house.machines, own, ACCOUNT)
+    assert provider.last.headers["x-token"] == "at/1"
+
+
+async def test_revoking_a_github_grant(house: House, provider: Quirky) -> None:
+    provider.says("DELETE /applications/re%20mit/grant", b"", 204)
+    found = connection(
+        provider, revocation_endpoint=provider.url + "/applications/{client_id}/grant", revoke="github_grant",
+        auth_method="client_secret_post", api_headers={"X-Version": "1"},
+    )  # fmt: skip
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert provider.last.json == {"access_token": "at/1"}
+    assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
+    assert provider.last.headers["x-version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "confirmed"),
+    [
+        (b"", 200, True), ({"ok": True, "revoked": True}, 200, True), ({"ok": False, "error": "x"}, 200, False),
+        ({"error": "x"}, 200, False), (b"", 400, False), (b"", 302, False), (b"", 500, False), (b"[]", 200, True),
+    ],
+)  # fmt: skip
+async def test_whether_a_provider_confirmed(
+    house: House, provider: Quirky, answer: Any, status: int, confirmed: bool
+) -> None:
+    provider.says("POST /revoke", answer, status)
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke")
+    assert await upstream.revoke(house.machines, found, ACCOUNT) is confirmed
+
+
+async def test_where_nothing_can_be_revoked_nothing_is_asked(house: House, provider: Quirky) -> None:
+    there = f"{provider.url}/revoke"
+    assert not await upstream.revoke(house.machines, connection(provider), ACCOUNT)
+    assert not await upstream.revoke(
+        house.machines, connection(provider, revoke="none", revocation_endpoint=there), ACCOUNT
+    )
+    only = ConnectedAccount(id="1", user_id="u", connection="c", refresh_token="rt")
+    for way in ("post_bearer", "delete_bearer", "github_grant"):
+        assert not await upstream.revoke(
+            house.machines, connection(provider, revoke=way, revocation_endpoint=there), only
+        )
+    assert provider.asked == []
+
+
+# Whose account it is
+
+
+def lookup(provider: Quirky, **members: Any) -> AccountLookup:
+    return AccountLookup(**{"id": "id", "label": ("email", "name"), "url": f"{provider.url}/me", **members})
+
+
+async def test_asking_with_the_headers_that_the_api_needs(house: House, provider: Quirky) -> None:
+    provider.says("GET /me", {"id": 42, "name": "Ada"})
+    found = connection(
+        provider, account=lookup(provider, headers={"X-Lookup": "1"}), api_headers={"Notion-Version": "2022-06-28"}
+    )  # fmt: skip
+    assert await upstream.identity(house.machines, found, "at") == Identity("42", "Ada")
+    sent = provider.last.headers
+    assert (sent["authorization"], sent["notion-version"], sent["x-lookup"]) == ("Bearer at", "2022-06-28", "1")
+
+
+async def test_asking_by_graphql(house: House, provider: Quirky) -> None:
+    query = '{"query":"{ viewer { id email } }"}'
+    found = connection(
+        provider, account=lookup(provider, method="POST", body=query, id="data.viewer.id", label="data.viewer.email")
+    )  # fmt: skip
+    provider.says("POST /me", {"data": {"viewer": {"id": "u1", "email": "ada@a.example"}}})
+    assert await upstream.identity(house.machines, found, "at") == Identity("u1", "ada@a.example")
+    assert (provider.last.body.decode(), provider.last.headers["content-type"]) == (query, "application/json")
+    provider.says("POST /me", {"errors": [{"message": "no"}], "data": None})
+    with pytest.raises(OutboundRefused):
+        await upstream.identity(house.machines, found, "at")
+
+
+async def test_reading_it_from_the_token_answer(house: House, provider: Quirky) -> None:
+    whose = AccountLookup(id=("team.id", "user.id"), label="team.name", source="answer")
+    found = connection(provider, account=whose)
+    provider.says("POST /token", {**TOKEN, "team": {"id": "T1", "name": "Acme"}, "user": {"id": "U1"}})
+    outcome = await redeem(house, found)
+    assert await upstream.identity(house.machines, found, "at", outcome.whose) == Identity("T1:U1", "Acme")
+    assert [asked.path for asked in provider.asked] == ["/token"], "nothing was asked"
+    provider.says("POST /token", TOKEN)
+    outcome = await redeem(house, found)
+    with pytest.raises(OutboundRefused):
+        await upstream.identity(house.machines, found, "at", outcome.whose)
+
+
+async def test_userinfo(house: House, provider: Quirky) -> None:
+    found = connection(provider, userinfo_endpoint=f"{provider.url}/userinfo")
+    provider.says("GET /userinfo", {"sub": "s1", "email": "ada@a.example", "name": "Ada"})
+    assert await upstream.identity(house.machines, found, "at") == Identity("s1", "ada@a.example")
+    assert await upstream.identity(house.machines, connection(provider), "at") == Identity(), "nobody to ask"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [({"id": "1"}, 401), ({"id": "1"}, 302), ({}, 200), ({"id": ["1"]}, 200), (b"[]", 200), (b"[" * 100_000, 200)],
+    ids=str,
+)
+async def test_an_account_of_nobody_is_refused(house: House, provider: Quirky, answer: Any, status: int) -> None:
+    provider.says("GET /me", answer, status)
+    with pytest.raises(OutboundRefused):
+        await upstream.identity(house.machines, connection(provider, account=lookup(provider)), "at")
+
+
+async def test_a_key_is_tried_as_it_is_used(house: House, provider: Quirky) -> None:
+    provider.says("GET /me", {"id": "1"})
+    key = Field(name="key", title="Key", secret=True)
+    keyed = {"kind": "api_key", "fields": (key,), "account": lookup(provider)}
+    await upstream.identity(
+        house.machines, connection(provider, **keyed, credential=Credential(query="k")), {"key": "s&c"}
+    )
+    assert provider.last.query == {"k": "s&c"}
+    assert "authorization" not in provider.last.headers
+    two = (Field(name="email", title="E-mail"), key)
+    found = connection(provider, kind="basic", fields=two, account=lookup(provider))
+    await upstream.identity(house.machines, found, {"email": "a@b", "key": "k"})
+    assert basic_of(provider.last.headers["authorization"]) == "a@b:k"
+
+
+# Discovery
+
+
+@pytest.fixture
+def oidc(provider: Quirky) -> Connection:
+    return Connection(
+        name="c", provider="oidc", kind="oidc", issuer=provider.url, client_id="remit", client_secret="s", scopes=("a", "b")
+    )  # fmt: skip
+
+
+WELL_KNOWN = "GET /.well-known/openid-configuration"
+
+
+def document(provider: Quirky, **members: Any) -> dict[str, Any]:
+    names = ("authorization_endpoint", "token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri")
+    return {"issuer": provider.url, **{name: f"{provider.url}/{name}" for name in names}, **members}
+
+
+@proves("vault.discovered-by-issuer")
+async def test_an_issuer_alone_is_enough(house: House, provider: Quirky, oidc: Connection) -> None:
+    provider.says(WELL_KNOWN, document(provider))
+    provider.says("POST /token_endpoint", TOKEN)
+    provider.says("GET /userinfo_endpoint", {"sub": "s1"})
+    provider.says("POST /revocation_endpoint", b"")
+    whole = await upstream.complete(house.machines, oidc)
+    assert whole.authorization_endpoint == f"{provider.url}/authorization_endpoint"
+    assert isinstance(await redeem(house, oidc), Issued)
+    assert (await upstream.identity(house.machines, oidc, "at")).id == "s1"
+    assert await upstream.revoke(house.machines, oidc, ACCOUNT)
+    assert sum(asked.path.startswith("/.well-known") for asked in provider.asked) == 1, "it is kept"
+    house.clock.forward(301)
+    await upstream.complete(house.machines, oidc)
+    assert provider.last.path.startswith("/.well-known")
+
+
+async def test_what_the_operator_wrote_is_not_discovered(house: House, provider: Quirky, oidc: Connection) -> None:
+    provider.says(WELL_KNOWN, document(provider))
+    mine = connection(provider, kind="oidc", issuer=provider.url, authorization_endpoint="")
+    assert (await upstream.complete(house.machines, mine)).token_endpoint == mine.token_endpoint
+    provider.asked.clear()
+    await upstream.complete(house.machines, connection(provider, kind="oidc", issuer=provider.url))
+    assert provider.asked == []
+
+
+@proves("vault.discovered-by-issuer")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "{url}/"}, {"issuer": "https://other.example"}, {"issuer": None}, {"issuer": ["{url}"]},
+        {"token_endpoint": None}, {"token_endpoint": ["{url}/t"]}, {"token_endpoint": "http://other.example/t"},
+        {"authorization_endpoint": "javascript:alert(1)"}, {"authorization_endpoint": "https://a@b.example/"},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_document_that_is_not_the_issuers_is_not_believed(
+    house: House, provider: Quirky, oidc: Connection, change: dict[str, Any]
+) -> None:
+    said = {
+        name: value.replace("{url}", provider.url) if isinstance(value, str) else value
+        for name, value in change.items()
+    }
+    provider.says(WELL_KNOWN, document(provider, **said))
+    with pytest.raises(OutboundRefused):
+        await upstream.complete(house.machines, oidc)
+    assert isinstance(await refresh(house, oidc), Later), "the account is not broken by it"
+    assert not any(asked.method == "POST" for asked in provider.asked)
+
+
+async def test_an_issuer_that_fails_is_left_alone_for_a_moment(
+    house: House, provider: Quirky, oidc: Connection
+) -> None:
+    provider.says(WELL_KNOWN, b"", 500)
+    for _ in range(3):
+        assert isinstance(await refresh(house, oidc), Later)
+    assert len(provider.asked) == 1
+    provider.says(WELL_KNOWN, document(provider))
+    provider.says("POST /token_endpoint", TOKEN)
+    house.clock.forward(6)
+    assert isinstance(await refresh(house, oidc), Issued)
