@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,10 @@ from tests.fixtures.databases import NewDatabase
 from tests.fixtures.key_services import TOKEN, openbao_server  # noqa: F401 - a fixture
 from tests.ledger import proves
 
+from remit_server.storage.sql import postgresql
+
 TRANSIT = "vault-transit:transit/remit"
+AWAY = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "t"}
 OLD = {"REMIT_MASTER_KEY": "A" * 43}
 
 
@@ -42,14 +46,14 @@ def test_a_server_lives_without_a_master_key_on_disk(
 @pytest.mark.parametrize(
     ("environ", "words"),
     [
-        ({"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "t"}, "cannot be reached"),
+        (AWAY, "cannot be reached"),
         ({"VAULT_TOKEN": "denied"}, "permission denied"),
         ({"VAULT_TOKEN": "encrypt-only"}, "permission denied"),
         ({"REMIT_MASTER": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "--master takes"),
     ],
 )
 def test_a_refused_start_leaves_nothing_behind(
-    run: Run, tmp_path: Path, new_database: NewDatabase, bao: dict[str, str], environ: dict[str, str], words: str
+    run: Run, tmp_path: Path, bao: dict[str, str], environ: dict[str, str], words: str
 ) -> None:
     environ = {"REMIT_MASTER": TRANSIT, **bao, **environ}
     refused = run("serve", "--port", "0", "--data", "data", environ=environ)
@@ -58,12 +62,22 @@ def test_a_refused_start_leaves_nothing_behind(
     assert refused.stderr.count("\n") == 1
     assert "AAAA" not in refused.stderr
     assert not (tmp_path / "data").exists()
+
+
+@proves("sealing.refuses-before-writing")
+def test_a_refused_start_leaves_postgresql_as_it_was(run: Run, new_database: NewDatabase) -> None:
     database = new_database("postgresql")
     for workers in ("1", "2"):
-        command = ("serve", "--port", "0", "--database", database, "--workers", workers)
-        assert run(*command, environ=environ).returncode == 2
-    said = run("audit", "verify", "--database", database, environ=OLD)
-    assert "0 events" in said.stdout + said.stderr
+        refused = run(
+            "serve", "--port", "0", "--database", database, "--workers", workers, "--master", TRANSIT, environ=AWAY
+        )
+        assert refused.returncode == 2
+
+    async def tables() -> int:
+        async with postgresql.alone(database) as connection:
+            return int(await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+
+    assert asyncio.run(tables()) == 0
 
 
 class Watch:

@@ -16,7 +16,7 @@ COMMANDS: Final = {
     "doctor": "Look for what is wrong or weak, and say how to mend it.",
     "agents": "List, suspend and resume agents.",
     "people": "Help somebody who lost their second factor.",
-    "keys": "Rotate keys.",
+    "keys": "Rotate keys, or move to another master key.",
     "audit": "Verify and export the trail.",
     "backup": "Write everything to one file.",
     "restore": "Fill an empty database from a backup.",

@@ -14,7 +14,6 @@ from remit_server.runtime.clock import SystemClock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.signing import ALGORITHMS, KeyRing
 from remit_server.storage.keepers.named import KEEPERS, named, new_key_file
-from remit_server.storage.open import open_engine
 from remit_server.storage.rotation import keep_only, reseal, rotate_data_key, wrap_for
 
 
@@ -51,7 +50,6 @@ def rewrap(place: Place, to: str | None, finish: bool) -> None:
     """
     if (to is None) == (not finish):
         raise ConfigurationError("keys rewrap takes either --to or --finish")
-    place.must_exist()
     asyncio.run(_finish(place) if to is None else _rewrap(place, to))
 
 
@@ -71,28 +69,22 @@ async def _rotate_sealing(place: Place) -> None:
 
 
 async def _rewrap(place: Place, to: str) -> None:
-    if to.startswith("file:"):
-        new_key_file(Path(to.removeprefix("file:")))
-    keeper, other = place.master(), named(to)
-    engine = await open_engine(place.database)
-    try:
-        count = await wrap_for(engine, keeper, other, _rotated(use="master", to=other.id))
-    finally:
-        await engine.close()
+    keeper = place.master()
+    async with place.store() as store:
+        if to.startswith("file:"):
+            new_key_file(Path(to.removeprefix("file:")))
+        other = named(to)
+        count = await wrap_for(store.engine, keeper, other, _rotated(use="master", to=other.id))
     click.echo(f"{count} data keys wrapped anew: {other.id} opens them now, and {keeper.id} still does.")
     click.echo(f"Start every server anew with --master {to}, then run `remit keys rewrap --finish --master {to}`.")
 
 
 async def _finish(place: Place) -> None:
     keeper = place.master()
-    engine = await open_engine(place.database)
-    try:
-        gone = await keep_only(engine, keeper, _rotated(use="master", only=keeper.id))
-    finally:
-        await engine.close()
-    click.echo(
-        f"Only {keeper.id} opens the data keys now" + (f"; let go: {', '.join(gone)}." if gone else ", as before.")
-    )
+    async with place.store() as store:
+        gone = await keep_only(store.engine, keeper, _rotated(use="master", only=keeper.id))
+    let_go = f"; let go: {', '.join(gone)}" if gone else ", as before"
+    click.echo(f"Only {keeper.id} opens the data keys now{let_go}.")
 
 
 def _rotated(**about: str) -> Event:

@@ -115,7 +115,7 @@ def with_place(command: Callable[Concatenate[Place, P], R]) -> Callable[..., R]:
     )
     @click.option(
         "--master", "keeper", envvar="REMIT_MASTER",
-        help=f"Who keeps the master key: {KEEPERS}.  [default: REMIT_MASTER_KEY, REMIT_MASTER_KEY_FILE or a file in --data]",
+        help=f"Who keeps the master key: {KEEPERS}.  [default: a file in --data]",
     )  # fmt: skip
     @wraps(command)
     def placed(*args: Any, data: Path | None, database: str | None, keeper: str | None, **kwargs: Any) -> R:
