@@ -18,10 +18,15 @@ from remit_server.ui.render import Page, Renderer
 from remit_server.ui.views.accounts import (
     Account,
     AccountsView,
+    Candidate,
     ConnectDoneView,
     ConnectLeaveView,
     ConnectStartView,
     Offer,
+    Provider,
+    Scope,
+    Typed,
+    Use,
 )
 from remit_server.ui.views.activity import ActivityView, Chain, Happening
 from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, Request, Waiting
@@ -186,45 +191,108 @@ odd_card = replace(
     error=ODD,
     reason_text=HOSTILE,
 )
+see, change = (
+    Scope(scope="cal.read", words="See your calendars"),
+    Scope(scope="cal.write", words="Add and change entries"),
+)
+assistant_uses = Use(client_id="trading", name="Trading assistant", may=True, away=True, last_used_at=NOW - 12 * MINUTE)
+helper_uses = Use(client_id="helper", name="Research helper", may=False, last_used_at=NOW - 19 * DAY)
+slack = Account(
+    id="con_3",
+    label="ada in Acme",
+    scopes=(Scope(scope="chat:write", words="Post messages as you"), Scope(scope="channels:read")),
+    connected_at=NOW - 90 * DAY,
+    limited=True,
+    agents=(helper_uses, replace(assistant_uses, may=False, away=False, last_used_at=None)),
+    health="reconnect",
+    cause="The provider does not accept the grant any more: it was withdrawn there, or has run out.",
+)
 accounts = AccountsView(
     csrf=CSRF,
     viewer=ada,
     now=NOW,
-    accounts=(
-        Account(
-            id="con_1",
-            provider="Calendar",
-            label="ada@example.com",
-            scopes=("see your calendar", "add entries"),
-            connected_at=NOW - 3 * DAY,
-            last_used_at=NOW - 12 * MINUTE,
-            last_used_by="Trading assistant",
+    organisation="Acme",
+    providers=(
+        Provider(
+            connection="calendar",
+            title="Google Calendar",
+            accounts=(
+                Account(
+                    id="con_1",
+                    label="ada@example.com",
+                    scopes=(see, change),
+                    connected_at=NOW - 3 * DAY,
+                    default=True,
+                    agents=(assistant_uses, replace(helper_uses, may=True)),
+                    takes_over="countess@lovelace.example",
+                ),
+                Account(
+                    id="con_2",
+                    label="countess@lovelace.example",
+                    scopes=(see,),
+                    connected_at=NOW - 40 * DAY,
+                    may_default=True,
+                    agents=(replace(assistant_uses, away=False, last_used_at=None), replace(helper_uses, may=True)),
+                    health="trouble",
+                    since=NOW - 40 * MINUTE,
+                    cause="The provider cannot be reached.",
+                    takes_over="ada@example.com",
+                ),
+            ),
         ),
-        Account(
-            id="con_2",
-            provider="Slack",
-            label="ada in Acme",
-            scopes=("post messages",),
-            connected_at=NOW - 90 * DAY,
-            last_used_at=NOW - 19 * DAY,
-            last_used_by="Research helper",
-            health="reconnect",
-            cause="Slack took the grant back on 3 Nov. Agents cannot use it until you reconnect.",
+        Provider(connection="slack", title="Slack", accounts=(slack,)),
+        Provider(
+            connection="crm",
+            title="Salesforce",
+            may_share=True,
+            accounts=(
+                Account(
+                    id="con_4",
+                    label="sales@acme.example",
+                    shared_by="Acme",
+                    may_change=False,
+                    connected_at=NOW - 200 * DAY,
+                    agents=(replace(assistant_uses, away=False, last_used_at=None),),
+                ),
+            ),
         ),
     ),
     offers=(
-        Offer(connection="github", provider="GitHub", purpose="read repositories, open pull requests"),
-        Offer(connection="drive", provider="Google Drive", purpose="read the files that you choose"),
+        Offer(connection="github", title="GitHub", purpose="Read repositories, open pull requests"),
+        Offer(connection="stripe", title="Stripe", purpose="Whatever the account may do", may_share=True),
     ),
 )
 connect_start = ConnectStartView(
     csrf=CSRF,
     viewer=ada,
+    now=NOW,
     ticket="ct_1",
-    provider="Calendar",
-    provider_host="calendar.example",
-    agent_name="Trading assistant",
-    scopes=("see your calendar", "add entries to it"),
+    provider="Google Calendar",
+    provider_host="accounts.google.com",
+    agent=assistant,
+    purpose="Watches prices, and keeps an eye on the calendar.",
+    scopes=(see, replace(change, new=True)),
+    candidates=(
+        Candidate(
+            id="con_1", label="ada@example.com", already="Allows 1 of these 2, and keeps what else it has", chosen=True
+        ),
+        Candidate(id="con_2", label="countess@lovelace.example", already="Must be connected again"),
+    ),
+)
+connect_key = replace(
+    connect_start,
+    agent=None,
+    purpose=None,
+    provider="Stripe",
+    provider_host=None,
+    scopes=(),
+    candidates=(),
+    organisation="Acme",
+    borrowers=("finance", "board"),
+    fields=(
+        Typed(name="account", title="Account id", secret=False),
+        Typed(name="key", title="Restricted API key", secret=True, help="https://dashboard.stripe.com/apikeys"),
+    ),
 )
 activity = ActivityView(
     viewer=ada,
@@ -415,31 +483,66 @@ SAMPLES: dict[str, View] = {
     "approval-expired": replace(card, state="expired", expires_at=NOW - 5),
     "accounts": accounts,
     "accounts-empty": replace(
-        accounts, accounts=(), offers=(), done="Calendar is disconnected. The provider confirmed it."
+        accounts, providers=(), offers=(), done="Calendar is disconnected. The provider confirmed it."
     ),
+    "accounts-first": replace(accounts, viewer=replace(ada, administrator=False), providers=()),
     "accounts-hostile": replace(
         accounts,
         viewer=mallory,
-        accounts=(
-            replace(
-                accounts.accounts[1], id=HOSTILE, provider=ODD, label=ODD, scopes=(ODD,), last_used_by=ODD, cause=ODD
+        organisation=ODD,
+        providers=(
+            Provider(
+                connection=HOSTILE,
+                title=ODD,
+                may_share=True,
+                accounts=(
+                    replace(
+                        slack,
+                        id=HOSTILE,
+                        label=ODD,
+                        shared_by=ODD,
+                        scopes=(Scope(scope=ODD), Scope(scope="x", words=ODD)),
+                        agents=(Use(client_id=HOSTILE, name=ODD, may=True, away=True),),
+                        cause=ODD,
+                        takes_over=ODD,
+                    ),
+                ),
             ),
         ),
-        offers=(Offer(connection=HOSTILE, provider=ODD, purpose=ODD),),
+        offers=(Offer(connection=HOSTILE, title=ODD, purpose=ODD, may_share=True),),
         done=ODD,
     ),
     "connect-start": connect_start,
+    "connect-alone": replace(connect_start, agent=None, purpose=None, candidates=(), scopes=(see, change)),
+    "connect-key": connect_key,
+    "connect-key-wrong": replace(
+        connect_key,
+        organisation=None,
+        agent=assistant,
+        away=True,
+        fields=(
+            replace(connect_key.fields[0], value="acct_1"),
+            replace(connect_key.fields[1], error="Stripe does not accept this."),
+        ),
+    ),
     "connect-leave": ConnectLeaveView(provider="Calendar", href="#/authorize?state=xyz"),
     "connect-leave-hostile": ConnectLeaveView(provider=ODD, href="#/a?state=%22%3E<script>&x='y'"),
     "connect-start-hostile": replace(
-        connect_start, viewer=mallory, provider=ODD, provider_host=ENDLESS, agent_name=ODD, scopes=(ODD,)
+        connect_start,
+        viewer=mallory,
+        provider=ODD,
+        provider_host=ENDLESS,
+        agent=trickster,
+        purpose=ODD,
+        organisation=ODD,
+        borrowers=(ODD,),
+        scopes=(Scope(scope=ODD, words=ODD, new=True),),
+        candidates=(Candidate(id=HOSTILE, label=ODD, already=ODD),),
+        fields=(Typed(name="key", title=ODD, secret=False, value=HOSTILE, error=ODD),),
     ),
-    "connect-done": ConnectDoneView(
-        viewer=ada,
-        provider="Calendar",
-        label="ada@example.com",
-        return_href="https://app.example/",
-        return_name="Trading platform",
+    "connect-done": ConnectDoneView(viewer=ada, provider="Calendar", label="ada@example.com", waits=True),
+    "connect-other": ConnectDoneView(
+        viewer=ada, provider="Calendar", label="ada@example.com", instead_of="countess@lovelace.example"
     ),
     "connect-failed": ConnectDoneView(
         viewer=ada, provider=ODD, problem="You said no at the provider. Nothing was kept."

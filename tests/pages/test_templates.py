@@ -288,6 +288,8 @@ async def test_targets_are_44_px(browser: Browser, site: str) -> None:
         "approvals",
         "approval",
         "accounts",
+        "connect-start",
+        "connect-key",
         "activity",
         "console",
         "security",

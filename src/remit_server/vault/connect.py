@@ -61,11 +61,11 @@ async def begin(
     connection = connecting.usable(found, client)
     if shared and not sharing.may_share(connection, user):
         raise NotFound(detail="not to be connected on behalf of the organisation by this person")
+    asked = connecting.scopes_to_ask(connection, client, wish.scopes if wish else scopes)
     if client is not None:
         await permitted(
-            machines, Act(kind="connect", client=client, user=user, connection=connection.name, scopes=scopes)
+            machines, Act(kind="connect", client=client, user=user, connection=connection.name, scopes=asked)
         )
-    asked = connecting.scopes_to_ask(connection, client, wish.scopes if wish else scopes)
     ticket, auth_session, now = new_secret(), new_secret(), machines.clock.now()
     attempt = ConnectAttempt(
         ticket=hashed(ticket), user_id=user.id, connection=connection.name, client_id=client.id if client else None,
@@ -238,7 +238,7 @@ async def complete(
     )
     if attempt is None or not same:
         raise connecting.invalid(("connect_code", "does not belong to this auth_session, client, person and verifier"))
-    act = Act(kind="connect", client=client, user=user, connection=attempt.connection, scopes=attempt.scopes)
+    act = Act(kind="connect", client=client, user=user, connection=attempt.connection, scopes=attempt.asked)
     await permitted(machines, act)
     try:
         return await keep(machines, attempt)

@@ -6,8 +6,11 @@ it was for: a link that an attacker sends must not make the victim's account the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from remit_server.identity.advance import see_other
-from remit_server.records import ConnectedAccount
+from remit_server.records import ConnectedAccount, Connection
+from remit_server.records.provider import Field
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages, form_targets
 from remit_server.ui.pages.accounts import label_of, provider_name, scopes_told
@@ -48,14 +51,15 @@ async def start_page(
     open_: Opened,
     *,
     chosen: Chosen | None = None,
-    error: str | None = None,
+    typed: Mapping[str, str] | None = None,
+    wrong: Mapping[str, str] | None = None,
 ) -> Answer:
-    """The page. `chosen` is what the person said before what they typed turned out wrong, which is `error`."""
+    """The page. `chosen` and `typed` are what the person said before, `wrong` by field why it was not taken."""
     attempt, connection = open_.attempt, open_.connection
     client = await machines.store.clients.get(attempt.client_id) if attempt.client_id else None
     account = chosen.account if chosen else _proposed(open_)
     granted = account.scopes if account else ()
-    keyed = connection.kind in {"api_key", "basic"}
+    keyed = is_typed(connection)
     view = ConnectStartView(
         csrf=who.csrf,
         viewer=await viewer_of(machines, open_.user),
@@ -71,16 +75,29 @@ async def start_page(
             connection, attempt.asked, (each for each in attempt.asked if account and each not in granted)
         ),
         candidates=tuple(_candidate(each, open_, each is account) for each in open_.accounts),
-        fields=tuple(
-            Typed(name=each.name, title=each.title, secret=each.secret, help=each.help) for each in connection.fields
-        )
-        if keyed
-        else (),
+        fields=tuple(_field(each, typed or {}, wrong or {}) for each in connection.fields) if keyed else (),
         away=chosen.away if chosen else False,
-        error=error,
     )
     targets = form_targets(attempt.redirect_uri) if attempt.redirect_uri else ()
-    return pages(Page(view, status=422 if error else 200, form_targets=targets))
+    return pages(Page(view, status=422 if wrong else 200, form_targets=targets))
+
+
+def is_typed(connection: Connection) -> bool:
+    """Whether the person types a key or a password here, instead of going to the provider."""
+    return connection.kind in {"api_key", "basic"}
+
+
+def _field(field: Field, typed: Mapping[str, str], wrong: Mapping[str, str]) -> Typed:
+    """A secret that was typed is not sent back, not even to who typed it."""
+    value = "" if field.secret else typed.get(field.name, "")
+    return Typed(
+        name=field.name,
+        title=field.title,
+        secret=field.secret,
+        help=field.help,
+        value=value,
+        error=wrong.get(field.name),
+    )
 
 
 def _proposed(open_: Opened) -> ConnectedAccount | None:

@@ -118,6 +118,9 @@ class Typed(Struct, frozen=True, kw_only=True):
     secret: bool
     help: str | None = None
     """Where it is found, a URL at the provider."""
+    value: str = ""
+    """What was typed before, of what is not secret."""
+    error: str | None = None
 
 
 class ConnectStartView(View, frozen=True, kw_only=True):
@@ -146,9 +149,6 @@ class ConnectStartView(View, frozen=True, kw_only=True):
     fields: tuple[Typed, ...] = ()
     away: bool = False
     """The box was ticked before what was typed turned out wrong."""
-    error: str | None = None
-    """Why what was typed was not taken."""
-
 
 class ConnectLeaveView(View, frozen=True, kw_only=True):
     """Sends the browser on to the provider."""
