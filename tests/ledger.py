@@ -177,6 +177,10 @@ LEDGER: dict[str, Promise] = {
         "OIDC Discovery section 4.3",
         "Endpoints come from an issuer's own document, and only when it names that issuer byte for byte.",
     ),
+    "vault.keys-are-not-lent": Promise(
+        "docs/adr (providers)",
+        "A key or password that a person typed lies sealed, is tried a few times a minute at most, and reaches no agent.",
+    ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
     ),
