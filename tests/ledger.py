@@ -194,6 +194,24 @@ LEDGER: dict[str, Promise] = {
         "RFC 8693 section 2.1",
         "A refresh token is exchanged by its own client, an access token by the API that it was issued for.",
     ),
+    "vault.while-away": Promise(
+        "product row 10",
+        "Once the person's sign-in session is over, an agent uses an account only if they said so, and until they take it back.",
+    ),
+    "vault.limited": Promise(
+        "issue: vault", "A limited account is lent to agents that its person named, and to no others."
+    ),
+    "vault.shared": Promise(
+        "issue: vault",
+        "The organisation's account is for the groups that it is shared with; a person's own outranks it.",
+    ),
+    "vault.one-read": Promise(
+        "docs/adr/0009", "An exchange of a fresh token is one read and one commit with one event."
+    ),
+    "vault.subject-proven": Promise(
+        "standards 3.13",
+        "A subject token counts only live, under a live agreement, for this client or API, and with its key's proof.",
+    ),
     "outbound.public-only": Promise(
         "standards 3.5", "Outgoing requests reach public addresses and named networks, whatever a name resolves to."
     ),
