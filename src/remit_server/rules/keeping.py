@@ -79,7 +79,7 @@ def due(account: ConnectedAccount) -> int | None:
     held = _in_demand(account)
     if held is None or held.expires_at is None:
         return None
-    life = held.expires_at - held.issued_at
+    life = max(0, held.expires_at - held.issued_at)
     # Accounts that were connected together do not fall due together.
     spread = zlib.crc32(f"{account.id} {held.issued_at}".encode()) % (min(AHEAD, life // 8) + 1)
     return held.expires_at - min(AHEAD, life // 4) - spread
