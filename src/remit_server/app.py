@@ -164,7 +164,11 @@ class RemitApp:
         table = routes(self.machines, pages, refresher)
         self._exact = {route.path: _face(route, pages, traces) for route in table if "{" not in route.path}
         self._router = Router(
-            [PathRoute(route.path, _Mounted(_face(route, pages, traces))) for route in table if "{" in route.path],
+            [
+                PathRoute(route.path.replace("{path}", "{path:path}"), _Mounted(_face(route, pages, traces)))
+                for route in table
+                if "{" in route.path
+            ],
             redirect_slashes=False,  # it would go to the Host that the request names
             default=observed("none", _nothing(pages), traces),
         )

@@ -133,7 +133,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/me/v1/connected-accounts/accounts", Accounts(m), "problem", cors=True),
         Route("DELETE", "/me/v1/connected-accounts/accounts/{id}", Account(m), "problem", cors=True),
         Route("GET", "/me/v1/connected-accounts/connections", Connections(m), "problem", cors=True),
-        Route("ANY", "/vault/proxy/{connection}/{path:path}", ProxyEndpoint(m, Proxy(m, refresher)), "problem"),
+        Route("ANY", "/vault/proxy/{connection}/{path}", ProxyEndpoint(m, Proxy(m, refresher)), "problem"),
         # identity: authorization
         Route("GET POST", "/authorize", Authorize(m, returning), face="page"),
         Route("POST", "/oauth/par", Par(m)),

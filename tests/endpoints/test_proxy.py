@@ -1,0 +1,550 @@
+"""ANY /vault/proxy/{connection}/{path}: a call goes up as its person's, comes back as nobody's, and is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import resource
+import time
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from tests.fixtures.house import BROKER, SECRET, sqlite
+from tests.fixtures.proxy import EVERYTHING, TOKEN, VAULT, Bridge, Seen, answer, bridge_on
+from tests.ledger import proves
+
+from remit_server.records import ProxyRule
+from remit_server.records.provider import Credential, Field
+from remit_server.vault.passing import close_forgotten
+
+
+def code_of(refused: httpx2.Response) -> tuple[int, str]:
+    assert refused.headers["content-type"] == "application/problem+json", refused.text
+    assert "remit-upstream" not in refused.headers, "one can tell who refused"
+    return refused.status_code, refused.json()["type"].rpartition(":")[2]
+
+
+async def test_a_call_goes_up_with_the_persons_token_and_leaves_one_event(any_bridge: Bridge) -> None:
+    bridge = any_bridge
+    got = await bridge.call(
+        "POST", "/calendars/p%72imary/events?max=2", json={"title": "Lunch"}, headers={"X-Own": "1", "Prefer": "x"}
+    )
+    assert got.status_code == 200, got.text
+    assert got.headers["remit-upstream"] == bridge.api.url.removeprefix("http://")
+    assert got.headers["cache-control"] == "no-store"
+    body = got.json()
+    assert body["line"] == "POST /v3/calendars/primary/events?max=2 HTTP/1.1"
+    assert body["body"] == '{"title":"Lunch"}'
+    assert body["headers"].keys() == {
+        "host", "user-agent", "accept", "accept-encoding", "content-type", "content-length", "prefer"
+    }  # fmt: skip
+    assert (body["headers"]["accept-encoding"], body["headers"]["user-agent"]) == ("identity", "remit")
+    (seen,) = bridge.api.seen
+    assert seen.header("authorization") == f"Bearer {TOKEN}"
+
+    (event,) = await bridge.events()
+    assert (event.actor.user, event.actor.client, event.subject) == ("auth0|ada", "agent", "account-ada")
+    assert event.about.items() >= {
+        "connection": "calendar", "method": "POST", "path": "/calendars/primary/events", "status": 200, "sent": 17,
+        "received": len(got.content), "host": bridge.api.url.removeprefix("http://"),
+    }.items()  # fmt: skip
+    assert "max" not in repr(event), "a query may be private"
+    assert TOKEN not in repr(await bridge.house.events())
+    assert not await bridge.house.store.proxied_calls.begun_before(2**40), "no note stays"
+    account = await bridge.house.store.connected_accounts.get("account-ada", "auth0|ada")
+    assert account is not None
+    assert account.used_by == "agent"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("DELETE", "/a", 403), ("GET", "/b", 403), ("GET", "/a/b", 403), ("GET", "/a", 200), ("HEAD", "/a", 200),
+     ("GET", "/%2e%2e/a", 400), ("GET", "/a%2fb", 400), ("GET", "//a", 400), ("GET", "/a%252f", 400), ("TRACE", "/a", 403)],
+)  # fmt: skip
+@proves("proxy.allow-list")
+async def test_only_what_the_rules_name(bridge: Bridge, method: str, path: str, status: int) -> None:
+    await bridge.change(proxy={"calendar": (ProxyRule(paths=("/a",)),)})
+    got = await bridge.call(method, path)
+    assert got.status_code == status
+    assert len(bridge.api.seen) == (status == 200)
+    refusals = await bridge.events("vault.call_refused")
+    assert len(refusals) == (status == 403)
+    assert len(await bridge.events()) == (status == 200)
+
+
+async def test_without_rules_nothing_is_called(bridge: Bridge) -> None:
+    for name, change in (("agent", bridge.change(proxy={})), ("connection", bridge.connection(proxy=()))):
+        await change
+        assert code_of(await bridge.call()) == (403, "forbidden"), name
+        await bridge.change(proxy={"calendar": EVERYTHING})
+    assert bridge.api.seen == []
+
+
+class TestTheToken:
+    async def test_only_one_for_the_vault_alone(self, bridge: Bridge) -> None:
+        tokens = [
+            (await bridge.house.tokens_for("agent", audience=BROKER, scope="openid trade:write"))["access_token"],
+            (await bridge.house.tokens_for("agent", scope="openid"))["access_token"],
+            (await bridge.house.tokens_for("agent", audience=VAULT, scope="openid"))["access_token"],
+            TOKEN,
+            "made up",
+        ]
+        statuses = []
+        for token in tokens:
+            got = await bridge.house.http.get("/vault/proxy/calendar/a", headers={"Authorization": f"Bearer {token}"})
+            assert "www-authenticate" in got.headers
+            statuses.append(code_of(got))
+        assert statuses == [(401, "invalid_token")] * 2 + [(403, "insufficient_scope")] + [(401, "invalid_token")] * 2
+        assert bridge.api.seen == []
+
+    async def test_one_that_an_api_sees_as_well_is_refused(self, bridge: Bridge) -> None:
+        """The API could call with it, too."""
+        both = await bridge.house.tokens_for(
+            "agent", resource=VAULT, audience=BROKER, scope="openid vault:proxy trade:write"
+        )
+        got = await bridge.house.http.get(
+            "/vault/proxy/calendar/a", headers={"Authorization": f"Bearer {both['access_token']}"}
+        )
+        assert code_of(got) == (401, "invalid_token")
+
+    async def test_a_client_for_itself_calls_nothing(self, bridge: Bridge) -> None:
+        form = {"grant_type": "client_credentials", "audience": VAULT, "client_id": "agent", "client_secret": SECRET}
+        asked = await bridge.house.http.post("/oauth/token", data=form)
+        token = asked.json().get("access_token", "none")
+        got = await bridge.house.http.get("/vault/proxy/calendar/a", headers={"Authorization": f"Bearer {token}"})
+        assert code_of(got)[0] in {401, 403}
+
+    async def test_who_borrows_nowhere_cannot_ask_for_one(self, bridge: Bridge) -> None:
+        browser = bridge.house.browser()
+        await bridge.house.authorize(browser, "stranger", audience=VAULT, scope="openid vault:proxy")
+        assert "error=invalid_target" in str(browser.left_for)
+
+    async def test_a_refresh_token_for_anything_gets_one_without_a_new_question(self, bridge: Bridge) -> None:
+        await bridge.change(first_party=False)
+        tokens = await bridge.house.tokens_for("agent", audience=BROKER, scope="openid offline_access trade:write")
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "audience": VAULT,
+                "scope": "vault:proxy", **bridge.house.proof("agent")}  # fmt: skip
+        renewed = await bridge.house.http.post("/oauth/token", data=form)
+        assert renewed.json()["scope"] == "vault:proxy", renewed.text
+        headers = {"Authorization": f"Bearer {renewed.json()['access_token']}"}
+        assert (await bridge.house.http.get("/vault/proxy/calendar/a", headers=headers)).status_code == 200
+
+
+class TestWhose:
+    async def test_another_persons_account_is_never_reached(self, bridge: Bridge) -> None:
+        await bridge.connect("bob", access_token="bobs-token-bobs-token")
+        for account in ("bob", "bob@api.example", "account-bob"):
+            got = await bridge.call(headers={"Remit-Account": account})
+            assert code_of(got) == (401, "federated_connection_refresh_token_not_found")
+            assert got.json()["connect_uri"].startswith(bridge.house.issuer)
+        assert bridge.api.seen == []
+        assert (await bridge.call(user="bob")).status_code == 200
+        assert bridge.api.seen[-1].header("authorization") == "Bearer bobs-token-bobs-token"
+
+    async def test_of_several_accounts_the_named_one(self, bridge: Bridge) -> None:
+        await bridge.connect(id="second", upstream_id="ada2", label="second", access_token="second-token-of-ada")
+        await bridge.call(headers={"Remit-Account": "ada2"})
+        assert bridge.api.seen[-1].header("authorization") == "Bearer second-token-of-ada"
+
+    async def test_who_has_not_connected_gets_the_link(self, bridge: Bridge) -> None:
+        got = await bridge.call(user="bob")
+        assert code_of(got) == (401, "federated_connection_refresh_token_not_found")
+        assert "/connect?ticket=" in got.json()["connect_uri"]
+
+    async def test_an_unknown_connection_and_one_that_is_not_the_agents_look_alike(self, bridge: Bridge) -> None:
+        token = await bridge.token()
+        await bridge.change(connections={"other": ()})
+        for name in ("calendar", "nowhere", "cal%65ndar", "..", ""):
+            got = await bridge.house.http.get(f"/vault/proxy/{name}/a", headers={"Authorization": f"Bearer {token}"})
+            assert got.status_code == 404, name
+        assert bridge.api.seen == []
+
+
+class TestWhatComesBack:
+    @pytest.mark.parametrize(
+        "status", ["204 No Content", "304 Not Modified", "404 Not Found", "500 Oops", "418 Teapot"]
+    )
+    async def test_statuses_pass(self, bridge: Bridge, status: str) -> None:
+        empty = status[0] in "23"
+        bridge.api.replies(
+            f"HTTP/1.1 {status}\r\nETag: x\r\n\r\n".encode() if empty else answer(status, b"why", "ETag: x")
+        )
+        got = await bridge.call()
+        assert (got.status_code, got.headers["etag"], got.content) == (int(status[:3]), "x", b"" if empty else b"why")
+
+    async def test_head(self, bridge: Bridge) -> None:
+        bridge.api.replies(b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\nContent-Encoding: br\r\n\r\n")
+        async with bridge.live() as http:
+            got = await http.head("/vault/proxy/calendar/a")
+        assert (got.status_code, got.headers["content-length"], got.content) == (200, "12345", b"")
+
+    @proves("proxy.no-redirects")
+    async def test_a_redirect_is_not_followed(self, bridge: Bridge) -> None:
+        for location, mapped in (
+            ("/v3/b?x=1", f"{bridge.house.issuer}vault/proxy/calendar/b?x=1"),
+            ("http://x.example/", None),
+        ):
+            bridge.api.replies(answer("302 Found", b"", f"Location: {location}"))
+            got = await bridge.call()
+            assert (got.status_code, got.headers.get("location")) == (302, mapped)
+        assert len(bridge.api.seen) == 2
+
+    async def test_early_hints_are_skipped_and_an_upgrade_is_not(self, bridge: Bridge) -> None:
+        bridge.api.replies(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer("200 OK", b"late"))
+        assert (await bridge.call()).content == b"late"
+        bridge.api.replies(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        assert code_of(await bridge.call())[0] == 502
+        assert code_of(await bridge.call(headers={"Connection": "upgrade", "Upgrade": "websocket"}))[0] == 501
+
+    async def test_what_was_packed_unasked_is_unpacked(self, bridge: Bridge) -> None:
+        bridge.api.replies(answer("200 OK", gzip.compress(b"hello" * 1000), "Content-Encoding: gzip"))
+        got = await bridge.call()
+        assert (got.content, got.headers.get("content-encoding")) == (b"hello" * 1000, None)
+        for coding in ("br", "gzip, gzip", "zstd"):
+            bridge.api.replies(answer("200 OK", b"xxx", f"Content-Encoding: {coding}"))
+            assert code_of(await bridge.call())[0] == 502
+
+    async def test_trailers_end_here(self, bridge: Bridge) -> None:
+        bridge.api.replies(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Echo\r\n\r\n2\r\nhi\r\n0\r\nX-Echo: "
+            + TOKEN.encode() + b"\r\n\r\n"
+        )  # fmt: skip
+        async with bridge.live() as http:
+            got = await http.get("/vault/proxy/calendar/a")
+        assert got.content == b"hi"
+        assert not {"trailer", "x-echo"} & got.headers.keys()
+
+
+class TestWhenTheTokenIsRefused:
+    RENEWED = answer("200 OK", b'{"access_token":"a-new-access-token","expires_in":300,"token_type":"Bearer"}',
+                     "Content-Type: application/json")  # fmt: skip
+
+    async def _expiring(self, bridge: Bridge, **more: Any) -> None:
+        await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+        await bridge.connect(refresh_token="the-refresh-token", refreshed_at=bridge.house.clock.at - 100, **more)
+
+    async def test_it_is_renewed_once_and_the_call_made_again(self, bridge: Bridge) -> None:
+        await self._expiring(bridge)
+        bridge.api.replies(answer("401 No"), self.RENEWED, answer("200 OK", b"well"))
+        got = await bridge.call("POST", json={"a": 1})
+        assert (got.status_code, got.content) == (200, b"well")
+        first, token, second = bridge.api.seen
+        assert token.line.startswith("POST /token ")
+        assert (first.header("authorization"), second.header("authorization")) == (
+            f"Bearer {TOKEN}", "Bearer a-new-access-token"
+        )  # fmt: skip
+        assert first.body == second.body
+        assert len(await bridge.events()) == 1
+
+    async def test_a_new_token_that_is_refused_as_well(self, bridge: Bridge) -> None:
+        await self._expiring(bridge)
+        bridge.api.replies(answer("401 No"), self.RENEWED, answer("401 No"))
+        got = await bridge.call()
+        assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+        assert "connect_uri" in got.json()
+        assert len(bridge.api.seen) == 3, "once, not for ever"
+        assert (await bridge.events())[0].about["status"] == 401
+        # It is new: it is not renewed again for every call.
+        assert code_of(await bridge.call())[0] == 401
+        assert len(bridge.api.seen) == 4
+
+    async def test_a_body_that_is_gone_is_not_sent_again(self, bridge: Bridge) -> None:
+        await self._expiring(bridge)
+        bridge.api.replies(answer("401 No"), self.RENEWED, answer("200 OK", b"well"))
+        big = b"x" * 200_000
+        assert code_of(await bridge.call("POST", content=big))[0] == 502
+        assert (await bridge.call("POST", content=big)).content == b"well", "with the new token"
+
+    async def test_without_a_refresh_token_only_the_person_can_help(self, bridge: Bridge) -> None:
+        bridge.house.clock.forward(3600)
+        bridge.tokens.clear()
+        bridge.api.replies(answer("401 No", b"", "WWW-Authenticate: Bearer realm=theirs"))
+        got = await bridge.call()
+        assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+        assert "www-authenticate" not in got.headers
+        assert len(bridge.api.seen) == 1
+
+    async def test_a_challenge_of_another_kind_goes_by_another_name(self, bridge: Bridge) -> None:
+        bridge.api.replies(answer("403 No", b"", 'WWW-Authenticate: Bearer error="insufficient_scope"'))
+        got = await bridge.call()
+        assert "www-authenticate" not in got.headers
+        assert got.headers["remit-upstream-authenticate"] == 'Bearer error="insufficient_scope"'
+
+
+class TestKeys:
+    async def test_an_api_key_is_attached_as_the_provider_wants_it(self, bridge: Bridge) -> None:
+        await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+        await bridge.connect(access_token=None, scopes=(), credentials={"key": "sk_test_0123456789"})
+        fields = (Field(name="key", title="Key", secret=True),)
+        for credential in (Credential(header="X-Api-Key", prefix=""), Credential(query="api_key")):
+            await bridge.connection(
+                kind="api_key", fields=fields, credential=credential, api_headers={"Api-Version": "7"}
+            )
+            got = await bridge.call(path="/a?b=1", headers={"X-Api-Key": "mine"})
+            assert got.status_code == 200, got.text
+            seen = bridge.api.seen[-1]
+            assert seen.header("api-version") == "7"
+            assert "sk_test_0123456789" not in got.text
+            if credential.query:
+                assert seen.line == "GET /v3/a?b=1&api_key=sk_test_0123456789 HTTP/1.1"
+            else:
+                assert [value for name, value in seen.headers if name == "x-api-key"] == ["sk_test_0123456789"]
+        assert "sk_test" not in repr(await bridge.house.events())
+
+    async def test_basic(self, bridge: Bridge) -> None:
+        await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+        await bridge.connect(access_token=None, scopes=(), credentials={"user": "ada", "password": "a long password"})
+        fields = (Field(name="user", title="Name"), Field(name="password", title="Password", secret=True))
+        await bridge.connection(kind="basic", fields=fields)
+        bridge.api.replies(answer("200 OK", b"you are a long password, YWRhOmEgbG9uZyBwYXNzd29yZA=="))
+        got = await bridge.call()
+        assert bridge.api.seen[-1].header("authorization") == "Basic YWRhOmEgbG9uZyBwYXNzd29yZA=="
+        assert got.text == "you are " + "*" * 15 + ", " + "*" * 28
+
+
+class TestStreaming:
+    @proves("proxy.bounded")
+    async def test_a_hundred_megabytes_each_way_in_little_memory(self, bridge: Bridge) -> None:
+        size, piece = 100 * 1024 * 1024, b"\x5a" * 65536
+
+        async def play(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            left = int(seen.header("content-length") or 0)
+            while left:
+                left -= len(await reader.read(min(left, 1 << 20)))
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+            for _ in range(size // len(piece)):
+                writer.write(piece)
+                await writer.drain()
+
+        async def up() -> Any:
+            for _ in range(size // len(piece)):
+                yield piece
+
+        bridge.api.play, bridge.api.streamed = play, True
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        settings = bridge.house.machines.settings
+        object.__setattr__(bridge.house.machines, "settings", _with(settings, proxy_largest_request=size))
+        got = 0
+        async with (
+            bridge.live() as http,
+            http.stream(
+                "POST", "/vault/proxy/calendar/a", content=up(), headers={"Content-Length": str(size)}
+            ) as reply,
+        ):
+            assert reply.headers["content-length"] == str(size)
+            async for chunk in reply.aiter_raw():
+                got += len(chunk)
+        assert got == size
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024, "KiB more than before"
+        (event,) = await bridge.events()
+        assert (event.about["sent"], event.about["received"]) == (size, size)
+
+    async def test_an_event_arrives_when_it_is_sent(self, bridge: Bridge) -> None:
+        go = asyncio.Event()
+
+        async def play(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+            )
+            await go.wait()
+            writer.write(b"9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+
+        bridge.api.play = play
+        async with bridge.live() as http, http.stream("GET", "/vault/proxy/calendar/a") as reply:
+            pieces = reply.aiter_raw()
+            assert await anext(pieces) == b"data: 1\n\n"
+            go.set()
+            assert await anext(pieces) == b"data: 2\n\n"
+
+    async def test_an_agent_that_reads_slowly_slows_the_provider(self, bridge: Bridge) -> None:
+        sent = 0
+
+        async def play(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal sent
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 200000000\r\n\r\n")
+            while True:
+                writer.write(b"x" * 65536)
+                sent += 65536
+                await writer.drain()
+
+        bridge.api.play = play
+        async with bridge.live() as http, http.stream("GET", "/vault/proxy/calendar/a") as reply:
+            await anext(reply.aiter_raw())
+            await asyncio.sleep(0.5)
+            held = sent
+            await asyncio.sleep(0.3)
+            assert sent == held, "it waits"
+        assert held < 30_000_000
+
+    @proves("proxy.bounded")
+    async def test_when_the_agent_leaves_the_provider_is_let_go_and_the_event_is_there(self, bridge: Bridge) -> None:
+        async def never(_: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if begun:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            await reader.read()
+
+        bridge.api.play = never
+        for begun in (False, True):
+            async with bridge.live() as http:
+                with pytest.raises(httpx2.ReadTimeout):
+                    await http.get("/vault/proxy/calendar/a", timeout=0.3)
+                for _ in range(100):
+                    if len(bridge.api.closed) == begun + 1:
+                        break
+                    await asyncio.sleep(0.02)
+            assert len(bridge.api.closed) == begun + 1, "the connection upstream is gone"
+            event = (await bridge.events())[0]
+            assert event.about["ended"] == "the client left"
+        assert len(await bridge.events()) == 2
+
+    async def test_a_provider_that_answers_early_is_heard(self, bridge: Bridge) -> None:
+        async def play(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(answer("413 Too much", b"no", "Connection: close"))
+            await writer.drain()
+            writer.close()
+
+        bridge.api.play, bridge.api.streamed = play, True
+        async with bridge.live() as http:
+            got = await http.post("/vault/proxy/calendar/a", content=b"x" * 200_000)
+        assert got.status_code in {413, 502}
+
+    async def test_a_chunked_body_goes_up_chunked(self, bridge: Bridge) -> None:
+        async def pieces() -> Any:
+            yield b"one"
+            yield b"two"
+
+        async with bridge.live() as http:
+            got = await http.post("/vault/proxy/calendar/a", content=pieces())
+        assert got.json()["body"] == "onetwo"
+        assert bridge.api.seen[0].header("transfer-encoding") == "chunked"
+
+
+class TestLimits:
+    @proves("proxy.bounded")
+    async def test_sizes(self, tmp_path: Any) -> None:
+        async with bridge_on(sqlite(tmp_path), proxy_largest_request=100_000, proxy_largest_answer=1000) as bridge:
+            assert code_of(await bridge.call("POST", content=b"x" * 100_001)) == (413, "payload_too_large")
+            assert bridge.api.seen == []
+
+            async def endless() -> Any:
+                for _ in range(100):
+                    yield b"x" * 10_000
+
+            async with bridge.live() as http:
+                assert (await http.post("/vault/proxy/calendar/a", content=endless())).status_code == 413
+                bridge.api.replies(answer("200 OK", b"x" * 1001))
+                assert code_of(await http.get("/vault/proxy/calendar/a")) == (502, "temporarily_unavailable")
+                for cut in (
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5dc\r\n" + b"x" * 1500 + b"\r\n0\r\n\r\n",
+                    answer("200 OK", gzip.compress(b"x" * 1_000_000), "Content-Encoding: gzip"),
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\nhalf",
+                ):
+                    bridge.api.replies(cut)
+                    with pytest.raises(httpx2.RemoteProtocolError):
+                        await http.get("/vault/proxy/calendar/a")
+            ends = [event.about.get("ended") for event in await bridge.events()]
+            assert ends[0] == ends[1] == ends[2] == "temporarily_unavailable"
+
+    @proves("proxy.bounded")
+    async def test_times(self, tmp_path: Any) -> None:
+        late = ""
+
+        async def slow(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if late == "body":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            if late == "drip":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+                for _ in range(100):
+                    writer.write(b"x")
+                    await asyncio.sleep(0.2)
+            await asyncio.sleep(30)
+
+        async with bridge_on(sqlite(tmp_path), proxy_patience=1, proxy_silence=1, proxy_time=2) as bridge:
+            bridge.api.play = slow
+            async with bridge.live() as http:
+                began = time.monotonic()
+                assert code_of(await http.get("/vault/proxy/calendar/a"))[0] == 504
+                for late in ("body", "drip"):  # noqa: B007 - `slow` reads it
+                    with pytest.raises(httpx2.RemoteProtocolError):
+                        await http.get("/vault/proxy/calendar/a")
+                assert time.monotonic() - began < 6
+            assert [event.about["ended"] for event in await bridge.events()] == ["timed out"] * 3
+
+    async def test_a_provider_that_is_not_there(self, bridge: Bridge) -> None:
+        await bridge.connection(api_base="http://127.0.0.1:1/")
+        assert code_of(await bridge.call()) == (502, "temporarily_unavailable")
+        assert (await bridge.events())[0].about["ended"] == "temporarily_unavailable"
+
+    async def test_one_agent_does_not_take_all(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("remit_server.vault.proxy.AT_ONCE", 2)
+        go = asyncio.Event()
+
+        async def wait(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await go.wait()
+            writer.write(answer())
+
+        bridge.api.play = wait
+        await bridge.token()
+        calls = [asyncio.create_task(bridge.call()) for _ in range(2)]
+        while len(bridge.api.seen) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert code_of(await bridge.call()) == (429, "too_many_requests")
+        go.set()
+        assert [got.status_code for got in await asyncio.gather(*calls)] == [200, 200]
+        assert (await bridge.call()).status_code == 200
+
+    async def test_connections_are_shared_and_nothing_sticks_to_them(self, bridge: Bridge) -> None:
+        await bridge.connect("bob", access_token="bobs-token-bobs-token")
+        bridge.api.replies(answer("200 OK", b"x", "Set-Cookie: session=ada"))
+        for user in ("ada", "bob"):
+            assert "set-cookie" not in (await bridge.call(user=user)).headers
+        assert bridge.api.closed == [], "one connection for both"
+        assert [seen.header("cookie") for seen in bridge.api.seen] == [None, None]
+
+
+@proves("proxy.no-effect-without-event")
+async def test_a_call_whose_server_died_has_its_event(any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = any_bridge
+    machines = bridge.house.machines
+
+    async def play(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun = await machines.store.proxied_calls.begun_before(2**40)
+        assert [call.about["path"] for call in begun] == ["/a"], "written down before the request left"
+        raise ConnectionError
+
+    bridge.api.play = play
+    await bridge.token()
+
+    async def dies(*_: Any) -> None: ...
+
+    with monkeypatch.context() as patched:
+        patched.setattr("remit_server.vault.passing.Noted.end", dies)
+        await bridge.call()
+    assert await bridge.events() == []
+    assert await close_forgotten(machines) == 0, "it may still be under way"
+    bridge.house.clock.forward(machines.settings.proxy_time + 100)
+    assert await close_forgotten(machines) == 1
+    assert await close_forgotten(machines) == 0
+    (event,) = await bridge.events()
+    assert (event.about["ended"], event.about["path"], event.actor.user) == ("unknown", "/a", "auth0|ada")
+
+
+async def test_no_note_no_call(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account was disconnected between the look and the call."""
+    await bridge.house.store.commit(
+        bridge.house.store.connected_accounts.save(
+            (await bridge.house.store.connected_accounts.of_user("auth0|ada"))[0].__class__(
+                id="account-ada", user_id="auth0|ada", connection="calendar", state="reconnect", upstream_id="ada"
+            )
+        )
+    )
+    got = await bridge.call()
+    assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+    assert bridge.api.seen == []
+    assert await bridge.events() == []
+
+
+def _with(settings: Any, **members: Any) -> Any:
+    return msgspec.structs.replace(settings, **members)
