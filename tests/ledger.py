@@ -181,6 +181,19 @@ LEDGER: dict[str, Promise] = {
         "docs/adr (providers)",
         "A key or password that a person typed lies sealed, is tried a few times a minute at most, and reaches no agent.",
     ),
+    "vault.one-more-scope": Promise(
+        "issue: vault", "An account that is asked for one scope more keeps its id and what it was granted before."
+    ),
+    "vault.one-default": Promise(
+        "issue: vault", "Of a person's accounts at a provider exactly one is the default, whichever of them go."
+    ),
+    "vault.shared-by-administrators": Promise(
+        "issue: vault", "Only administrators connect and change accounts of the organisation; only its groups see them."
+    ),
+    "vault.persons-word": Promise(
+        "issue: vault",
+        "Which agents use an account, and which also while the person is away, is the person's word, and can be taken back.",
+    ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
     ),
@@ -234,6 +247,10 @@ LEDGER: dict[str, Promise] = {
     "oauth.resource": Promise("RFC 8707", "A token is for the resources that were granted and for no others."),
     "oidc.userinfo-audience": Promise(
         "OIDC Core section 5.3", "Userinfo takes only tokens that are for it: those that `openid` was granted to."
+    ),
+    "oidc.discovery": Promise(
+        "OIDC Discovery section 4.3",
+        "A sign-in provider is found by its issuer alone, if its document names that issuer byte for byte.",
     ),
     "oidc.reauthentication": Promise(
         "OIDC Core section 3.1.2.1",

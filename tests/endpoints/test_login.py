@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -219,10 +220,14 @@ ACME = Connection(
 )  # fmt: skip
 
 
+WAYS = {"authorization": "authorize", "token": "token"}
+
+
 class Provider:
     """An OpenID provider that answers what a test tells it to."""
 
     key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
+    issuer = "https://idp.example"
 
     def __init__(self, house: House) -> None:
         self.house, self.asked, self.claims = house, {}, {}
@@ -232,6 +237,11 @@ class Provider:
         self.signed_by = self.key
 
     async def send(self, method: str, url: str, **kwargs: Any) -> Reply:
+        if url == "https://idp.example/.well-known/openid-configuration":
+            named = {f"{name}_endpoint": f"https://idp.example/{path}" for name, path in WAYS.items()}
+            return Reply(
+                200, {}, json.dumps({"issuer": self.issuer, "jwks_uri": "https://idp.example/jwks", **named}).encode()
+            )
         assert url == "https://idp.example/token"
         self.sent = dict(parse_qsl(kwargs["body"].decode()))
         now = self.house.clock.now()
@@ -308,6 +318,20 @@ class TestAnotherProvider:
             await provider.come_back(browser)
             assert outcome in browser.returned
         assert browser.returned["error"] == "login_required"
+
+    @pytest.mark.parametrize("issuer", ["https://idp.example", "https://idp.example/", "https://evil.example"])
+    @proves("oidc.discovery")
+    async def test_an_issuer_alone_is_enough_if_it_says_its_own_name(self, provider: Provider, issuer: str) -> None:
+        house, browser = provider.house, provider.house.browser()
+        alone = replace(ACME, authorization_endpoint="", token_endpoint="", jwks_uri=None)
+        await house.store.commit(house.store.connections.put(alone))
+        provider.issuer = issuer
+        if issuer != ACME.issuer:
+            assert (await house.http.get("/login/acme")).status_code == 502
+            return
+        await provider.visit(browser)
+        await provider.come_back(browser)
+        assert await house.store.users.get("oidc|acme|u-1") is not None
 
     async def test_the_sign_in_page_offers_it(self, provider: Provider) -> None:
         browser = await opened(provider.house.browser())

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -261,6 +261,28 @@ async def test_a_slow_host_does_not_take_every_connection() -> None:
         assert len(heads) == module.PER_HOST
         assert (await out.send("GET", f"http://127.0.0.1:{port}/", timeout=0.5)).status == 200
         assert all(isinstance(each, OutboundRefused) for each in await asyncio.gather(*stuck, return_exceptions=True))
+
+
+@proves("outbound.bounded")
+async def test_hosts_that_clients_name_keep_nobody_else_waiting() -> None:
+    async def never(_: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(5)
+
+    async with AsyncExitStack() as stack, sending() as out:
+        hosts = [await stack.enter_async_context(server(never)) for _ in range(6)]
+        port, _ = await stack.enter_async_context(server(well))
+        urls = [f"http://127.0.0.1:{slow}/{n}" for slow, _ in hosts for n in range(20)]
+        stuck = [asyncio.create_task(out.send("GET", url, timeout=1, named=True)) for url in urls]
+        await asyncio.sleep(0.4)
+        reached = [len(heads) for _, heads in hosts]
+        assert max(reached) <= module.NAMED // 4
+        assert sum(reached) <= module.NAMED
+        assert (await out.send("GET", f"http://127.0.0.1:{port}/", timeout=0.5)).status == 200
+        host = f"http://127.0.0.1:{hosts[0][0]}/"
+        more = [asyncio.create_task(out.send("GET", host, timeout=1)) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        assert len(hosts[0][1]) == reached[0] + 3, "nor who is at the same host by the operator's word"
+        await asyncio.gather(*stuck, *more, return_exceptions=True)
 
 
 @pytest.mark.parametrize("name", ["localhost", "other.example"])

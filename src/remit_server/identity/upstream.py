@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from msgspec.structs import replace
+
 from remit_server.errors import AccessDenied, InvalidRequest
 from remit_server.records import Connection, Interaction, User
 from remit_server.rules import upstream as rule
@@ -30,10 +32,26 @@ class Arrived:
     amr: tuple[str, ...]
 
 
+class _Incomplete(InvalidRequest):
+    text = "This way to sign in is not set up completely."
+
+
+async def complete(machines: Machines, connection: Connection) -> Connection:
+    """The connection with the endpoints that nobody wrote down, as its issuer names them. Raises `OutboundRefused`."""
+    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    missing = [name for name in needed if not getattr(connection, name)]
+    if connection.issuer is None or not missing:
+        return connection
+    found = await machines.discovery.endpoints(connection.issuer)
+    return replace(connection, **{name: found[name] for name in missing if name in found})
+
+
 async def leave(
     machines: Machines, connection: Connection, state: str, asked: Asked | None, *, again: bool = False
 ) -> str:
-    """Where the browser goes to sign in there; `again`, even if it is signed in there already."""
+    """Where the browser goes to sign in there; `again`, even if it is signed in there already. Raises `OutboundRefused` when
+    the provider does not say where that is."""
+    connection = await complete(machines, connection)
     parameters = {
         **connection.authorization_params,
         "response_type": "code",
@@ -52,6 +70,8 @@ async def leave(
     if asked and asked.max_age is not None:  # then auth_time must be in the answer (OIDC Core section 3.1.2.1)
         parameters["max_age"] = str(asked.max_age)
     where = connection.authorization_endpoint
+    if not where:
+        raise _Incomplete(detail="authorization_endpoint is missing")
     return where + ("&" if urlsplit(where).query else "?") + urlencode(parameters, quote_via=quote)
 
 
@@ -63,8 +83,8 @@ def redirect_uri(machines: Machines, connection: Connection) -> str:
 async def arrive(machines: Machines, errand: Interaction, state: str, form: Form) -> Arrived:
     """Who came back. Raises what the person reads when the provider refused, or when its answer cannot be believed."""
     connection = await machines.store.connections.get(str(errand.request["connection"]))
-    if connection is None or connection.issuer is None or connection.jwks_uri is None:
-        raise InvalidRequest("This way to sign in is not set up completely.", detail="issuer or jwks_uri is missing")
+    if connection is None or connection.issuer is None:
+        raise _Incomplete(detail="issuer is missing")
     if form.get("iss") not in {None, connection.issuer}:
         raise InvalidRequest("The answer came from another provider than you were sent to.", detail="iss")
     try:
@@ -74,6 +94,9 @@ async def arrive(machines: Machines, errand: Interaction, state: str, form: Form
     name = connection.display_name or connection.name
     if form.get("error"):
         raise AccessDenied(f"{name} did not sign you in.", detail=f"upstream said {form.get('error')!r}")
+    connection = await complete(machines, connection)
+    if connection.issuer is None or connection.jwks_uri is None:
+        raise _Incomplete(detail="jwks_uri is missing")
     tokens = await _redeem(machines, connection, form.need("code"), machines.peppers.mac("upstream verifier", state))
     jwks = await machines.outbound.jwks(connection.jwks_uri)
     identity = rule.judge(

@@ -29,6 +29,9 @@ TIMEOUT: Final = 8.0
 LARGEST_REPLY: Final = 512 * 1024
 PER_HOST: Final = 16
 """Requests under way to one host: a slow one cannot take every connection."""
+NAMED: Final = 16
+"""Requests under way to URLs that clients name; of one host a quarter. They have connections of their own: whoever registers
+a slow one keeps nobody else waiting."""
 STREAMS: Final = 256
 """Answers under way at once that are passed on as they come; of one host a quarter. What the server asks for itself has
 connections of its own, and does not wait behind them."""
@@ -200,9 +203,10 @@ class Outbound:
                 network_backend=_Guard(networks, loopback=settings.loopback),
             )
 
-        self._pool, self._streams = pool(64), pool(STREAMS)
+        self._pool, self._named, self._streams = pool(64), pool(NAMED), pool(STREAMS)
         self._jwks: dict[str, tuple[int, dict[str, Any] | OutboundRefused]] = {}
         self._per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._named_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._streams_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def check_url(self, url: str) -> SplitResult:
@@ -230,19 +234,24 @@ class Outbound:
         body: bytes = b"",
         timeout: float = TIMEOUT,  # noqa: ASYNC109 - the cap is part of what is promised
         largest: int = LARGEST_REPLY,
+        named: bool = False,
     ) -> Reply:
-        """One request, no redirect followed. Seconds and bytes are capped. Raises `OutboundRefused`."""
+        """One request, no redirect followed. Seconds and bytes are capped. `named` is a URL that a client has named. Raises
+        `OutboundRefused`."""
         parts = self.check_url(url)
         caps = {"connect": timeout, "read": timeout, "write": timeout, "pool": timeout}
         # No compression: what a small reply unpacks to could not be capped before it is unpacked.
         own = {"Host": parts.netloc, "User-Agent": "remit", "Accept-Encoding": "identity"}
         sent = [(name.encode(), value.encode()) for name, value in (own | dict(headers or {})).items()]
-        slots = self._per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(PER_HOST))
+        pool, per_host, most = (
+            (self._named, self._named_per_host, NAMED // 4) if named else (self._pool, self._per_host, PER_HOST)
+        )
+        slots = per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(most))
         with _translated(parts.hostname):
             async with (
                 asyncio.timeout(timeout),
                 slots,
-                self._pool.stream(method, url, headers=sent, content=body, extensions={"timeout": caps}) as response,
+                pool.stream(method, url, headers=sent, content=body, extensions={"timeout": caps}) as response,
             ):
                 chunks, size = [], 0
                 async for chunk in response.aiter_stream():
@@ -288,13 +297,14 @@ class Outbound:
             raise
         return Opened(response, caps, silence, slot, parts.hostname or "")
 
-    async def jwks(self, uri: str) -> dict[str, Any]:
-        """A JWK Set, kept for five minutes; a failure is kept for seconds, so that nobody can make us knock all day."""
+    async def jwks(self, uri: str, *, named: bool = False) -> dict[str, Any]:
+        """A JWK Set, kept for five minutes; a failure is kept for seconds, so that nobody can make us knock all day. `named` is
+        a URL that a client has named."""
         now = self._clock.now()
         until, kept = self._jwks.get(uri, (0, {}))
         if until <= now:
             try:
-                until, kept = now + JWKS_SECONDS, await self._fetch_jwks(uri)
+                until, kept = now + JWKS_SECONDS, await self._fetch_jwks(uri, named=named)
             except OutboundRefused as error:
                 until, kept = now + JWKS_FAILED_SECONDS, error
             if len(self._jwks) > 1000:
@@ -304,12 +314,13 @@ class Outbound:
             raise OutboundRefused(detail=kept.detail)
         return kept
 
-    async def _fetch_jwks(self, uri: str) -> dict[str, Any]:
-        reply = await self.send("GET", uri, headers={"Accept": "application/json"})
+    async def _fetch_jwks(self, uri: str, *, named: bool) -> dict[str, Any]:
+        reply = await self.send("GET", uri, headers={"Accept": "application/json"}, named=named)
         if reply.status != 200:
             raise OutboundRefused(detail=f"the JWK Set answered {reply.status}")
         return reply.json()
 
     async def close(self) -> None:
         await self._pool.aclose()
+        await self._named.aclose()
         await self._streams.aclose()

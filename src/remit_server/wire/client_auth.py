@@ -90,7 +90,7 @@ async def _by_assertion(assertion: str, form: Form, machines: Machines) -> Clien
     client = await machines.store.clients.get(client_id)
     if client is None or "private_key_jwt" not in client.auth_methods:
         raise InvalidClient
-    jwks = client.jwks or (await machines.outbound.jwks(client.jwks_uri) if client.jwks_uri else None)
+    jwks = client.jwks or (await machines.outbound.jwks(client.jwks_uri, named=True) if client.jwks_uri else None)
     if jwks is None:
         raise InvalidClient("This client has no keys registered.")
     settings = machines.settings
