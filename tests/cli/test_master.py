@@ -80,6 +80,22 @@ def test_a_refused_start_leaves_postgresql_as_it_was(run: Run, new_database: New
     assert asyncio.run(tables()) == 0
 
 
+def test_a_key_file_is_moved_to_another_place(run: Run, acme: Path, tmp_path: Path) -> None:
+    new = tmp_path / "elsewhere" / "remit.key"
+    assert run("apply", acme, "--yes", "--data", "data").returncode == 0
+    for unclear in ([], ["--to", f"file:{new}", "--finish"]):
+        assert "either --to or --finish" in run("keys", "rewrap", *unclear, "--data", "data").stderr
+    moved = run("keys", "rewrap", "--to", f"file:{new}", "--data", "data")
+    assert moved.returncode == 0, moved.stderr
+    assert new.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "data" / "master.key").unlink()
+    finished = run("keys", "rewrap", "--finish", "--data", "data", environ={"REMIT_MASTER_KEY_FILE": str(new)})
+    assert "let go" in finished.stdout
+    told = run("audit", "export", "--data", "data", "--master", f"file:{new}").stdout
+    assert told.count('"key.rotated"') == 2
+    assert new.read_text().strip() not in told
+
+
 class Watch:
     """Asks every node that is up, all the time; what went wrong."""
 

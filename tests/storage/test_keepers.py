@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import time
@@ -64,6 +65,20 @@ class TestContract:
         for changed in (wrapped[:-2] + b"AA", wrapped[:-1], b"", b"x" + wrapped):
             with pytest.raises((IntegrityError, KeeperUnavailable)):  # botocore itself refuses to send no bytes
                 await mine.unwrap(changed, ID)
+
+    async def test_no_library_logs_a_data_key(
+        self, two: Two, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        for library in ("botocore", "google", "hvac", "urllib3", "requests"):
+            monkeypatch.setattr(logging.getLogger(library), "propagate", True)
+            caplog.set_level(logging.DEBUG, library)
+        mine, _ = two
+        assert await mine.unwrap(await mine.wrap(KEY, ID), ID) == KEY
+        written = "".join(str(vars(record)) for record in caplog.records)
+        for spelled in (b64encode(KEY).decode(), repr(KEY)[2:-1], KEY.hex()):
+            assert spelled not in written
+        assert "googleapis.com" not in written  # nobody asks Google itself
 
     async def test_a_database_lives_under_it_and_moves_to_another(self, two: Two, new_database: NewDatabase) -> None:
         mine, other = two

@@ -12,6 +12,7 @@ never on the way of a request. Each is called through its own client library, on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
@@ -97,6 +98,11 @@ async def apart(call: Callable[[], T], keeper: str, expected: tuple[type[Excepti
             raise
         # A library that stumbles over what it was sent may raise anything.
         raise KeeperUnavailable(f"{keeper} answers what its library cannot read: {reason(error)}") from error
+
+
+def hush(library: str) -> None:
+    """Whatever the log's level: at debug these libraries write down what they carry, and that is data keys."""
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def of_right_length(data_key: bytes, keeper: str) -> bytes:

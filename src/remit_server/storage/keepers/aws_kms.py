@@ -18,6 +18,7 @@ from remit_server.storage.keepers import (
     READ_SECONDS,
     KeeperUnavailable,
     apart,
+    hush,
     missing,
     of_right_length,
     reason,
@@ -67,6 +68,7 @@ class AwsKms:
             import boto3  # noqa: PLC0415 - an extra
             from botocore.config import Config  # noqa: PLC0415
 
+            hush("botocore")
             parts = self._key.split(":")
             client = boto3.session.Session().client(
                 "kms",

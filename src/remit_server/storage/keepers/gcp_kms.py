@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from remit_server.errors import ConfigurationError, IntegrityError
-from remit_server.storage.keepers import READ_SECONDS, KeeperUnavailable, apart, missing, of_right_length, reason
+from remit_server.storage.keepers import READ_SECONDS, KeeperUnavailable, apart, hush, missing, of_right_length, reason
 
 ENDPOINT: Final = "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDKMS"
 """The variable by which Google's own command line is pointed at a private endpoint."""
@@ -95,6 +95,7 @@ class GcpKms:
         if self._client is None:
             from google.cloud import kms  # noqa: PLC0415 - an extra
 
+            hush("google")
             options = {"api_endpoint": urlsplit(url).netloc} if (url := os.environ.get(ENDPOINT)) else None
             self._client = kms.KeyManagementServiceClient(client_options=options)
         return self._client
