@@ -13,10 +13,12 @@ import msgspec
 import pytest
 from tests.fixtures.house import BROKER, SECRET, sqlite
 from tests.fixtures.proxy import EVERYTHING, TOKEN, VAULT, Bridge, Seen, answer, bridge_on
+from tests.fixtures.vault import ACCESS, REFRESH
 from tests.ledger import proves
 
 from remit_server.records import ProxyRule
 from remit_server.records.provider import Credential, Field
+from remit_server.vault.grants.token_exchange import RFC_8693
 from remit_server.vault.passing import close_forgotten
 
 
@@ -130,6 +132,33 @@ class TestTheToken:
         assert renewed.json()["scope"] == "vault:proxy", renewed.text
         headers = {"Authorization": f"Bearer {renewed.json()['access_token']}"}
         assert (await bridge.house.http.get("/vault/proxy/calendar/a", headers=headers)).status_code == 200
+
+    async def test_a_refresh_token_is_exchanged_for_one_and_stays(self, bridge: Bridge) -> None:
+        tokens = await bridge.house.tokens_for("agent", audience=BROKER, scope="openid offline_access trade:write")
+        form = {"grant_type": RFC_8693, "subject_token": tokens["refresh_token"], "subject_token_type": REFRESH,
+                "audience": VAULT, **bridge.house.proof("agent")}  # fmt: skip
+        for _ in range(2):
+            got = (await bridge.house.http.post("/oauth/token", data=form)).json()
+            assert (got["scope"], got["issued_token_type"]) == ("vault:proxy", ACCESS), got
+        headers = {"Authorization": f"Bearer {got['access_token']}"}
+        assert (await bridge.house.http.get("/vault/proxy/calendar/a", headers=headers)).status_code == 200
+        form["scope"] = "trade:write"
+        assert (await bridge.house.http.post("/oauth/token", data=form)).json()["error"] == "invalid_scope"
+
+    async def test_an_api_exchanges_its_callers_token_and_is_named_before_the_agent(self, bridge: Bridge) -> None:
+        await bridge.change("broker-api", connections={"calendar": ("calendar.read",)}, proxy={"calendar": EVERYTHING})
+        token = (await bridge.house.tokens_for("agent", audience=BROKER, scope="openid trade:write"))["access_token"]
+        form = {"grant_type": RFC_8693, "subject_token": token, "subject_token_type": ACCESS, "audience": VAULT,
+                **bridge.house.proof("broker-api")}  # fmt: skip
+        got = (await bridge.house.http.post("/oauth/token", data=form)).json()
+        headers = {"Authorization": f"Bearer {got['access_token']}"}
+        assert (await bridge.house.http.get("/vault/proxy/calendar/a", headers=headers)).status_code == 200
+        (event,) = await bridge.events()
+        assert (event.actor.client, event.actor.chain) == ("broker-api", ("agent",))
+        for client in ("service", "stranger"):
+            form |= bridge.house.proof(client)
+            refused = await bridge.house.http.post("/oauth/token", data=form)
+            assert refused.json()["error"] in {"unauthorized_client", "invalid_target"}, client
 
 
 class TestWhose:

@@ -63,7 +63,7 @@ def judge(asked: Asked, connection: Connection, rules: Sequence[ProxyRule]) -> C
     `rules` are the agent's; the connection's own are the bound around them. Raises `InvalidRequest` for a request that two
     servers could read in two ways, `Forbidden` for one that no rule names.
     """
-    if not _METHOD.fullmatch(asked.method) or asked.method in _NEVER:
+    if not passes(asked.method):
         raise Forbidden("This method is not passed on.")
     path, query = normalised(asked.path), _query(asked.query, connection)
     base = urlsplit(connection.api_base or "")
@@ -80,6 +80,11 @@ def judge(asked: Asked, connection: Connection, rules: Sequence[ProxyRule]) -> C
         method=asked.method, host=host, path=path, origin=f"{scheme}://{host}",
         target=f"{target}?{query}" if query else target,
     )  # fmt: skip
+
+
+def passes(method: str) -> bool:
+    """Whether there is a rule by which this method could go up."""
+    return bool(_METHOD.fullmatch(method)) and method not in _NEVER
 
 
 def _covers(rule: ProxyRule, method: str, host: str, path: str, *, home: str) -> bool:

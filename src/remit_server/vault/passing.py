@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final, TypeVar
 
+import structlog
 from msgspec import Struct
 
-from remit_server.errors import ProtocolError
+from remit_server.errors import ProtocolError, RemitError
 from remit_server.records import Connection, Event, ProxiedCall
 from remit_server.rules import proxying
 from remit_server.rules.echo import Inflate, Mask
 from remit_server.rules.proxying import Call
 from remit_server.runtime.machines import Machines
-from remit_server.runtime.outbound import OutboundRefused, TooSlow
+from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
 from remit_server.storage.contract import Lost
 from remit_server.wire.http import Gone, Request, Send
 
@@ -23,6 +24,8 @@ FORGOTTEN: Final = 60
 """Seconds beyond the longest call, after which one without an end has lost its server."""
 PASSED: Final = "remit-upstream"
 """The header that tells a provider's answer from one of Remit's own; its value is the host."""
+
+log = structlog.get_logger("remit")
 
 T = TypeVar("T")
 
@@ -34,6 +37,8 @@ class Noted:
         self._machines, self._record, self._under_way = machines, record, under_way
         self._ended = False
         self.about: dict[str, Any] = {}
+        self.opened: Opened | None = None
+        """The answer under way; it is let go when the call ends."""
         self.sent = self.received = 0
         under_way[record.client_id] += 1
 
@@ -42,12 +47,17 @@ class Noted:
         if self._ended:
             return
         self._ended = True
+        if self.opened is not None:
+            self._machines.background.start(self.opened.close())
         self._under_way[self._record.client_id] -= 1
         about = {**self.about, "sent": self.sent, "received": self.received} | ({"ended": how} if how else {})
         store, event = self._machines.store, _event(self._machines, self._record, about)
         writing = asyncio.ensure_future(store.commit(store.proxied_calls.end(self._record.id), events=(event,)))
         self._machines.background.hold(writing)
-        await asyncio.shield(writing)
+        try:
+            await asyncio.shield(writing)
+        except RemitError as error:  # the note stays, and `close_forgotten` finds it
+            log.warning("the end of a proxied call was not written", call=self._record.id, fault=str(error))
 
 
 class Passing(Struct, frozen=True, kw_only=True):
@@ -55,7 +65,7 @@ class Passing(Struct, frozen=True, kw_only=True):
 
     call: Call
     connection: Connection
-    opened: Any
+    opened: Opened
     secrets: tuple[str, ...]
     ends: float
     """When the whole call is over, by the event loop's clock."""
@@ -102,10 +112,7 @@ class Passed:
             how = why(error)
             raise
         finally:
-            try:
-                await self._opened.close()
-            finally:
-                await self._noted.end(how)
+            await self._noted.end(how)
 
     async def _pass_on(self, send: Send) -> None:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
@@ -117,7 +124,6 @@ class Passed:
         rest = self._mask.end()
         if self._mask.found:
             self._noted.about["masked"] = True
-        await self._opened.close()
         await self._noted.end()
         await send({"type": "http.response.body", "body": rest})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -32,7 +32,7 @@ from remit_server.rules.proxying import Call
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
-from remit_server.runtime.ports import Act
+from remit_server.runtime.ports import Act, Permit
 from remit_server.storage.contract import Lost
 from remit_server.vault.borrow import Borrowed, Borrower, borrowed, mendable
 from remit_server.vault.passing import Noted, Passed, Passing, unless_gone, why
@@ -75,15 +75,16 @@ class Proxy:
         there is no answer."""
         proxied = await self._judged(request, who, name, path)
         body = await self._body(request)
-        found, act = await self._account(proxied, request.header("remit-account"))
-        account = found.account
-        noted = await self._begin(request, proxied, found, act)
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self._machines.settings.proxy_time
+        found, permit = await self._borrowed(proxied, request.header("remit-account"))
+        try:
+            attached = await self._credential(proxied, found.account)
+        except (UpstreamRefused, NotConnected) as error:
+            raise await mendable(self._machines, proxied.borrower, error) from None
+        noted = await self._begin(request, proxied, found, permit)
+        ends = asyncio.get_running_loop().time() + self._machines.settings.proxy_time
         try:
             async with asyncio.timeout_at(ends):
-                sending = self._sent(proxied, account, body, noted)
-                opened, secrets = await unless_gone(request, sending)
+                opened, secrets = await unless_gone(request, self._sent(proxied, found.account, attached, body, noted))
             passing = Passing(
                 call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends
             )
@@ -141,22 +142,21 @@ class Proxy:
             silence=settings.proxy_silence,
         )  # fmt: skip
 
-    async def _account(self, proxied: Proxied, hint: str | None) -> tuple[Borrowed, Act]:
+    async def _borrowed(self, proxied: Proxied, hint: str | None) -> tuple[Borrowed, Permit]:
         """The account whose call it will be, once the door is passed."""
         machines, who, connection, call = self._machines, proxied.who, proxied.connection, proxied.call
-        assert who.user is not None, "the endpoint asked for a person"
         act = Act(
             kind="proxy", client=who.client, user=who.user, connection=connection.name,
-            call=(call.method, call.host, call.path), actors=({"sub": who.client.id}, *who.token.actors),
+            call=(call.method, call.host, call.path), actors=_actors(who),
         )  # fmt: skip
         try:
-            await permitted(machines, act)
+            permit = await permitted(machines, act)
         except AccessDenied as error:
             raise Forbidden(error.text, detail=error.detail) from None
         asked = await machines.store.lendings.asked(who.token.hash, connection.name, who.client.id)
         if asked is None:
             raise InvalidToken(detail="gone in this moment")
-        return await borrowed(machines, proxied.borrower, asked, hint), act
+        return await borrowed(machines, proxied.borrower, asked, hint), permit
 
     async def _credential(self, proxied: Proxied, account: ConnectedAccount) -> providers.Attached:
         """What makes the call the account's. Raises `UpstreamRefused` when only the person can help."""
@@ -166,55 +166,49 @@ class Proxy:
                 raise UpstreamRefused(account.cause)
             return providers.attach(connection, account.credentials)
         may = proxied.who.client.connections[connection.name]
-        share = exchange.share(account, may, ())
-        if not share.scopes and account.scopes:
-            raise NotConnected("The user has granted nothing that this client may use.")
-        use = await self._refresher.usable(connection, account, share.scopes, may=frozenset(may))
+        wanted = exchange.share(account, may, ()).scopes
+        use = await self._refresher.usable(connection, account, wanted, may=frozenset(may))
         return providers.attach(connection, use.access_token)
 
-    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, act: Act) -> Noted:
+    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, permit: Permit) -> Noted:
         """Write down that there will be a call: from here on it has an event, whatever happens to us."""
-        machines, who, call = self._machines, proxied.who, proxied.call
+        machines, who, call, account = self._machines, proxied.who, proxied.call, found.account
         if self._under_way[who.client.id] >= AT_ONCE:
             raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
+        user = proxied.borrower.user
+        about: dict[str, Any] = {
+            "connection": proxied.connection.name, "method": call.method, "host": call.host, "path": call.path,
+            "by": who.token.jti, "why": list(permit.why),
+        }  # fmt: skip
+        about |= {"shared": True} if account.user_id != user.id else {}
+        about |= {"away": True} if found.away else {}
         record = ProxiedCall(
-            id=new_id(), user_id=act.user.id if act.user else "", client_id=who.client.id, account_id=found.account.id,
-            chain=_chain(who), address=request.address, started_at=machines.clock.now(),
-            about={"connection": proxied.connection.name, "method": call.method, "host": call.host, "path": call.path,
-                   "by": who.token.jti},
+            id=new_id(), user_id=user.id, client_id=who.client.id, account_id=account.id, chain=_chain(who),
+            address=request.address, started_at=machines.clock.now(), about=about,
         )  # fmt: skip
-        store = machines.store
         try:
-            await store.commit(
-                *found.used(machines, who.client),
-                store.proxied_calls.begin(record),
-            )
-        except Lost:
-            raise await mendable(machines, proxied.borrower, UpstreamRefused(found.account.cause)) from None
+            await machines.store.commit(*found.used(machines, who.client), machines.store.proxied_calls.begin(record))
+        except Lost:  # disconnected, taken back from this agent, or broken, since it was read
+            raise await mendable(machines, proxied.borrower, UpstreamRefused(account.cause)) from None
         return Noted(machines, record, self._under_way)
 
     async def _sent(
-        self, proxied: Proxied, account: ConnectedAccount, body: _Body, noted: Noted
+        self, proxied: Proxied, account: ConnectedAccount, attached: providers.Attached, body: _Body, noted: Noted
     ) -> tuple[Opened, tuple[str, ...]]:
         """The answer's head, and what its body must not have. A token that the provider refuses is renewed, once."""
-        attached = await self._credential(proxied, account)
         opened = await self._open(proxied, attached, body, noted)
         if opened.status != 401:
             return opened, _secrets(attached, account)
         await opened.close()
-        noted.about["status"] = 401
-        if account.credentials or self._machines.clock.now() - (account.refreshed_at or account.created_at) < FRESH:
+        issued_at = max(account.refreshed_at or account.created_at, *(held.issued_at for held in account.narrowed), 0)
+        if account.credentials or self._machines.clock.now() - issued_at < FRESH:
             raise UpstreamRefused
         # To the refresher this is an account whose token has run out; if somebody renewed it meanwhile, it finds that.
-        spent = msgspec.structs.replace(account, access_token=None, narrowed=())
-        renewed = await self._credential(proxied, spent)
+        renewed = await self._credential(proxied, msgspec.structs.replace(account, access_token=None, narrowed=()))
         if body.whole is None:
-            raise OutboundRefused(
-                "The provider refused the old token, and the body is gone; a repeated request will do."
-            )
+            raise OutboundRefused("The provider refused the old token, and the body is gone: send the request again.")
         opened = await self._open(proxied, renewed, body, noted)
         if opened.status == 401:
-            await opened.close()
             raise UpstreamRefused
         return opened, (*_secrets(renewed, account), *_secrets(attached, account))
 
@@ -228,6 +222,7 @@ class Proxy:
             patience=settings.proxy_patience,
             silence=settings.proxy_silence,
         )
+        noted.opened = opened
         noted.about["status"], noted.sent = opened.status, noted.sent + len(body.whole or b"")
         return opened
 
@@ -272,5 +267,11 @@ def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[s
     return tuple(values | {value.partition(" ")[2] for value in attached.headers.values() if " " in value})
 
 
+def _actors(who: Caller) -> tuple[dict[str, Any], ...]:
+    """The client, and on whose behalf it acts, newest first (RFC 8693 section 4.1)."""
+    actors, own = who.token.actors, {"sub": who.client.id}
+    return actors if actors[:1] == (own,) else (own, *actors)
+
+
 def _chain(who: Caller) -> tuple[str, ...]:
-    return tuple(str(actor["sub"]) for actor in who.token.actors if "sub" in actor)
+    return tuple(str(actor["sub"]) for actor in _actors(who)[1:])

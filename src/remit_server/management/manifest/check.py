@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +16,8 @@ from remit_server.errors import ConfigurationError, InvalidRedirectUri
 from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
-from remit_server.records import Provider
-from remit_server.rules import providers, redirects
+from remit_server.records import Provider, ProxyRule
+from remit_server.rules import providers, proxying, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -173,6 +173,13 @@ def _reach(m: d.Manifest, client: d.Client, at: Path_) -> Iterator[Problem]:
     yield from _references(client.apis, apis, (*at, "apis"), "API")
     connections = {connection.name: tuple(connection.scopes or ()) for connection in m.connections}
     yield from _references(client.connections, connections, (*at, "connections"), "connection")
+    for name, rules in client.proxy.items():
+        if name not in client.connections:
+            yield (
+                (*at, "proxy", name),
+                f"{name!r} is not among the client's connections" + nearest(name, list(connections)),
+            )
+        yield from _rules(rules, (*at, "proxy", name))
     if client.kind == "api" and client.api is None:
         yield at, "kind api needs `api`: the identifier of the API that this client is"
     elif client.api is not None and client.kind not in {"api", "mcp"}:
@@ -204,6 +211,10 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
                 yield (*at, name), problem
         if connection.account is not None and connection.account.url and (problem := _url(connection.account.url)):
             yield (*at, "account", "url"), problem
+        yield from _rules(connection.proxy, (*at, "proxy"))
+        for j, header in enumerate(connection.proxy_headers):
+            if not proxying.may_be_forwarded(header):
+                yield (*at, "proxy_headers", j), f"{header!r} says who is asking, or how; it is never passed on"
         entry = entry_of(connection)
         if entry is None:
             names = [*load.BARE, *load.providers()]
@@ -214,6 +225,16 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
             continue
         for path, text in providers.problems(entry, written(connection)):
             yield (*at, *path), text
+
+
+def _rules(rules: Iterable[ProxyRule], at: Path_) -> Iterator[Problem]:
+    for i, rule in enumerate(rules):
+        for j, method in enumerate(rule.methods):
+            if not proxying.passes(method):
+                yield (*at, i, "methods", j), f"{method!r} is not passed on; methods are in capital letters"
+        for j, template in enumerate(rule.paths):
+            if fault := proxying.template_fault(template):
+                yield (*at, i, "paths", j), f"{template!r}: {fault}"
 
 
 def entry_of(connection: d.Connection) -> Provider | None:

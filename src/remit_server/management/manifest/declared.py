@@ -11,6 +11,7 @@ from msgspec import Struct, defstruct, field
 from msgspec.structs import fields
 
 from remit_server.config import Settings
+from remit_server.records import ProxyRule
 from remit_server.records.client import ClientKind
 from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Revoke
 
@@ -102,6 +103,8 @@ class Client(Struct, frozen=True, kw_only=True):
     grants: tuple[GrantName, ...] = ()
     apis: dict[str, tuple[str, ...]] = field(default_factory=dict)
     connections: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    proxy: dict[str, tuple[ProxyRule, ...]] = field(default_factory=dict)
+    """Connection -> what the client may call there through the vault."""
     api: str | None = None
     default_scope: str = "openid"
     first_party: bool = False
@@ -130,6 +133,10 @@ class Connection(Struct, frozen=True, kw_only=True):
     parameters: dict[str, str] = field(default_factory=dict)
     display_name: str | None = None
     shared_with: tuple[str, ...] = ()
+    proxy: tuple[ProxyRule, ...] = ()
+    """What may be called there through the vault at all."""
+    proxy_headers: tuple[str, ...] = ()
+    """Request headers that the proxy passes on beside the usual ones."""
     issuer: str | None = None
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None

@@ -126,7 +126,8 @@ def _client(client: d.Client, there: Client | None, peppers: Peppers, now: int) 
         raise ConfigurationError(f"{client.id} registered itself; a manifest cannot take its id")
     old = there or Client(id=client.id, name=client.name, created_at=now, updated_at=now)
     same = ("name", "kind", "owner", "purpose", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri",
-            "grants", "apis", "connections", "api", "default_scope", "first_party", "require_par", "dpop_bound")  # fmt: skip
+            "grants", "apis", "connections", "proxy", "api", "default_scope", "first_party", "require_par",
+            "dpop_bound")  # fmt: skip
     return replace(
         old,
         **{name: getattr(client, name) for name in same},

@@ -15,6 +15,7 @@ from remit_server.runtime.ports import Act
 from remit_server.runtime.verify import Dead
 from remit_server.storage.contract import Lost
 from remit_server.storage.groups.lendings import Asked
+from remit_server.vault import own_token
 from remit_server.vault.borrow import Borrower, borrowed, link, mendable
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.form import Form
@@ -39,6 +40,8 @@ class TokenExchange:
         machines, form, client = self._machines, asked.form, asked.client
         if form.has("actor_token") or form.has("actor_token_type"):
             raise InvalidRequest("The client itself is the actor: an actor_token is not accepted.")
+        if self.type == RFC_8693 and form.all("audience") == (machines.settings.url("/vault/"),):
+            return await own_token.issue(machines, asked, self.name)
         issued_type = exchange.issued_type(form.get("requested_token_type"), default=self._issues)
         wanted, name = scopes.parse(form.get("scope")), self._named(form)
         read, token, user = await self._subject(form, client, asked.jkt, name)
