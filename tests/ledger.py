@@ -177,8 +177,11 @@ LEDGER: dict[str, Promise] = {
         "OIDC Discovery section 4.3",
         "Endpoints come from an issuer's own document, and only when it names that issuer byte for byte.",
     ),
+    "vault.catalog-at-apply": Promise(
+        "docs/adr/0012", "What the catalog says about a provider changes a connection at an apply, which shows it, and never else."
+    ),
     "vault.keys-are-not-lent": Promise(
-        "docs/adr (providers)",
+        "docs/adr/0012",
         "A key or password that a person typed lies sealed, is tried a few times a minute at most, and reaches no agent.",
     ),
     "vault.one-more-scope": Promise(
@@ -247,6 +250,10 @@ LEDGER: dict[str, Promise] = {
     "oauth.resource": Promise("RFC 8707", "A token is for the resources that were granted and for no others."),
     "oidc.userinfo-audience": Promise(
         "OIDC Core section 5.3", "Userinfo takes only tokens that are for it: those that `openid` was granted to."
+    ),
+    "registration.unused-go": Promise(
+        "docs/reference/settings.md",
+        "A client that registered itself and is not used goes after its time; one with a token or an agreement stays.",
     ),
     "oidc.discovery": Promise(
         "OIDC Discovery section 4.3",

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 from tests.ledger import proves
 from tests.management.test_manifest import ACME, ENVIRON
 
+from remit_server.catalog import load
 from remit_server.errors import ConfigurationError, TemporarilyUnavailable
 from remit_server.management.manifest import apply
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.oversight import agents
-from remit_server.records import Client, User
+from remit_server.records import Client, Provider, User
 from remit_server.runtime.clock import SystemClock
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
@@ -185,3 +186,29 @@ async def test_a_blocked_person_stays_blocked(applier: Applier, store: Store, ac
     bob = await store.users.get("auth0|bob")
     assert bob is not None
     assert (bob.name, bob.state) == ("Robert", "blocked")
+
+
+@proves("vault.catalog-at-apply")
+async def test_a_newer_catalog_changes_nothing_until_the_next_apply(
+    applier: Applier, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Provider(
+        name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22",
+        authorization_endpoint="https://shop.example/authorize", token_endpoint="https://shop.example/token",
+    )  # fmt: skip
+    monkeypatch.setattr(load, "providers", lambda: {"shop": shop})
+    path = tmp_path / "remit.yaml"
+    path.write_text(
+        "version: 1\nconnections: [{name: mine, provider: shop, scopes: [read], client: {id: remit, secret: hush-hush}}]\n"
+    )
+    assert "+ create connection mine" in str(await applier.apply(read(path)))
+
+    newer = replace(shop, token_endpoint="https://shop.example/v2/token")
+    monkeypatch.setattr(load, "providers", lambda: {"shop": newer})
+    kept = await store.connections.get("mine")
+    assert kept is not None
+    assert kept.token_endpoint == "https://shop.example/token"
+    said = str(await applier.plan(read(path)))
+    assert 'token_endpoint: "https://shop.example/token" -> "https://shop.example/v2/token"' in said
+    assert "hush" not in said
+    assert "scopes" not in said
