@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Installs other people's Python clients into .venv-interop (requirements/interop.in says why apart).
+# Installs other people's Python clients into .venv-interop and .venv-agents (requirements/*.in say why apart).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ -x .venv-interop/bin/python ] || scripts/uv.sh venv --quiet --python .venv/bin/python .venv-interop
-VIRTUAL_ENV="$PWD/.venv-interop" scripts/uv.sh pip sync --quiet --require-hashes requirements/interop.txt
+for of in interop agents; do
+  [ -x ".venv-$of/bin/python" ] || scripts/uv.sh venv --quiet --python .venv/bin/python ".venv-$of"
+  VIRTUAL_ENV="$PWD/.venv-$of" scripts/uv.sh pip sync --quiet --require-hashes "requirements/$of.txt"
+done

@@ -12,3 +12,4 @@ compile() {
 compile "$@" requirements/uv.in -o requirements/uv.txt
 compile "$@" --extra dev pyproject.toml -o requirements/dev.txt
 compile "$@" requirements/interop.in -o requirements/interop.txt
+compile "$@" requirements/agents.in -o requirements/agents.txt

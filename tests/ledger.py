@@ -244,6 +244,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "interop.mcp": Promise("issue: interop", "The MCP conformance runner passes, and the MCP Python SDK signs in."),
     "interop.auth0": Promise("issue: interop", "Auth0's server and API SDKs work with our host as their domain."),
+    "interop.token-vault": Promise(
+        "issue: vault",
+        "Auth0's toolkits for agents (LangChain, LlamaIndex, Vercel) and its server and API SDKs connect and borrow here.",
+    ),
     "interop.token-endpoint": Promise(
         "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
     ),
@@ -284,7 +288,8 @@ LEDGER: dict[str, Promise] = {
         "issue: proxy mode", "No redirect is followed, and a Location leads back to the proxy or is left out."
     ),
     "proxy.bounded": Promise(
-        "issue: proxy mode", "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call."
+        "issue: proxy mode",
+        "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call.",
     ),
     "proxy.no-effect-without-event": Promise(
         "docs/adr (proxy)", "A call is written down before it is made; its event is there even when the server dies."

@@ -54,6 +54,7 @@ NEEDS = {
     "python-clients": Need(_place(".venv-interop/bin/python"), "run scripts/ci-interop.sh"),
     "openbao": Need(_place(".venv-interop/bin/bao"), "run scripts/ci-interop.sh"),
     "moto": Need(_place(".venv-interop/bin/moto_server"), "run scripts/ci-interop.sh"),
+    "python-agents": Need(_place(".venv-agents/bin/python"), "run scripts/ci-interop.sh"),
     "postgresql": Need(_postgresql, "run `make install`, or set DATABASE_URL to a PostgreSQL you can spare"),
 }
 

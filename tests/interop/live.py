@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ import httpx2
 import trustme
 import uvicorn
 from tests.fixtures.browser import Browser
-from tests.fixtures.house import House, built, sqlite
+from tests.fixtures.house import Clock, House, built, sqlite
+from tests.fixtures.vault import Vault
 
 from remit_server.runtime.clock import SystemClock
 
@@ -68,6 +70,25 @@ class Live(Reached):
     calls: list[str]
 
 
+@dataclass(frozen=True)
+class Borrowing(Live):
+    """One whose vault knows a provider."""
+
+    vault: Vault
+
+
+class RealTime(Clock):
+    """For what runs beside a server whose clock goes."""
+
+    @property
+    def at(self) -> int:
+        return int(time.time())
+
+    @at.setter
+    def at(self, _: int) -> None:
+        """Nobody moves it."""
+
+
 class _Server(uvicorn.Server):
     """Leaves the signals to the test run."""
 
@@ -104,10 +125,14 @@ def bound() -> tuple[socket.socket, int]:
 
 
 @contextlib.asynccontextmanager
-async def live(place: Path, trust: Trust, *more: Any, tls: bool = True, **settings: Any) -> AsyncIterator[Live]:
+async def live(
+    place: Path, trust: Trust, *more: Any, tls: bool = True, at: socket.socket | None = None, **settings: Any
+) -> AsyncIterator[Live]:
     """Over TLS the issuer is https://localhost:<port>/, else http://127.0.0.1:<port> without the slash: both are used as
-    they are written, byte for byte. Polls may come every second, so that nobody waits long."""
-    at, port = bound()
+    they are written, byte for byte. `at` is where it listens, if somebody had to know before. Polls may come every second, so
+    that nobody waits long."""
+    at = at or bound()[0]
+    port = at.getsockname()[1]
     issuer = f"https://localhost:{port}/" if tls else f"http://127.0.0.1:{port}"
     settings = {"poll_interval": 1, **settings}
     with at:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.fixtures.asking import answer, own_app, waiting
 from tests.fixtures.browser import Browser
 from tests.fixtures.house import PASSWORD
-from tests.interop.live import Live, Reached
+from tests.interop.live import Borrowing, Live, Reached
 
 
 class Person:
@@ -37,6 +37,14 @@ class Person:
     async def leave(self, url: str) -> str | None:
         """Open a sign-out link; the URL that the browser is sent to afterwards."""
         await self._browser.get(url)
+        return self._browser.left_for
+
+    async def connect(self, url: str) -> str | None:
+        """Open a connect link and agree at the provider; the URL that the browser is sent back with."""
+        assert isinstance(self._server, Borrowing), "there is a vault, and a provider"
+        await self._browser.get(url)
+        await self._signs_in()
+        await self._server.vault.follow(str(self._browser.page.request.url), self._name, browser=self._browser)
         return self._browser.left_for
 
     async def calls(self, what: str) -> int:

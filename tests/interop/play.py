@@ -24,15 +24,17 @@ Answers = Mapping[str, Callable[[], Awaitable[Any]]]
 """Who answers what is not for the person, by the name of the ask."""
 
 
-async def play_node(server: Reached, script: str, **given: Any) -> Any:
+async def play_node(server: Reached, script: str, answers: Answers | None = None, **given: Any) -> Any:
     """The result of `node/<script>.mjs`; it finds `issuer` among what it is given."""
     need("node-clients")
-    return await _play(server, [need("node"), str(HERE / "node" / f"{script}.mjs")], given, {})
+    return await _play(server, [need("node"), str(HERE / "node" / f"{script}.mjs")], given, answers or {})
 
 
-async def play_python(server: Reached, script: str, answers: Answers | None = None, **given: Any) -> Any:
-    """The result of `python/<script>.py`, run by the interpreter that has their packages."""
-    return await _play(server, [need("python-clients"), str(HERE / "python" / f"{script}.py")], given, answers or {})
+async def play_python(
+    server: Reached, script: str, answers: Answers | None = None, *, packages: str = "python-clients", **given: Any
+) -> Any:
+    """The result of `python/<script>.py`, run by the interpreter that has their `packages` (tests/needs.py)."""
+    return await _play(server, [need(packages), str(HERE / "python" / f"{script}.py")], given, answers or {})
 
 
 async def _play(server: Reached, command: list[str], given: dict[str, Any], answers: Answers) -> Any:

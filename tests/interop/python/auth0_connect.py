@@ -1,0 +1,73 @@
+"""auth0-server-python: connect an account for the signed-in person, use it, see it, and take it away again."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from auth0_server_python.auth_server.server_client import ServerClient
+from auth0_server_python.auth_types import ConnectAccountOptions, StartInteractiveLoginOptions
+from auth0_server_python.error import AccessTokenForConnectionError
+from auth0_server_python.store import StateStore
+from flow import ask, given, result
+
+
+class Memory(StateStore):
+    def __init__(self):
+        super().__init__({"secret": "a secret of the app"})
+        self.kept = {}
+
+    async def set(self, identifier, state, remove_if_expires=False, options=None):
+        self.kept[identifier] = state
+
+    async def get(self, identifier, options=None):
+        return self.kept.get(identifier)
+
+    async def delete(self, identifier, options=None):
+        self.kept.pop(identifier, None)
+
+    async def delete_by_logout_token(self, claims, options=None):
+        pass
+
+
+client = ServerClient(
+    domain=urlsplit(given["issuer"]).netloc, client_id=given["client"], client_secret=given["secret"],
+    redirect_uri=given["redirect_uri"], secret="a secret of the app", transaction_store=Memory(), state_store=Memory(),
+    authorization_params={"scope": "openid profile email offline_access"},
+)  # fmt: skip
+
+
+async def borrowed():
+    try:
+        return await client.get_access_token_for_connection({"connection": "calendar"})
+    except AccessTokenForConnectionError as error:
+        return {"code": error.code, "message": str(error)}
+
+
+async def main():
+    url = await client.start_interactive_login(StartInteractiveLoginOptions())
+    await client.complete_interactive_login(ask("authorize", url=url))
+    offered = await client.list_connected_account_connections()
+    before = await borrowed()
+
+    options = ConnectAccountOptions(
+        connection="calendar",
+        redirect_uri=given["redirect_uri"],
+        scopes=["calendar.read"],
+        app_state={"from": "/orders"},
+    )
+    link = await client.start_connect_account(options)
+    completed = await client.complete_connect_account(ask("connect", url=link))
+    listed = await client.list_connected_accounts(connection="calendar")
+    after = await borrowed()
+
+    await client.delete_connected_account(completed.id)
+    left = await client.list_connected_accounts()
+    result(
+        {
+            "offered": [each.model_dump() for each in offered.connections], "before": before, "link": link,
+            "completed": completed.model_dump(), "listed": [each.model_dump() for each in listed.accounts],
+            "after": after, "left": [each.model_dump() for each in left.accounts], "gone": await borrowed(),
+        }
+    )  # fmt: skip
+
+
+asyncio.run(main())
