@@ -11,6 +11,8 @@ from tests.fixtures.browser import forms
 from tests.fixtures.house import challenge
 from tests.fixtures.vault import APP, VERIFIER, Vault
 
+from remit_server.records import ConnectedAccount
+
 SCOPE_OF = {"connect": "create", "complete": "create", "accounts": "read", "connections": "read"}
 
 
@@ -80,6 +82,30 @@ async def test_the_connections_that_an_app_may_use(vault: Vault) -> None:
     assert ([each["name"] for each in second["connections"]], "next" in second) == (["chat"], False)
 
 
+async def test_the_accounts_page_by_page(vault: Vault) -> None:
+    accounts = vault.house.store.connected_accounts
+    for number in range(7):
+        name = "calendar" if number % 2 else "chat"
+        await vault.house.store.commit(
+            accounts.add(ConnectedAccount(id=f"01J{number}", user_id="auth0|ada", connection=name, created_at=1))
+        )
+    found, after = [], ""
+    while True:
+        page = (await vault.me("GET", "accounts", params={"take": "3"} | ({"from": after} if after else {}))).json()
+        assert len(page["accounts"]) <= 3
+        found += [account["id"] for account in page["accounts"]]
+        if "next" not in page:
+            break
+        after = page["next"]
+    assert found == [f"01J{number}" for number in range(7)]
+    only = (await vault.me("GET", "accounts", params={"connection": "calendar", "take": "2"})).json()
+    assert ([each["id"] for each in only["accounts"]], only["next"]) == (["01J1", "01J3"], "01J3")
+    last = (await vault.me("GET", "accounts", params={"connection": "calendar", "from": "01J3"})).json()
+    assert ([each["id"] for each in last["accounts"]], "next" in last) == (["01J5"], False)
+    assert (await vault.me("GET", "accounts", params={"from": "zzz"})).json() == {"accounts": []}
+    assert (await vault.me("GET", "accounts", params={"connection": "nowhere"})).json() == {"accounts": []}
+
+
 async def test_a_page_has_a_size(vault: Vault) -> None:
     for take in ["0", "101", "-1", "x", "1e2", "٣"]:
         answer = await vault.me("GET", "accounts", params={"take": take})
@@ -106,7 +132,44 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"authorization_params": ["x"]}, "authorization_params"),
     ({"authorization_params": {"redirect_uri": "https://evil.example/"}}, "authorization_params"),
     ({"authorization_params": {"state": "mine"}}, "authorization_params"),
-    ({"authorization_params": {"prompt": 1}}, "authorization_params"),
+    ({"authorization_params": {"prompt": 1.5}}, "authorization_params"),
+    ({"authorization_params": {"prompt": None}}, "authorization_params"),
+    ({"authorization_params": {"prompt": "p" * 1025}}, "authorization_params"),
+    ({"authorization_params": {"a\nb": "c"}}, "authorization_params"),
+    ({"authorization_params": {f"p{i}": "x" for i in range(21)}}, "authorization_params"),
+    ({"connection": ""}, "connection"),
+    ({"redirect_uri": APP + "?" + "r" * 2048}, "redirect_uri"),
+    ({"state": "s\x00"}, "state"),
+    ({"code_challenge": "c" * 42}, "code_challenge"),
+    ({"code_challenge": "c" * 129}, "code_challenge"),
+    ({"scopes": ["s" * 513]}, "scopes"),
+    ({"scopes": ["calendar.read\n"]}, "scopes"),
+]
+
+AT_THE_LIMIT: list[dict[str, Any]] = [
+    {"state": None},
+    {"state": "s" * 4096},
+    {"code_challenge": "c" * 43},
+    {"code_challenge": "c" * 128},
+    {"scopes": []},
+    {"scopes": ["calendar.read"] * 100},
+    {"authorization_params": {}},
+    {"authorization_params": {f"p{i}": "x" * 1024 for i in range(20)}},
+    {"authorization_params": {"max_age": 0, "force": True}},
+    {"unknown": "members are left alone"},
+]
+
+# Who calls wrong, what they get: method, path, what they send, status, code.
+WRONG_CALLS: list[tuple[str, str, dict[str, Any], int, str]] = [
+    ("GET", "connect", {}, 405, "method_not_allowed"),
+    ("PUT", "accounts", {}, 405, "method_not_allowed"),
+    ("GET", "accounts/01JNONE", {}, 405, "method_not_allowed"),
+    ("DELETE", "connections", {}, 405, "method_not_allowed"),
+    ("DELETE", "accounts/01JNONE", {}, 404, "not_found"),
+    ("POST", "connect", {"content": b'{"connection": "a", "connection": "b"}'}, 400, "invalid_request"),
+    ("POST", "connect", {"content": b'{"connection": "' + b"c" * 400_000}, 413, "payload_too_large"),
+    ("GET", "accounts?take=1&take=2", {}, 400, "invalid_request"),
+    ("GET", "connections?take=0", {}, 400, "invalid_request"),
 ]
 
 
@@ -137,9 +200,34 @@ class TestProblems:
 
     async def test_each_bad_field_is_named(self, vault: Vault) -> None:
         for changes, field in BAD_FIELDS:
+            vault.later(2)  # so many at once are too many
             answer = await vault.begin(**changes)
             assert answer.status_code == 400, changes
             assert field in {error["field"] for error in answer.json()["validation_errors"]}, changes
+
+    async def test_what_is_at_the_limit_is_taken(self, vault: Vault) -> None:
+        vault.house.machines.throttle.check = lambda *_, **__: None  # type: ignore[method-assign]
+        for changes in AT_THE_LIMIT:
+            answer = await vault.begin(**changes)
+            assert answer.status_code == 201, (changes, answer.text)
+        longest = APP + "?" + "r" * (2048 - len(APP) - 1)
+        await vault.change("agent", redirect_uris=(APP, longest))
+        assert (await vault.begin(redirect_uri=longest)).status_code == 201
+
+    async def test_each_wrong_call_is_a_problem_document(self, vault: Vault) -> None:
+        for method, path, sent, status, code in WRONG_CALLS:
+            answer = await vault.me(method, path, **sent)
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
+            body = answer.json()
+            assert (body["type"], body["status"]) == (f"urn:remit:problem:{code}", status)
+            assert body.keys() >= {"title", "detail"}
+            assert answer.headers["cache-control"] == "no-store"
+
+    async def test_too_many_flows_are_told_to_wait(self, vault: Vault) -> None:
+        answers = [await vault.begin() for _ in range(31)]
+        assert [answer.status_code for answer in answers] == [201] * 30 + [429]
+        assert answers[-1].json()["type"] == "urn:remit:problem:too_many_requests"
+        assert int(answers[-1].headers["retry-after"]) >= 1
 
     async def test_an_unknown_connection_is_as_one_for_others(self, vault: Vault) -> None:
         connections = vault.house.store.connections

@@ -89,12 +89,17 @@ def _params(value: Any, wrong: list[tuple[str, str]]) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > 20:
         wrong.append(("authorization_params", "must be an object of at most 20 members"))
         return {}
+    found = {}
     for name, item in value.items():
+        # In JSON a client may write `"max_age": 0`; in a URL everything is text.
+        text = str(item).lower() if isinstance(item, bool) else str(item) if isinstance(item, int) else item
         if name in RESERVED:
             wrong.append(("authorization_params", f"may not set {name}"))
-        elif not isinstance(item, str) or len(item) > 1024 or "\x00" in item or not name.isprintable():
+        elif not isinstance(text, str) or len(text) > 1024 or "\x00" in text or not name.isprintable():
             wrong.append(("authorization_params", f"{name[:60]!r} must be a string of at most 1024 characters"))
-    return {} if wrong else dict(value)
+        else:
+            found[name] = text
+    return {} if wrong else found
 
 
 def usable(connection: Connection | None, client: Client | None) -> Connection:
