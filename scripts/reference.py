@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "src" / "remit_server"
@@ -134,6 +135,49 @@ def commands() -> str:
     return "# Commands\n\n" + "\n\n".join(walk(group, "remit"))
 
 
+def providers() -> str:
+    """The catalog: what an operator needs to name a provider, and where what stands in the entry comes from."""
+    found = importlib.import_module("remit_server.catalog.load").providers().values()
+    ordered = sorted(found, key=lambda entry: entry.title.lower())
+    rows = [(f"[{one.title}](#{one.name})", f"`{one.name}`", one.kind, _keeps(one)) for one in ordered]
+    intro = (
+        "Every provider of the catalog, from `src/remit_server/catalog/providers/`. In `remit.yaml`, `provider:` takes the name.\n"
+        "[Configuration](../configuration.md#providers) shows how, and what to write for one that is not here."
+    )
+    parts = [f"# Providers\n\n{intro}\n\n{table(('provider', 'name', 'kind', 'how long it lasts'), rows)}"]
+    return "\n\n".join([*parts, *(_provider(one) for one in ordered)])
+
+
+def _keeps(entry: Any) -> str:
+    if entry.fields:
+        return "until the key is withdrawn"
+    if entry.never_expires:
+        return "until it is withdrawn"
+    ends = {"rotates": "refreshed, each time with a new refresh token", "stays": "refreshed", "none": "not refreshed"}
+    return str(ends.get(entry.refresh, "refreshed when the provider gives a refresh token"))
+
+
+def _provider(entry: Any) -> str:
+    lines = [f"## {entry.name}", "", f"**{entry.title}.** {entry.notes or ''}".rstrip(), ""]
+    if entry.register:
+        lines += [f"{'Key' if entry.fields else 'Client id'}: <{entry.register}>", ""]
+    if entry.parameters:
+        rows = [(f"`{name}`", one.description, f"`{one.example}`") for name, one in entry.parameters.items()]
+        lines += [table(("parameter", "what it is", "such as"), rows), ""]
+    if entry.scopes:
+        lines += [
+            table(("scope", "what it allows"), [(f"`{name}`", words) for name, words in entry.scopes.items()]),
+            "",
+        ]
+    if entry.fields:
+        lines += [
+            table(("asked of the person", "secret"), [(f.title, "yes" if f.secret else "no") for f in entry.fields]),
+            "",
+        ]
+    lines += [f"Compared on {entry.checked} with {', '.join(f'<{url}>' for url in entry.sources)}."]
+    return "\n".join(lines)
+
+
 def openapi() -> str:
     """What programs read of it (scripts/openapi.py)."""
     return importlib.import_module("openapi").text()
@@ -146,6 +190,7 @@ SOURCES = {
     "events.md": (events, "records.event"),
     "routes.md": (routes, "routes"),
     "commands.md": (commands, "cli"),
+    "providers.md": (providers, "catalog.load"),
     "openapi.json": (openapi, "routes"),
 }
 
