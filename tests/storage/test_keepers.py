@@ -165,6 +165,18 @@ class TestRefusal:
             await open_store(new_database("sqlite"), Loose(bytes(32)), NOW)
 
 
+@pytest.mark.parametrize("answer", [b"nothing that opens", None])
+async def test_what_does_not_open_again_is_no_wrapping(answer: bytes | None, new_database: NewDatabase) -> None:
+    class Broken(Master):
+        async def wrap(self, data_key: bytes, key_id: str) -> bytes:
+            return answer or await super().wrap(bytes(32), key_id)
+
+    database = new_database("sqlite")
+    with pytest.raises(IntegrityError):
+        await open_store(database, Broken(b"m" * 32), NOW)
+    assert await wrapped_keys(database) == []
+
+
 class Away:
     """A key service that opened what it wrapped, until it went away."""
 
