@@ -16,6 +16,7 @@ from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
+from remit_server.identity.unused import forget_unused
 from remit_server.oversight.agreement import AgreementJudge
 from remit_server.oversight.decide import Decide
 from remit_server.oversight.policy import PolicyJudge
@@ -103,6 +104,7 @@ def _jobs(machines: Machines, refresher: Refresher) -> tuple[Job, ...]:
         Job("renew ahead of need", 15, refresher.ahead),
         Job("give back what nobody completed", 60, lambda: give_back(m)),
         Job("write down what lost its server", 60, lambda: close_forgotten(m)),
+        Job("forget what nobody uses", 6 * 3600, lambda: forget_unused(m)),
         Job("rotate signing keys", 3600, lambda: m.keys.rotate_older_than(m.settings.signing_key_age)),
     )
 

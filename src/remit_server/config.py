@@ -21,6 +21,8 @@ _BOUNDS = {  # least and most, both included
     "refresh_token_lifetime": (1, _YEARS),
     "refresh_grace": (0, 3600),
     "refresh_grace_after": (0, 3600),
+    "agreement_lifetime": (86400, _YEARS),
+    "unused_client_lifetime": (0, _YEARS),
     "session_lifetime": (1, _YEARS),
     "interaction_lifetime": (1, 86400),
     "pushed_request_lifetime": (5, 600),  # RFC 9126 section 2.2
@@ -59,6 +61,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A spent refresh token may be answered once more within this time, for a client whose reply was lost. 0 turns it off."""
     refresh_grace_after: int = 2
     """A repeat sooner than this is a race, not a lost reply, and loses without harm to the winner."""
+    agreement_lifetime: int = 365 * 86400
+    """Of agreements under which no token is left, from when they were made: so long nobody is asked again."""
+    unused_client_lifetime: int = 30 * 86400
+    """Of clients that registered themselves and that hold neither a token nor an agreement. 0: they stay."""
     session_lifetime: int = 12 * 3600
     """Of a browser session."""
     interaction_lifetime: int = 900

@@ -51,7 +51,14 @@ class Grants:
     _OF_USER = Select(
         t.GRANTS, where="user_id = :user_id AND revoked_at IS NULL", tail="ORDER BY created_at DESC LIMIT 500"
     )
+    _WITHOUT_TOKENS = Select(
+        t.GRANTS,
+        where="created_at <= :until AND grants.id NOT IN (SELECT grant_id FROM tokens WHERE grant_id IS NOT NULL)",
+        columns="grants.id",
+        tail="ORDER BY created_at LIMIT 200",
+    )
     _ADD = Insert(t.GRANTS)
+    _REMOVE = Delete(t.GRANTS, where="grants.id = :id")
     _REVOKE = Update(
         t.GRANTS, set="revoked_at = :now, revoked_why = :why", where="grants.id = :id AND revoked_at IS NULL",
         types={"why": "text"},
@@ -74,6 +81,13 @@ class Grants:
 
     async def of_user(self, user_id: str) -> Sequence[Grant]:
         return [self._rows.record(row) for row in await self._engine.many(self._OF_USER, {"user_id": user_id})]
+
+    async def without_tokens(self, until: int) -> Sequence[str]:
+        """Ids of agreements made at `until` or before under which no token is left, at most 200."""
+        return [row["id"] for row in await self._engine.many(self._WITHOUT_TOKENS, {"until": until})]
+
+    def remove(self, grant_id: str) -> Step:
+        return Step(self._REMOVE, {"id": grant_id}, may_miss=True)
 
     def add(self, grant: Grant) -> Step:
         return Step(self._ADD, self._rows.params(grant))

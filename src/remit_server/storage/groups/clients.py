@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from remit_server.records import Client
 from remit_server.storage.contract import Engine, Step
 from remit_server.storage.groups.rows import Directory, Rows
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Update
+from remit_server.storage.sql.statements import Select, Update
 
 
 class Clients(Directory[Client]):
@@ -15,9 +17,21 @@ class Clients(Directory[Client]):
         t.CLIENTS, set="state = :state", where="clients.id = :id AND clients.state = :was", types={"was": "text"}
     )
 
+    _WITHOUT_USE = Select(
+        t.CLIENTS,
+        where="clients.id > :after AND clients.id NOT IN (SELECT client_id FROM grants) "
+        "AND clients.id NOT IN (SELECT client_id FROM tokens)",
+        tail="ORDER BY clients.id LIMIT 200",
+        types={"after": "text"},
+    )
+
     def __init__(self, engine: Engine) -> None:
         self._clients = Rows(t.CLIENTS, Client, changing=("state",))
         super().__init__(engine, self._clients)
+
+    async def without_use(self, after: str) -> Sequence[Client]:
+        """Clients that hold no token and that nobody has an agreement with, by id, at most 200 beyond `after`."""
+        return [self._clients.record(row) for row in await self._engine.many(self._WITHOUT_USE, {"after": after})]
 
     def change(self, client: Client) -> Step:
         """Write everything but the state; loses when the client is gone."""
