@@ -48,6 +48,7 @@ from .errors import (
     SignInRequired,
     StepUpRequired,
     Unavailable,
+    UserAway,
 )
 from .replay import MemoryReplayStore, ReplayStore, Seen, SQLiteReplayStore
 from .sign_in import SignIn
@@ -89,6 +90,7 @@ __all__ = [
     "Token",
     "Unavailable",
     "User",
+    "UserAway",
     "Verifier",
     "current_user",
 ]

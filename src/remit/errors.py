@@ -3,6 +3,7 @@
 RemitError
 ├── ActionRequired            a person has to do something; then the same call succeeds
 │   ├── ConnectRequired       ... connect an account
+│   │   └── UserAway          ... come back, or allow its use while they are away
 │   ├── ApprovalPending       ... answer a request
 │   ├── MoreInfoRequested     ... be told more before they answer
 │   ├── StepUpRequired        ... prove again, or more strongly, who they are
@@ -48,6 +49,7 @@ __all__ = [
     "SignInRequired",
     "StepUpRequired",
     "Unavailable",
+    "UserAway",
 ]
 
 _LINK = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)\S+", re.IGNORECASE)
@@ -99,7 +101,8 @@ class ActionRequired(RemitError):
 
 
 class ConnectRequired(ActionRequired):
-    """The user has not connected this account, has granted less than is needed, or the provider withdrew the grant."""
+    """The user has not connected this account, has granted less than is needed, keeps it for other agents, or the provider
+    withdrew the grant."""
 
     code = "connect_required"
     fields = ("connection", "missing_scopes", "url", "reason", "expires_at")
@@ -117,11 +120,30 @@ class ConnectRequired(ActionRequired):
         self.url = url
         self.missing_scopes = tuple(missing_scopes)
         self.reason = reason
-        """``not_connected``, ``missing_scopes`` or ``revoked_upstream``."""
+        """``not_connected``, ``missing_scopes``, ``limited``, ``away`` or ``revoked_upstream``."""
         self.expires_at = expires_at
         """Unix seconds at which the link ends."""
-        self.sentence = f"The account {plain(connection)!r} has to be connected first."
+        self.sentence = f"The account {plain(connection)!r} {_NEEDS.get(reason, _NEEDS['not_connected'])}."
         super().__init__()
+
+
+class UserAway(ConnectRequired):
+    """The user's sign-in is over, and they have not allowed this agent to use the account while they are away. A task in the
+    background waits for them; the link leads to where they can allow it."""
+
+    code = "user_away"
+
+    def __init__(self, connection: str, *, url: str | None = None) -> None:
+        super().__init__(connection, url=url, reason="away")
+
+
+_NEEDS = {
+    "not_connected": "has to be connected first",
+    "missing_scopes": "has to be opened further first",
+    "limited": "is kept for agents of the user's choice, and this one is not among them yet",
+    "away": "may not be used while the user is away, unless they allow it",
+    "revoked_upstream": "has to be connected again, as the provider has ended the access",
+}
 
 
 class ApprovalPending(ActionRequired):

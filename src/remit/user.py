@@ -57,10 +57,13 @@ class User:
         Args:
             connection: its name at the server, such as ``calendar``.
             scopes: what is needed, in the provider's terms.
-            account: which one, when the user has connected several: the provider's user identifier.
+            account: which one, when the user has connected several: the provider's user identifier, the name that the
+                provider shows, or our identifier. None is the one that the user chose as the default.
 
         Raises:
-            ConnectRequired: not connected, too little granted, or withdrawn upstream. Holds the link that mends it.
+            ConnectRequired: not connected, too little granted, kept for other agents, or withdrawn upstream. Holds the link
+                that mends it.
+            UserAway: of the same kind; the user's sign-in is over, and the account is not to be used while they are away.
             SignInRequired: nothing stands for the user any more.
             NotAllowed: this agent may not use the connection.
             Unavailable: no usable answer.

@@ -44,6 +44,8 @@ SECRET_LINK = "https://remit.example/connect?ticket=s3cret"
     [
         remit.ConnectRequired("calendar", url=SECRET_LINK, missing_scopes=["a"]),
         remit.ConnectRequired(f"calendar {SECRET_LINK}", url=SECRET_LINK),
+        remit.ConnectRequired("calendar", url=SECRET_LINK, reason="limited"),
+        remit.UserAway("calendar", url=SECRET_LINK),
         remit.ApprovalPending("req-1", url=SECRET_LINK, expires_at=1),
         remit.MoreInfoRequested("req-1", f"why?\u202e\n see {SECRET_LINK} or www.evil.example"),
         remit.StepUpRequired(url=SECRET_LINK, acr="phr"),

@@ -24,6 +24,7 @@ from remit import (
     SignInRequired,
     Unavailable,
     User,
+    UserAway,
 )
 
 TOKEN, BC, CHECK = "/oauth/token", "/bc-authorize", "/access/v1/evaluation"
@@ -292,6 +293,31 @@ async def test_not_connected_brings_the_link(server: Hostile, ada: User, error: 
     assert "ticket" not in needed.value.for_model()
 
 
+@pytest.mark.parametrize(
+    ("said", "reason", "missing"),
+    [
+        ("not_connected", "not_connected", ("calendar.read",)),
+        ("missing_scopes", "missing_scopes", ("calendar.read",)),
+        ("limited", "limited", ()),
+        ("away", "away", ()),
+        ("something new", "not_connected", ("calendar.read",)),
+        (7, "not_connected", ("calendar.read",)),
+    ],
+)
+async def test_why_an_account_is_not_lent(
+    server: Hostile, ada: User, said: Any, reason: str, missing: tuple[str, ...]
+) -> None:
+    link = f"{server.url}/accounts"
+    error = oauth_error("federated_connection_refresh_token_not_found", 401, connect_uri=link, reason=said)
+    server.always[TOKEN] = error
+    with pytest.raises(ConnectRequired) as needed:
+        await ada.token("calendar", scopes=["calendar.read"])
+    got = needed.value
+    assert (got.reason, got.missing_scopes, got.url) == (reason, missing, link)
+    assert isinstance(got, UserAway) is (reason == "away")
+    assert "'calendar'" in got.for_model()
+
+
 @pytest.mark.parametrize("link", [None, 7, "javascript:alert(1)", "http://evil.example/", "data:text/html,x"])
 async def test_a_link_that_must_not_be_followed_is_replaced(server: Hostile, ada: User, link: Any) -> None:
     server.always[TOKEN] = oauth_error("federated_connection_refresh_token_not_found", 401, connect_uri=link)
@@ -305,6 +331,20 @@ async def test_too_little_granted_upstream_is_not_enough(server: Hostile, ada: U
     with pytest.raises(ConnectRequired) as needed:
         await ada.token("calendar", scopes=["calendar.read", "calendar.write"])
     assert needed.value.missing_scopes == ("calendar.write",)
+
+
+async def test_code_without_an_event_loop_borrows_too(server: Hostile) -> None:
+    server.always[TOKEN] = server.tokens(access_token="ya29", token_type="Bearer", scope="calendar.read")
+
+    def borrows() -> str:
+        client = Client(server.issuer, "assistant", "s3cret", clock=server.clock)
+        try:
+            user = client.sync(client.on_behalf_of(server.access()))
+            return client.sync(user.token("calendar", scopes=["calendar.read"])).reveal()
+        finally:
+            client.close()
+
+    assert await asyncio.to_thread(borrows) == "ya29"
 
 
 async def test_nobody_behind_the_session(server: Hostile, client: Client) -> None:
