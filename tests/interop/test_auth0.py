@@ -86,7 +86,7 @@ async def test_login_tokens_and_logout(over_tls: Live, inbox: tuple[Inbox, str],
     # Row 7: a token for each audience with one refresh each; asked again, no request at all: the scope told what it covers.
     me = f"{over_tls.issuer}me/"
     claims = {audience: claims_of(token) for audience, token in got["tokens"].items()}
-    assert claims[BROKER]["aud"] == BROKER
+    assert claims[BROKER]["aud"] == [BROKER, f"{over_tls.issuer}userinfo"]
     assert claims[me]["aud"] == me
     assert set(claims[BROKER]["scope"].split()) == {"openid", "profile", "email", "offline_access", "trade:write"}
     assert "create:me:connected_accounts" in claims[me]["scope"].split()
