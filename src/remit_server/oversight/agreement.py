@@ -33,7 +33,9 @@ class AgreementJudge:
         """What an app of the organisation has without asking, of what lies beyond the agreement."""
         beyond = set(act.audiences) - set(act.grant.audiences if act.grant else ())
         unasked: dict[str, Iterable[str]] = {}
-        if self._vault in beyond:  # opens nothing by itself: each call is held against what the person connected and lends
+        if (
+            self._vault in beyond
+        ):  # opens nothing by itself: each call is held against what the person connected and lends
             unasked[self._vault] = of_vault(act.client)
         if not act.client.first_party:
             return unasked
