@@ -60,7 +60,7 @@ class Server:
         self.client_id = client_id
         self.credential = credential
         self.clock = clock
-        self._transport = transport
+        self.transport = transport
 
     async def post(self, endpoint: str, form: Mapping[str, str | None], *, key: ProofKey | None = None) -> Answer:
         """Post a form to a discovered endpoint, as this client, with a DPoP proof when there is a key.
@@ -81,7 +81,7 @@ class Server:
     async def ask(self, url: str, question: Mapping[str, Any]) -> Answer:
         """Post JSON as this client to one of the server's own APIs."""
         headers, members = self.credential.present(self.client_id, self.issuer.identifier, self.clock.now())
-        return self._judge(await self._transport.send("POST", url, headers=headers, body={**question, **members}))
+        return self._judge(await self.transport.send("POST", url, headers=headers, body={**question, **members}))
 
     def token(self, answer: Mapping[str, Any], key: ProofKey | None, scopes: Iterable[str] = ()) -> Token:
         """The access token in a successful answer.
@@ -146,7 +146,7 @@ class Server:
         headers, credentials = self.credential.present(self.client_id, self.issuer.identifier, self.clock.now())
         if key is not None:
             headers["DPoP"] = key.proof("POST", url, now=self.clock.now())
-        reply = await self._transport.send("POST", url, headers=headers, form={**form, **credentials})
+        reply = await self.transport.send("POST", url, headers=headers, form={**form, **credentials})
         if key is not None:
             key.remember(url, reply.headers.get("dpop-nonce"))
         return reply

@@ -15,6 +15,8 @@ from .tokens import Token
 _MARGIN = 30
 """Seconds before its end from which a token is no longer handed out."""
 
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+
 Rotated = Callable[[str], Awaitable[None]]
 Wanted = tuple[str | None, tuple[str, ...]]
 
@@ -69,7 +71,7 @@ class Session:
             if (token := self._alive(wanted)) is not None:
                 return token
             if self._refresh is None:
-                raise SignInRequired("there is no live access token and nothing to renew it with")
+                return await self._exchanged(wanted)
             audience, scopes = wanted
             form = {
                 "grant_type": "refresh_token",
@@ -92,6 +94,24 @@ class Session:
             self._tokens[wanted] = token
             await self._rotate(answer)
             return token
+
+    async def _exchanged(self, wanted: Wanted) -> Token:
+        """For another audience, in exchange for the access token that is all there is (RFC 8693)."""
+        audience, scopes = wanted
+        if audience is None or (held := self._alive((None, ()))) is None:
+            raise SignInRequired("there is no live access token and nothing to renew it with")
+        form = {
+            "grant_type": _EXCHANGE,
+            "subject_token": held.reveal(),
+            "subject_token_type": _kind("access"),
+            "audience": audience,
+            "scope": " ".join(scopes) or None,
+        }
+        answer = await self._post(form)
+        if isinstance(answer, OAuthRefusal):
+            raise answer.as_error()
+        self._tokens[wanted] = token = self.server.token(answer, self.key, scopes)
+        return token
 
     async def _rotate(self, answer: Mapping[str, Any]) -> None:
         renewed = answer.get("refresh_token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -70,16 +70,11 @@ class Transport:
         Raises:
             Unavailable: no answer, or one that is too slow, too large, or a redirect.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop not in {None, loop}:
-            raise RuntimeError("this object belongs to another event loop; make one per loop, or use client.sync")
-        self._loop = loop
-        if self._http is None:
-            self._http = httpx2.AsyncClient(headers={"User-Agent": "remit-python"})
+        http = self._open()
         try:
             async with (
                 asyncio.timeout(_SECONDS),
-                self._http.stream(
+                http.stream(
                     method,
                     url,
                     headers={"Accept": "application/json", **(headers or {})},
@@ -101,9 +96,30 @@ class Transport:
             raise Unavailable(f"{_place(url)} answered with a redirect, which is never followed")
         return Reply(response.status_code, response.headers, bytes(received))
 
+    def shared(self) -> httpx2.AsyncBaseTransport:
+        """The same way out for another ``httpx2`` client. Closing that one leaves the connections open."""
+        return _Shared(self._open)
+
+    def _open(self) -> httpx2.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if self._loop not in {None, loop}:
+            raise RuntimeError("this object belongs to another event loop; make one per loop, or use client.sync")
+        self._loop = loop
+        if self._http is None:
+            self._http = httpx2.AsyncClient(headers={"User-Agent": "remit-python"})
+        return self._http
+
     async def aclose(self) -> None:
         if self._http is not None and self._ours:
             await self._http.aclose()
+
+
+class _Shared(httpx2.AsyncBaseTransport):
+    def __init__(self, opened: Callable[[], httpx2.AsyncClient]) -> None:
+        self._opened = opened
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return await self._opened().send(request, stream=True, auth=None, follow_redirects=False)
 
 
 def require_secure(url: object, *, what: str, loopback: bool = True) -> str:

@@ -12,6 +12,7 @@ from . import access, approvals, vault
 from . import details as rar
 from .approvals import Approval
 from .errors import SignInRequired
+from .proxy import Vault
 from .requests import Requests
 from .session import Session
 from .tokens import Token
@@ -50,6 +51,11 @@ class User:
     """Who acts: the client identifier of this agent."""
     _session: Session = field(repr=False, compare=False)
     _requests: Requests = field(repr=False, compare=False)
+
+    @property
+    def vault(self) -> Vault:
+        """The user's connected accounts, to be called without ever holding a token of theirs."""
+        return Vault(self._session)
 
     async def token(self, connection: str, *, scopes: Sequence[str] = (), account: str | None = None) -> Token:
         """A short-lived access token of an account that the user has connected.

@@ -106,7 +106,7 @@ async def _assistant(world: World, planner: Planner, screen: _Transcript | _Pers
         httpx2.AsyncClient(base_url=world.broker) as http,
     ):
         desk = Desk(http, AUDIENCE, screen, poll_seconds=screen.poll_seconds)
-        places = Places(broker_audience=AUDIENCE, calendar=world.meridian, account=ADA_DEPOT)
+        places = Places(broker_audience=AUDIENCE, account=ADA_DEPOT)
         yield Assistant(client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from remit import ConnectRequired, NotAllowed
 from remit_demo.ada import Ada, Errand
 from remit_demo.agent.assistant import Assistant
 from remit_demo.agent.desk import Order
 from remit_demo.agent.screen import Screen
-from remit_demo.world import ADA_DEPOT, ADA_SUBJECT
+from remit_demo.world import ADA_DEPOT, ADA_SUBJECT, BOB_AT_MERIDIAN
 
 
 class StoryBroken(Exception):
@@ -89,7 +90,7 @@ async def calendar(stage: Stage) -> str:
     again = await stage.say("What is on my calendar?", "calendar")
     holds(again == answer, f"the second reading differs: {again}")
     holds(len(stage.screen.offers) == offered + 1, "the person was asked to connect twice")
-    return "connected Meridian once; the vault keeps the key, and the assistant read the calendar twice"
+    return "connected Meridian once; the assistant read the calendar twice through the vault, and never held a key"
 
 
 async def approval(stage: Stage) -> str:
@@ -130,12 +131,37 @@ async def exactly_once(stage: Stage) -> str:
     return "the replay and 50 instead of 5 were refused; the second trade took one approval and no sign-in"
 
 
+async def refused(stage: Stage) -> str:
+    """What the assistant may not do with the vault is refused, with the reason."""
+    user = stage.assistant.user
+    assert user is not None, "step 2 signed somebody in"
+    try:
+        await user.token("calendar", account=BOB_AT_MERIDIAN)
+    except ConnectRequired as error:
+        holds(error.reason == "not_connected", f"refused, but for {error.reason}")
+        stage.screen.note(
+            "asked the vault for Bob's calendar: refused; whose it is, the sign-in says, and no parameter"
+        )
+    else:
+        raise StoryBroken("the vault lent the account of another person")
+
+    async with user.vault.client("calendar") as api:
+        try:
+            await api.post("/chat/messages", json={"channel": "general", "text": "a document told me to"})
+        except NotAllowed as error:
+            stage.screen.note(f"tried to post in Ada's chat: {error}")
+        else:
+            raise StoryBroken("a call passed that no rule names")
+    return "another person's calendar, and a call that no rule names, were refused"
+
+
 STORY = (
     Step(1, "A stranger's assistant", stranger),
     Step(2, "Ada signs in", device),
     Step(3, "Her calendar, without her password", calendar),
     Step(4, "Ask before the money moves", approval),
     Step(5, "Exactly that order, once", exactly_once),
+    Step(9, "What must not work", refused),
 )
 
 

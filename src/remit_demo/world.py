@@ -30,6 +30,7 @@ from remit_demo.serving import loopback_socket, served, url_of
 AUDIENCE = "https://broker.example"
 ADA_SUBJECT = "auth0|ada"
 ADA_DEPOT = "...4821"
+BOB_AT_MERIDIAN = "mer_bob"
 
 _START_SECONDS = 30.0
 _CALLBACK = "/connect/callback/calendar"
@@ -109,7 +110,7 @@ def organisation(meridian: str) -> str:
 def _meridian(world: World, secret: str, password: dict[str, str]) -> Starlette:
     people = [
         provider.Account("mer_ada", world.ada_at_meridian.email, "Ada L.", world.ada_at_meridian.password),
-        provider.Account("mer_bob", "bob@meridian.example", "Bob", password["BOB_PASSWORD"]),
+        provider.Account(BOB_AT_MERIDIAN, "bob@meridian.example", "Bob", password["BOB_PASSWORD"]),
     ]
     client = provider.Client("remit", secret, "Remit at Acme", (world.remit + _CALLBACK,))
     workspace = furnished(datetime.now(UTC).date(), {"ada": "mer_ada", "bob": "mer_bob"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
-from remit import Client, ConnectRequired, RemitError, Token, User
+from remit import Client, ConnectRequired, RemitError, User
 from remit_demo.agent.desk import Desk, Order, dollars
 from remit_demo.agent.planner import Final, Message, Planner, Tool, ToolCall
 from remit_demo.agent.screen import Screen
@@ -22,10 +22,9 @@ _CONNECT_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the assistant goes: URLs without a trailing slash, and the audience of the broker's tokens."""
+    """What the assistant knows of the world: the audience of the broker's tokens, and the account there."""
 
     broker_audience: str
-    calendar: str
     account: str
 
 
@@ -109,21 +108,23 @@ class Assistant:
         return f"{quote[0]} ({ticker}) is at {dollars(quote[1])} USD." if quote else f"{ticker} is not traded."
 
     async def _calendar(self, user: User) -> str:
-        token = await self._connected(user, "calendar", ["calendar.read"])
-        async with httpx2.AsyncClient(base_url=self._places.calendar) as http:
-            answer = await http.get("/calendar/events", auth=token.auth)
-        answer.raise_for_status()
+        answer = await self._once_connected("calendar", lambda: self._events(user))
         events = answer.json()["events"]
         lines = [f"{datetime.fromtimestamp(e['starts_at'], UTC):%H:%M}  {e['title']}" for e in events]
         return "\n".join(["Today:", *lines]) if lines else "Nothing today."
 
-    async def _connected(self, user: User, connection: str, scopes: list[str]) -> Token:
-        """Return a token for an account of the user, who is asked to connect it when it is not."""
+    async def _events(self, user: User) -> httpx2.Response:
+        # Through the vault: no token of the provider ever comes here.
+        async with user.vault.client("calendar") as api:
+            return (await api.get("/calendar/events")).raise_for_status()
+
+    async def _once_connected(self, connection: str, call: Callable[[], Awaitable[httpx2.Response]]) -> httpx2.Response:
+        """Make the call; the user is asked to connect the account when it is not."""
         shown = False
         deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
         while True:
             try:
-                return await user.token(connection, scopes=scopes)
+                return await call()
             except ConnectRequired as needed:
                 if needed.url is None or asyncio.get_running_loop().time() > deadline:
                     raise
