@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from tests.fixtures.house import House, built, sqlite
 from tests.fixtures.quirks import Quirky, quirky
@@ -396,3 +398,48 @@ async def test_an_issuer_that_fails_is_left_alone_for_a_moment(
     provider.says("POST /token_endpoint", TOKEN)
     house.clock.forward(6)
     assert isinstance(await refresh(house, oidc), Issued)
+
+
+# From end to end
+
+
+async def test_a_chat_with_every_quirk_is_connected_and_lent(house: House, provider: Quirky) -> None:
+    chat = connection(
+        provider, name="chat", display_name="Chat", scopes=("chat.read", "chat.write"), scope_separator=",",
+        scope_parameter="user_scope", offline_scopes=("offline",), account_scopes=("identity",), pkce="none",
+        answer=AnswerPaths(access_token="user.token", refresh_token="user.again", scope="user.scope", ok="ok"),
+        token_request="json", lifetime=600, authorization_params={"team": "T1"},
+        account=AccountLookup(id=("team.id", "user.id"), label="team.name", source="answer"),
+    )  # fmt: skip
+    agent = await house.store.clients.get("agent")
+    assert agent is not None
+    agent = msgspec.structs.replace(agent, connections={"chat": ("chat.read", "chat.write")})
+    await house.store.commit(house.store.connections.put(chat), house.store.clients.put(agent))
+    tokens = await house.tokens_for("agent", scope="openid offline_access")
+    lend = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "connection": "chat",
+        "subject_token": tokens["refresh_token"], "subject_token_type": "urn:ietf:params:oauth:token-type:refresh_token",
+        **house.proof("agent"),
+    }  # fmt: skip
+    refused = (await house.http.post("/oauth/token", data=lend)).json()
+    browser = await house.sign_in()
+    await browser.get(refused["connect_uri"])
+    assert "offline" not in browser.page.text, "what the person does not decide is not put before them"
+    await browser.submit(press=("answer", "continue"))
+    there = next(part.partition('"')[0].replace("&amp;", "&") for part in browser.page.text.split("url=")[1:])
+    sent = {name: values[0] for name, values in parse_qs(urlsplit(there).query).items()}
+    assert sent["user_scope"] == "chat.read,chat.write,identity,offline"
+    assert sent["team"] == "T1"
+    assert not {"scope", "code_challenge"} & sent.keys()
+    provider.says("POST /token", {
+        "ok": True, "team": {"id": "T1", "name": "Acme"},
+        "user": {"id": "U1", "token": "tok", "again": "ref", "scope": "chat.read,chat.write,identity,offline"},
+    })  # fmt: skip
+    await browser.get(f"/connect/callback/chat?code=c0de&state={sent['state']}")
+    assert "Acme" in browser.page.text
+    assert "offline" not in browser.page.text
+    assert provider.last.json["code"] == "c0de"
+    lent = (await house.http.post("/oauth/token", data=lend)).json()
+    assert (lent["access_token"], lent["scope"], lent["expires_in"]) == ("tok", "chat.read chat.write", 600)
+    (account,) = await house.store.connected_accounts.of_user("auth0|ada")
+    assert (account.upstream_id, account.refresh_token) == ("T1:U1", "ref")
