@@ -95,6 +95,9 @@ LEDGER: dict[str, Promise] = {
     "attack.session-fixation": Promise(
         "RFC 9700 section 4.7", "Each sign-in starts a session with a new value; the one before it ends."
     ),
+    "attack.inner-addresses": Promise(
+        "standards 3.5", "The vault says nothing to an inner address, whatever name or number leads there."
+    ),
     "attack.mix-up": Promise(
         "RFC 9700 section 4.4",
         "An answer of one upstream provider is never taken for another's; ours name their issuer.",
@@ -178,7 +181,8 @@ LEDGER: dict[str, Promise] = {
         "Endpoints come from an issuer's own document, and only when it names that issuer byte for byte.",
     ),
     "vault.catalog-at-apply": Promise(
-        "docs/adr/0012", "What the catalog says about a provider changes a connection at an apply, which shows it, and never else."
+        "docs/adr/0012",
+        "What the catalog says about a provider changes a connection at an apply, which shows it, and never else.",
     ),
     "vault.keys-are-not-lent": Promise(
         "docs/adr/0012",
@@ -286,6 +290,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "proxy.no-redirects": Promise(
         "issue: proxy mode", "No redirect is followed, and a Location leads back to the proxy or is left out."
+    ),
+    "proxy.agent-holds-nothing": Promise(
+        "issue: proxy mode",
+        "An agent that calls through the vault has no provider's credential in its memory or on its wire.",
     ),
     "proxy.bounded": Promise(
         "issue: proxy mode",
