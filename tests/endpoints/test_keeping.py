@@ -362,7 +362,7 @@ class TestTheLease:
 
         async def late(*given: Any, **how: Any) -> Any:
             outcome = await ask(*given, **how)
-            await going.wait()
+            await asyncio.wait_for(going.wait(), 5)
             return outcome
 
         with pytest.MonkeyPatch.context() as patch:
@@ -388,7 +388,7 @@ class TestTheLease:
         ask, going = refresh.upstream.refresh, asyncio.Event()
 
         async def late(*given: Any, **how: Any) -> Any:
-            await going.wait()
+            await asyncio.wait_for(going.wait(), 5)
             return await ask(*given, **how)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -400,6 +400,30 @@ class TestTheLease:
         going.set()
         assert (await first).access_token == lent.access_token
         assert (await vault.account()).state == "ok"
+
+    async def test_a_slow_holder_does_not_end_the_lease_of_its_successor(self, vault: Vault) -> None:
+        await vault.connected()
+        await vault.exchange()
+        vault.later(290)
+        account, store = await vault.account(), vault.house.store
+        vault.meridian.fail("refuse", status=500)
+        ask, going = refresh.upstream.refresh, asyncio.Event()
+
+        async def late(*given: Any, **how: Any) -> Any:
+            outcome = await ask(*given, **how)
+            await asyncio.wait_for(going.wait(), 5)
+            return outcome
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(refresh.upstream, "refresh", late)
+            slow = asyncio.create_task(Refresher(vault.house.machines).ahead())
+            await asyncio.sleep(0.3)
+        vault.later(LEASE)
+        await store.commit(store.connected_accounts.lease(account, "successor", vault.house.clock.at, LEASE))
+        going.set()
+        await slow
+        after = await vault.account()
+        assert (after.lease_holder, after.version) == ("successor", account.version)
 
     async def test_a_lease_that_came_too_late_sends_nothing(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
