@@ -14,7 +14,7 @@ from tests.ledger import proves
 
 from remit_server.records import ConnectedAccount
 from remit_server.records.connection import ORGANISATION
-from remit_server.storage.contract import Params, Row
+from remit_server.storage.contract import Params
 from remit_server.storage.sql.statements import Select
 from remit_server.vault.lend import lend, take_back
 
@@ -212,20 +212,19 @@ async def test_the_organisations_account_is_for_its_groups_and_ones_own_outranks
 @contextmanager
 def reads_of(vault: Vault) -> Iterator[list[str]]:
     """The tables that are read, once for each statement."""
-    engine, tables = vault.house.store.engine, []
-    one, many = engine.one, engine.many
+    engine = type(vault.house.store.engine)
+    tables: list[str] = []
 
-    async def counted_one(select: Select, params: Params) -> Row | None:
-        tables.append(select.table.name)
-        return await one(select, params)
+    def counted(read: Any) -> Any:
+        async def counting(self: Any, select: Select, params: Params) -> Any:
+            tables.append(select.table.name)
+            return await read(self, select, params)
 
-    async def counted_many(select: Select, params: Params) -> Any:
-        tables.append(select.table.name)
-        return await many(select, params)
+        return counting
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(engine), "one", lambda _, *given: counted_one(*given))
-        patch.setattr(type(engine), "many", lambda _, *given: counted_many(*given))
+        for name in ("one", "few", "many"):
+            patch.setattr(engine, name, counted(getattr(engine, name)))
         yield tables
 
 

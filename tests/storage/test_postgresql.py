@@ -15,7 +15,7 @@ from tests.storage.conftest import MASTER, NOW
 from tests.storage.samples import LATER, client, code, event, token
 
 from remit_server.storage.contract import Busy, Lost, Step
-from remit_server.storage.groups import agreements, approvals, connections, people
+from remit_server.storage.groups import agreements, approvals, connections, lendings, people
 from remit_server.storage.open import open_store
 from remit_server.storage.sql import chain
 from remit_server.storage.sql import tables as t
@@ -184,6 +184,9 @@ HOT = {
     "approvals.poll": approvals.Approvals._POLL,
     "approvals.take": approvals.Approvals._TAKE,
     "accounts.get": connections.ConnectedAccounts._GET,
+    "lendings.asked": lendings.Lendings._ASKED,
+    "lendings.use": lendings.Lendings._USE,
+    "accounts.touch": connections.ConnectedAccounts._TOUCH,
     "accounts.lease": connections.ConnectedAccounts._LEASE,
     "sessions.get": people.Sessions._GET,
     "users.by_email": people.Users._BY_EMAIL,

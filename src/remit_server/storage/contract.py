@@ -101,6 +101,9 @@ class Engine(Protocol):
     async def one(self, select: Select, params: Params) -> Row | None:
         """The one row that a point read finds."""
 
+    async def few(self, select: Select, params: Params) -> Sequence[Row]:
+        """The handful of rows that a point read brings when it joins others to its one, in their order."""
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         """All rows that a listing finds, in its order."""
 

@@ -133,6 +133,11 @@ class SealedReads:
         await self._prepare([] if row is None else [row])
         return row
 
+    async def few(self, select: Select, params: Params) -> Sequence[Row]:
+        rows = await self._engine.few(select, params)
+        await self._prepare(rows)
+        return rows
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         rows = await self._engine.many(select, params)
         await self._prepare(rows if ".*" in select.wanted else [])  # what is counted brings no body along

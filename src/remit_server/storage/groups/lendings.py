@@ -70,7 +70,7 @@ class Lendings:
     async def asked(self, hash_: str, connection: str, client_id: str) -> Asked | None:
         """Of the token with this hash: all that decides about lending an account to a client, in one read."""
         params = {"hash": hash_, "organisation": ORGANISATION, "connection": connection, "borrower": client_id}
-        rows = await self._engine.many(self._ASKED, params)
+        rows = await self._engine.few(self._ASKED, params)
         if not rows:
             return None
         first = rows[0]

@@ -120,9 +120,9 @@ def postgresql_change(statement: Change) -> str:
 @cache
 def postgresql_point(select: Select) -> str:
     """A point read for many requests at once."""
-    found = substitute(select.where, _value(select))
+    found, joined = (substitute(text, _value(select)) for text in (select.where, select.join))
     return (
-        f"SELECT v.p_row, {select.wanted} FROM {_requests(select)} JOIN {select.table.name} ON {found} {select.join} "
+        f"SELECT v.p_row, {select.wanted} FROM {_requests(select)} JOIN {select.table.name} ON {found} {joined} "
         f"{select.tail}"
     )
 

@@ -89,6 +89,9 @@ class SqliteEngine:
         rows = self._read(lambda: [self._reader.execute(sqlite_select(select), params).fetchone()])
         return rows[0] if rows else None
 
+    async def few(self, select: Select, params: Params) -> Sequence[Row]:
+        return self._read(lambda: self._reader.execute(sqlite_select(select), params).fetchall())
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         if self._closed:
             raise Busy("the store is closed")

@@ -42,6 +42,9 @@ class PostgresEngine:
     async def one(self, select: Select, params: Params) -> Row | None:
         return await self._readers.one(select, params)
 
+    async def few(self, select: Select, params: Params) -> Sequence[Row]:
+        return await self._readers.few(select, params)
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         return await self._readers.many(select, params)
 

@@ -16,7 +16,7 @@ COUNT: Final = 3
 LISTING: Final = 2
 """How many listings run at once: fewer than there are connections, so that point reads always have one."""
 
-Asked = tuple[Params, "asyncio.Future[Row | None]"]
+Asked = tuple[Params, "asyncio.Future[Sequence[Row]]"]
 
 
 class Readers:
@@ -42,10 +42,14 @@ class Readers:
             await let_go(link)
 
     async def one(self, select: Select, params: Params) -> Row | None:
+        rows = await self.few(select, params)
+        return rows[0] if rows else None
+
+    async def few(self, select: Select, params: Params) -> Sequence[Row]:
         if self._closed:
             raise Busy("the store is closed")
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Row | None] = loop.create_future()
+        answer: asyncio.Future[Sequence[Row]] = loop.create_future()
         self._points.setdefault(select, []).append((params, answer))
         if not self._serving:
             # Not at once: requests that arrive in the same turn of the loop go in the same query.
@@ -87,7 +91,9 @@ class Readers:
     async def _ask(self, link: Link, select: Select, asked: list[Asked]) -> None:
         try:
             values = as_json([params for params, _ in asked])
-            found: dict[int, Row] = {row["p_row"]: row for row in await link.fetch(postgresql_point(select), values)}
+            found: dict[int, list[Row]] = {}
+            for row in await link.fetch(postgresql_point(select), values):
+                found.setdefault(row["p_row"], []).append(row)
         except Exception as error:  # noqa: BLE001 - whatever it was, those who asked must hear of it
             if len(asked) > 1 and (isinstance(error, UNSTORABLE) or not isinstance(error, AWAY)):
                 for one in asked:  # one of them spoiled it for all
@@ -97,7 +103,7 @@ class Readers:
         else:
             for i, (_, answer) in enumerate(asked, 1):
                 if not answer.done():
-                    answer.set_result(found.get(i))
+                    answer.set_result(found.get(i, ()))
 
     def _refuse(self, link: Link, asked: list[Asked], error: Exception) -> None:
         if away := isinstance(error, AWAY) and not isinstance(error, UNSTORABLE):
@@ -106,7 +112,7 @@ class Readers:
             if answer.done():
                 continue
             if isinstance(error, UNSTORABLE):
-                answer.set_result(None)  # what cannot be stored is not there
+                answer.set_result(())  # what cannot be stored is not there
             else:
                 answer.set_exception(Busy(f"PostgreSQL: {error}") if away else error)
 
