@@ -19,17 +19,17 @@ from remit_server.records import Provider
 
 CATALOG = Path(remit_server.__file__).parent / "catalog"
 FORMAT = json.loads((CATALOG / "schema" / "providers.json").read_text())
-ENTRIES = sorted(path.stem for path in (CATALOG / "providers").glob("*.yaml"))
+WRITTEN = documents("providers")
+ENTRIES = sorted(file.removesuffix(".yaml") for file in WRITTEN)
 _PLACE = re.compile(r"\{([^}]*)\}")
 
 
 @pytest.fixture(params=ENTRIES)
 def entry(request: pytest.FixtureRequest) -> Provider:
     """One with its family only, so that a broken entry fails by itself."""
-    written = documents("providers")
     own = f"{request.param}.yaml"
-    family = f"{written[own].get('extends')}.yaml"
-    return read_providers({name: written[name] for name in {own, family} & written.keys()})[request.param]
+    family = f"{WRITTEN[own].get('extends')}.yaml"
+    return read_providers({name: WRITTEN[name] for name in {own, family} & WRITTEN.keys()})[request.param]
 
 
 def urls(entry: Provider) -> Iterator[tuple[str, str]]:

@@ -74,12 +74,12 @@ async def refresh(house: House, found: Connection, asked: tuple[str, ...] = ()) 
 
 
 async def test_a_token_request_by_the_book(house: House, provider: Quirky) -> None:
-    outcome = await redeem(house, connection(provider))
+    outcome = await redeem(house, connection(provider, api_headers={"Accept": "application/vnd.api+json"}))
     assert isinstance(outcome, Issued)
     assert provider.last.form == {
         "grant_type": "authorization_code", "code": "the code", "redirect_uri": CALLBACK, "code_verifier": "the verifier",
     }  # fmt: skip
-    assert provider.last.headers["accept"] == "application/json"
+    assert provider.last.headers["accept"] == "application/json", "what the API needs is for the API"
     assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
 
 

@@ -114,6 +114,7 @@ CLIENT = "client: {id: x, secret: y}"
             "'('",
             "not a regular expression",
         ),
+        ("provider: oauth2, authorization_params: {prompt: none, state: x}", "state", "state is ours to set"),
         ("provider: oauth2, scopes: 7", "7", "a list is wanted here"),
         ("provider: oauth2, lifetime: soon", "soon", "a number is wanted"),
     ],

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from remit_server.catalog.load import providers
-from remit_server.records import ConnectAttempt, Connection, Provider
+from remit_server.errors import InvalidRequest
+from remit_server.records import Client, ConnectAttempt, Connection, Provider
 from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Parameter
-from remit_server.rules.connecting import authorization_url
+from remit_server.rules.connecting import authorization_url, wish
 from remit_server.rules.connection import Issued, Later, Withdrawn, read_reply
 from remit_server.rules.providers import Identity, at, attach, bare, identity, label_of, misread, problems, resolve
 
@@ -85,6 +86,13 @@ NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
         (bare("basic"), {"parameters": {}, "fields": (NAME,)}, ("fields",), "none of them is secret"),
         (bare("basic"), {"parameters": {}, "fields": (Field(name="a", title="A", pattern="("),)}, ("fields", 0, "pattern"), "("),
         (bare("basic"), {"parameters": {}, "fields": (KEY,), "credential": Credential(username="{mail}")}, ("credential",), "mail"),
+        (SHOP, {"api_hosts": ("a.example/evil",)}, ("api_hosts", 0), "not a host name"),
+        (SHOP, {"api_headers": {"X: y": "1"}}, ("api_headers",), "no header"),
+        (SHOP, {"api_headers": {"Authorization": "1"}}, ("api_headers",), "no header"),
+        (SHOP, {"api_headers": {"X-A": "1\r\n"}}, (), "not plain text"),
+        (SHOP, {"credential": Credential(header="Host")}, ("credential",), "no header"),
+        (SHOP, {"scope_parameter": "state"}, ("scope_parameter",), "`scope` or `user_scope`"),
+        (SHOP, {"lifetime": -5}, ("lifetime",), "at least 60"),
         (bare("api_key"), {"parameters": {}, "fields": (KEY,), "account": AccountLookup(id="x", source="answer")},
          ("account", "from"), "no token answer"),
     ],
@@ -132,6 +140,16 @@ def test_every_entry_makes_a_correct_authorization_url(entry: Provider, connecti
     scopes = one.get(entry.scope_parameter, "").split(entry.scope_separator)
     assert set(scopes) - {""} == {*connection.scopes, *entry.offline_scopes, *entry.account_scopes}
     assert {name: one[name] for name in entry.authorization_params} == connection.authorization_params
+
+
+def test_an_app_cannot_ask_for_scopes_by_the_other_name() -> None:
+    app = Client(id="a", name="A", kind="web", redirect_uris=("https://a.example/cb",))
+    body = {
+        "connection": "c", "redirect_uri": "https://a.example/cb", "code_challenge": "c" * 43, "code_challenge_method": "S256",
+        "authorization_params": {"user_scope": "admin"},
+    }  # fmt: skip
+    with pytest.raises(InvalidRequest):
+        wish(body, app)
 
 
 @pytest.mark.parametrize(

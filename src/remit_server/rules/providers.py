@@ -22,6 +22,9 @@ URLS = (
     "issuer", "authorization_endpoint", "token_endpoint", "refresh_endpoint", "revocation_endpoint", "userinfo_endpoint",
     "jwks_uri", "api_base",
 )  # fmt: skip
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_OURS = frozenset({"host", "cookie", "content-length", "content-type", "transfer-encoding", "connection"})
 _FILLED = (*URLS, "api_hosts", "account", "authorization_params")
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -73,9 +76,32 @@ def _incomplete(found: Connection) -> Iterator[Problem]:
         yield ("revoke",), f"{way} needs `revocation_endpoint`"
     if found.account and found.account.source == "request" and not found.account.url:
         yield ("account",), "give `url`, or `from: answer`"
+    yield from _sound(found)
     for scope in found.scopes:
         if scope in found.offline_scopes:
             yield ("scopes",), f"{scope!r} is asked for by itself and never lent; leave it out"
+
+
+def _sound(found: Connection) -> Iterator[Problem]:
+    for i, host in enumerate(found.api_hosts):
+        if not _HOST.fullmatch(host):
+            yield ("api_hosts", i), f"{host!r} is not a host name"
+    own = [("credential", found.credential.header), *(("api_headers", name) for name in found.api_headers)]
+    for where, name in (*own, *(("account", name) for name in (found.account.headers if found.account else ()))):
+        if (
+            not _HEADER.fullmatch(name)
+            or name.lower() in _OURS
+            or (where != "credential" and name.lower() == "authorization")
+        ):
+            yield (where,), f"{name!r} is no header that can be set here"
+    for name, value in (*found.api_headers.items(), *(found.account.headers.items() if found.account else ())):
+        if not value.isascii() or not value.isprintable():
+            yield (), f"the value of the header {name} is not plain text"
+    if found.scope_parameter not in {"scope", "user_scope"}:
+        yield ("scope_parameter",), "scopes are asked for with `scope` or `user_scope`"
+    for name in ("lifetime", "refresh_lifetime"):
+        if (getattr(found, name) or 60) < 60:
+            yield (name,), "give at least 60 seconds"
 
 
 def _fields(found: Connection) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Provider, ProxyRule
-from remit_server.rules import providers, proxying, redirects
+from remit_server.rules import connecting, providers, proxying, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -215,6 +215,9 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
         for j, header in enumerate(connection.proxy_headers):
             if not proxying.may_be_forwarded(header):
                 yield (*at, "proxy_headers", j), f"{header!r} says who is asking, or how; it is never passed on"
+        for name in connection.authorization_params or ():
+            if name in connecting.RESERVED:
+                yield (*at, "authorization_params", name), f"{name} is ours to set"
         entry = entry_of(connection)
         if entry is None:
             names = [*load.BARE, *load.providers()]
