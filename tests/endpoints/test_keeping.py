@@ -198,6 +198,7 @@ class TestABadDay:
         ("redirect", {}, "refused", 2),
     )
 
+    @proves("vault.stops-knocking")
     @pytest.mark.parametrize(("kind", "how", "failure", "seconds"), KINDS)
     async def test_it_is_said_waited_out_and_over(
         self, vault: Vault, kind: str, how: dict[str, Any], failure: Any, seconds: int
@@ -532,6 +533,7 @@ class TestTheCircuit:
         circuits.failed("c", 100, 60)
         assert circuits.wait("c", 100) == 60
 
+    @proves("vault.stops-knocking")
     async def test_other_accounts_do_not_knock_either(self, vault: Vault) -> None:
         await run_out(vault)
         others = await more_accounts(vault, 5)
@@ -545,6 +547,7 @@ class TestTheCircuit:
 
 
 class TestAheadOfNeed:
+    @proves("vault.ahead-of-need")
     async def test_what_is_used_is_renewed_before_anybody_must_wait(self, any_vault: Vault) -> None:
         vault = any_vault
         await vault.connected()
@@ -559,6 +562,7 @@ class TestAheadOfNeed:
         assert (await vault.exchange()).json()["access_token"] == account.access_token
         assert vault.meridian.calls() == calls, "nobody waited for it"
 
+    @proves("vault.ahead-of-need")
     async def test_what_nobody_uses_is_left_alone_until_somebody_asks(self, vault: Vault) -> None:
         await vault.connected()
         vault.later(250)
@@ -625,6 +629,7 @@ class TestAheadOfNeed:
 
 
 class TestGivingBack:
+    @proves("vault.gives-back")
     async def test_what_nobody_completed_is_revoked_there(self, any_vault: Vault) -> None:
         vault = any_vault
         held = await held_attempt(vault)
@@ -637,6 +642,7 @@ class TestGivingBack:
         assert len(await vault.house.events("vault.given_back")) == 1
         assert await give_back(vault.house.machines) == 0
 
+    @proves("vault.gives-back")
     async def test_not_where_that_would_end_an_account_that_works(self, vault: Vault) -> None:
         await vault.connected()
         await held_attempt(vault)
