@@ -201,6 +201,21 @@ LEDGER: dict[str, Promise] = {
         "issue: vault",
         "Which agents use an account, and which also while the person is away, is the person's word, and can be taken back.",
     ),
+    "vault.stops-knocking": Promise(
+        "issue: vault",
+        "A provider in trouble is left alone for as long as it asks or for longer each time, by all accounts of a connection; "
+        "the trouble is said in words and told once, and so is its end.",
+    ),
+    "vault.ahead-of-need": Promise(
+        "issue: vault", "An account that is used is renewed before its token runs out; one that nobody uses is left alone."
+    ),
+    "vault.gives-back": Promise(
+        "issue: vault",
+        "What a provider granted in a connect flow that nobody completed is revoked there, unless that ends an account in use.",
+    ),
+    "vault.hot-exchange": Promise(
+        "docs/adr/0010", "A hot exchange is one read and one committed event; the note of its use is written once a minute."
+    ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
     ),
@@ -252,6 +267,9 @@ LEDGER: dict[str, Promise] = {
         "issue: vault",
         "Auth0's toolkits for agents (LangChain, LlamaIndex, Vercel) and its server and API SDKs connect and borrow here.",
     ),
+    "interop.oidc-provider-upstream": Promise(
+        "issue: vault", "An account at npm oidc-provider is connected, refreshed with rotation, and revoked."
+    ),
     "interop.token-endpoint": Promise(
         "issue: interop", "Every grant is taken in every encoding by every client authentication that SDKs use."
     ),
@@ -275,6 +293,12 @@ LEDGER: dict[str, Promise] = {
         "docs/map.md", "No token for a person reaches beyond what they agreed to, whatever a grant handler settled."
     ),
     # Calls through the vault
+    "attack.passthrough": Promise(
+        "standards attack 2", "A token goes where it was meant for: none for another audience calls through the vault."
+    ),
+    "attack.smuggling": Promise(
+        "RFC 9112 section 11.2", "A request or an answer that could be framed in two ways is not passed on."
+    ),
     "proxy.one-reading": Promise(
         "RFC 3986 section 6.2.2", "A path is read once; one that two servers could read in two ways is refused."
     ),

@@ -189,6 +189,16 @@ async def test_a_redirect_is_an_answer_not_an_order() -> None:
         assert (reply.status, reply.headers["location"], len(heads)) == (302, "http://127.0.0.1:1/", 1)
 
 
+@proves("attack.smuggling")
+async def test_what_follows_an_answer_is_not_the_answer_to_the_next() -> None:
+    async def twice(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen")
+
+    async with server(twice) as (port, _), sending() as out:
+        for _ in range(3):
+            assert (await out.send("GET", f"http://127.0.0.1:{port}/")).body != b"stolen"
+
+
 async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async with server(well) as (proxy, taken), server(well) as (port, heads):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):

@@ -164,12 +164,22 @@ class Opened:
                 yield piece
 
     async def close(self) -> None:
+        _nothing_follows(self._response)
         slot, self._slot = self._slot, _CLOSED
         if slot is not _CLOSED:
             try:
                 await self._response.aclose()
             finally:
                 slot.release()
+
+
+def _nothing_follows(response: httpcore2.Response) -> None:
+    """Give the connection up when more came on it than this answer: the rest would be taken for the answer to whoever is
+    next, and that may be somebody else (RFC 9112 section 9.2). httpcore looks at the socket, but not at what it has read."""
+    stream: Any = response.stream
+    state = stream._stream._connection._h11_state  # noqa: SLF001 - there is no public way to know
+    if state.trailing_data[0]:
+        state.send_failed()
 
 
 _CLOSED = asyncio.Semaphore(0)
@@ -259,6 +269,7 @@ class Outbound:
                     if size > largest:
                         raise ReplyLost(detail="the reply is too large")
                     chunks.append(chunk)
+                _nothing_follows(response)
                 received = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
                 return Reply(response.status, received, b"".join(chunks))
 
