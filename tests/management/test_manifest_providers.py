@@ -89,12 +89,12 @@ CLIENT = "client: {id: x, secret: y}"
         (
             "provider: gogle-calender",
             "gogle",
-            "'gogle-calender' is not in the catalog: did you mean google-calendar or",
+            "'gogle-calender' is not in the catalog; did you mean google-calendar, google",
         ),
         (
             "provider: zzz",
             "zzz",
-            "'zzz' is not in the catalog; for another provider, write oauth2, oidc, api_key or basic",
+            "'zzz' is not in the catalog; one that is not there is written out",
         ),
         ("provider: shop, scopes: []", "{name", "shop needs `shop`, such as acme.shop.example: Whose."),
         (

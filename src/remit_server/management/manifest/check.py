@@ -222,9 +222,9 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
         if entry is None:
             names = [*load.BARE, *load.providers()]
             close = difflib.get_close_matches(connection.provider, names, 3, 0.5)
-            hint = f": did you mean {' or '.join(close)}?" if close else ""
-            other = "; for another provider, write oauth2, oidc, api_key or basic and how it is spoken to"
-            yield (*at, "provider"), f"{connection.provider!r} is not in the catalog{hint}{other}"
+            hint = f"; did you mean {', '.join(close)}?" if close else ";"
+            other = "one that is not there is written out, as oauth2, oidc, api_key or basic"
+            yield (*at, "provider"), f"{connection.provider!r} is not in the catalog{hint} {other}"
             continue
         for path, text in providers.problems(entry, written(connection)):
             yield (*at, *path), text
