@@ -17,6 +17,7 @@ from remit_server.records import (
     DetailType,
     Interaction,
     Organisation,
+    Passkey,
     Policy,
     SecondFactor,
     Session,
@@ -119,6 +120,44 @@ async def test_second_factors(store: Store) -> None:
     await store.commit(store.second_factors.add(factor))
     await store.commit(store.second_factors.forget("auth0|ada"))
     assert await loses(store, store.second_factors.forget("auth0|ada"))
+
+
+async def test_passkeys(store: Store) -> None:
+    first = Passkey(
+        id="p1", user_id="auth0|ada", name="Phone", credential=b"\x00\xff", public_key=b"key", handle=b"h" * 32,
+        transports=("internal", "hybrid"), synced=True, sign_count=0, created_at=NOW,
+    )  # fmt: skip
+    second = replace(first, id="p2", name="Key", credential=b"2", sign_count=7, synced=False, created_at=NOW + 1)
+    group = store.passkeys
+    assert await group.get("p1") is None
+    await store.commit(group.add(second), group.add(first), group.add(replace(first, id="p3", user_id="auth0|bob")))
+    assert await group.get("p1") == first
+    assert await group.of_user("auth0|ada") == [first, second]
+    assert await loses(store, group.add(replace(first, user_id="auth0|bob")))
+
+    for count in (0, 6, 7):
+        assert await loses(store, group.use("p2", count, backed_up=False, now=NOW))
+    await store.commit(
+        group.use("p2", 8, backed_up=False, now=NOW + 2), group.use("p1", 0, backed_up=True, now=NOW + 2)
+    )
+    assert await group.get("p2") == replace(second, sign_count=8, used_at=NOW + 2)
+    assert await group.get("p1") == replace(first, backed_up=True, used_at=NOW + 2)
+    await store.commit(group.use("p1", 1, backed_up=False, now=NOW + 3))
+    assert await loses(store, group.use("p1", 0, backed_up=False, now=NOW + 3))
+    assert await loses(store, group.use("none", 9, backed_up=False, now=NOW))
+
+    await store.commit(group.rename("p1", "auth0|ada", "Tablet"))
+    assert [one.name for one in await group.of_user("auth0|ada")] == ["Tablet", "Key"]
+    for step in (
+        group.rename("p1", "auth0|bob", "Mine"),
+        group.remove("p1", "auth0|bob"),
+        group.remove("p9", "auth0|ada"),
+    ):
+        assert await loses(store, step)
+    await store.commit(group.remove("p1", "auth0|ada"))
+    await store.commit(group.forget("auth0|ada"), group.forget("auth0|ada"))
+    assert await group.of_user("auth0|ada") == []
+    assert len(await group.of_user("auth0|bob")) == 1
 
 
 async def test_interactions(store: Store) -> None:

@@ -13,11 +13,11 @@ from tests.ledger import proves
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import LATER, approval, code, event, pushed, token
 
-from remit_server.records import Approval, Code, PushedRequest, SecondFactor, Token
+from remit_server.records import Approval, Code, Passkey, PushedRequest, SecondFactor, Token
 from remit_server.storage.contract import Lost, Step
 from remit_server.storage.store import Store
 
-Prize = Approval | Code | PushedRequest | SecondFactor | Token
+Prize = Approval | Code | Passkey | PushedRequest | SecondFactor | Token
 
 
 def add(store: Store, prize: Prize) -> Step:
@@ -26,6 +26,8 @@ def add(store: Store, prize: Prize) -> Step:
             return store.approvals.add(prize)
         case Code():
             return store.codes.add(prize)
+        case Passkey():
+            return store.passkeys.add(prize)
         case PushedRequest():
             return store.pushed_requests.add(prize)
         case SecondFactor():
@@ -40,6 +42,8 @@ def take(store: Store, prize: Prize, by: str) -> Step:
             return store.approvals.take(prize.id, NOW)
         case Code():
             return store.codes.take(prize.hash, NOW)
+        case Passkey():
+            return store.passkeys.use(prize.id, 8, backed_up=False, now=NOW)
         case PushedRequest():
             return store.pushed_requests.take(prize.hash, NOW)
         case SecondFactor():
@@ -53,6 +57,9 @@ PRIZES: dict[str, Callable[[], Prize]] = {
     "refresh token": token,
     "pushed request": pushed,
     "code of a second factor": lambda: SecondFactor(user_id="u", secret="s", confirmed_at=NOW, last_step=7),
+    "count of a passkey": lambda: Passkey(
+        id="p", user_id="u", name="Key", credential=b"c", public_key=b"k", handle=b"h", sign_count=7
+    ),
     "approval": lambda: approval(state="approved"),
 }
 

@@ -11,6 +11,7 @@ from remit_server.records.event import Actor, Event
 from remit_server.records.key import SigningKey
 from remit_server.records.lending import Lending, Offer
 from remit_server.records.organisation import Api, DetailType, Organisation, Policy
+from remit_server.records.passkey import Passkey
 from remit_server.records.person import Interaction, SecondFactor, Session, User
 from remit_server.records.provider import Provider, Upstream
 from remit_server.records.proxy import ProxiedCall, ProxyRule
@@ -18,6 +19,6 @@ from remit_server.records.proxy import ProxiedCall, ProxyRule
 __all__ = [
     "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
     "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
-    "Organisation", "Policy", "Provider", "ProxiedCall", "ProxyRule", "PushedRequest", "SecondFactor", "SecretHash",
+    "Organisation", "Passkey", "Policy", "Provider", "ProxiedCall", "ProxyRule", "PushedRequest", "SecondFactor", "SecretHash",
     "Session", "SigningKey", "Token", "Upstream", "User",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAc
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
 from remit_server.storage.groups.leases import Leases
 from remit_server.storage.groups.lendings import Lendings
+from remit_server.storage.groups.passkeys import Passkeys
 from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.proxied_calls import ProxiedCalls
 from remit_server.storage.groups.relations import Relations
@@ -43,6 +44,7 @@ class Store:
         self.users = Users(engine)
         self.sessions = Sessions(engine)
         self.second_factors = SecondFactors(sealed, barrier)
+        self.passkeys = Passkeys(sealed, barrier)
         self.interactions = Interactions(sealed, barrier)
         self.grants = Grants(engine)
         self.codes = Codes(engine)

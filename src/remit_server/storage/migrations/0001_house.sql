@@ -11,6 +11,8 @@ CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE TABLE second_factors (user_id {text} NOT NULL PRIMARY KEY, last_step {int} NOT NULL, body {blob} NOT NULL);
+CREATE TABLE passkeys (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, name {text} NOT NULL, sign_count {int} NOT NULL, backed_up {int} NOT NULL, created_at {int} NOT NULL, used_at {int}, body {blob} NOT NULL);
+CREATE INDEX passkeys_by_user ON passkeys (user_id);
 CREATE TABLE interactions (hash {text} NOT NULL PRIMARY KEY, expires_at {int} NOT NULL, done_at {int}, body {blob} NOT NULL);
 CREATE INDEX interactions_by_expiry ON interactions (expires_at);
 CREATE TABLE grants (id {text} NOT NULL PRIMARY KEY, client_id {text} NOT NULL, user_id {text} NOT NULL, sid {text}, created_at {int} NOT NULL, revoked_at {int}, revoked_why {text}, body {blob} NOT NULL);

@@ -27,6 +27,10 @@ SESSIONS = _table(
     "sessions", "hash", hash=TEXT, sid=TEXT, user_id=TEXT, auth_time=INT, expires_at=INT, ended_at=INT, body=BLOB
 )
 SECOND_FACTORS = _table("second_factors", "user_id", user_id=TEXT, last_step=INT, body=BLOB)
+PASSKEYS = _table(
+    "passkeys", "id",
+    id=TEXT, user_id=TEXT, name=TEXT, sign_count=INT, backed_up=INT, created_at=INT, used_at=INT, body=BLOB,
+)  # fmt: skip
 INTERACTIONS = _table("interactions", "hash", hash=TEXT, expires_at=INT, done_at=INT, body=BLOB)
 GRANTS = _table(
     "grants", "id",
@@ -76,7 +80,8 @@ EVENTS = _table(
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
 SEALED = (
-    ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, INTERACTIONS, SIGNING_KEYS, SECRETS,
+    ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, INTERACTIONS, SIGNING_KEYS,
+    SECRETS,
 )  # fmt: skip
 """Their `body` is sealed by the barrier."""
 
