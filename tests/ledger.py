@@ -324,7 +324,7 @@ LEDGER: dict[str, Promise] = {
         "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call.",
     ),
     "proxy.no-effect-without-event": Promise(
-        "docs/adr (proxy)", "A call is written down before it is made; its event is there even when the server dies."
+        "docs/adr/0013", "A call is written down before it is made; its event is there even when the server dies."
     ),
     # Running it
     "manifest.mistakes-have-places": Promise(

@@ -26,6 +26,10 @@ SAYS: Final[dict[Want, str]] = {
 }
 
 
+NOTED: Final = 60
+"""Seconds within which a second use of an account by the same client is not noted once more."""
+
+
 class Borrower(Struct, frozen=True, kw_only=True):
     """Who wants what of whom."""
 
@@ -45,11 +49,18 @@ class Borrowed(Struct, frozen=True, kw_only=True):
     share: Share
 
     def used(self, machines: Machines, client: Client) -> tuple[Step, ...]:
-        """What is written with the event of the use. Loses when the person took the account, or their word, back in this
-        moment."""
-        now, store = machines.clock.now(), machines.store
-        noted = (store.lendings.use(self.lending, now),) if self.lending else ()
-        return *noted, store.connected_accounts.touch(self.account.id, now, client.id)
+        """What is written with the event of the use, once a minute: a hot exchange writes its event and nothing else. Loses when
+        the person took the account, or their word, back in this moment."""
+        now, store, steps = machines.clock.now(), machines.store, []
+        if self.lending and not _lately(self.lending.used_at, now):
+            steps.append(store.lendings.use(self.lending, now))
+        if not (_lately(self.account.used_at, now) and self.account.used_by == client.id):
+            steps.append(store.connected_accounts.touch(self.account.id, now, client.id))
+        return tuple(steps)
+
+
+def _lately(used_at: int | None, now: int) -> bool:
+    return used_at is not None and now - used_at < NOTED
 
 
 async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: str | None) -> Borrowed:
