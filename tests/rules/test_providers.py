@@ -14,7 +14,8 @@ from remit_server.records import Client, ConnectAttempt, Connection, Provider
 from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Parameter
 from remit_server.rules.connecting import authorization_url, wish
 from remit_server.rules.connection import Issued, Later, Withdrawn, read_reply
-from remit_server.rules.providers import Identity, at, attach, bare, identity, label_of, misread, problems, resolve
+from remit_server.rules.providers import Identity, at, attach, bare, identity, label_of, misread, resolve
+from remit_server.rules.providers_check import problems
 
 SHOP = Provider(
     name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22", kind="oauth2",
@@ -89,7 +90,7 @@ NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
         (SHOP, {"api_hosts": ("a.example/evil",)}, ("api_hosts", 0), "not a host name"),
         (SHOP, {"api_headers": {"X: y": "1"}}, ("api_headers",), "no header"),
         (SHOP, {"api_headers": {"Authorization": "1"}}, ("api_headers",), "no header"),
-        (SHOP, {"api_headers": {"X-A": "1\r\n"}}, (), "not plain text"),
+        (SHOP, {"api_headers": {"X-A": "1\r\n"}}, ("api_headers",), "not plain text"),
         (SHOP, {"credential": Credential(header="Host")}, ("credential",), "no header"),
         (SHOP, {"scope_parameter": "state"}, ("scope_parameter",), "`scope` or `user_scope`"),
         (SHOP, {"lifetime": -5}, ("lifetime",), "at least 60"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, structs
@@ -16,111 +16,19 @@ from remit_server.records.provider import AccountLookup
 KEYED = frozenset({"api_key", "basic"})
 """Kinds without OAuth: the person types what the provider gave them."""
 LONGEST = 255
-_PLACE = re.compile(r"\{([a-z_]+)\}")
+PLACE = re.compile(r"\{([a-z_]+)\}")
+"""Where a parameter or a field goes."""
 _BY_KEY = frozenset({"authorization_params", "api_headers"})
 URLS = (
     "issuer", "authorization_endpoint", "token_endpoint", "refresh_endpoint", "revocation_endpoint", "userinfo_endpoint",
     "jwks_uri", "api_base",
 )  # fmt: skip
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
-_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-_OURS = frozenset({"host", "cookie", "content-length", "content-type", "transfer-encoding", "connection"})
 _FILLED = (*URLS, "api_hosts", "account", "authorization_params")
-
-Problem = tuple[tuple[str | int, ...], str]
 
 
 def bare(kind: Any) -> Provider:
     """The entry that says nothing: the operator writes everything."""
     return Provider(name=kind, title="", sources=(), checked="", kind=kind)
-
-
-def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with what the operator wrote about a provider, each with the member at fault. The URLs that they wrote
-    are not judged here."""
-    parameters = written.get("parameters") or {}
-    for name, one in entry.parameters.items():
-        if name not in parameters:
-            yield ("parameters",), f"{entry.name} needs `{name}`, such as {one.example}: {one.description}"
-        elif not re.fullmatch(one.pattern, parameters[name]):
-            yield (
-                ("parameters", name),
-                f"{parameters[name]!r} is no {name} of {entry.name}; one looks like {one.example}",
-            )
-    for name in parameters.keys() - entry.parameters.keys():
-        known = f"; it has {', '.join(entry.parameters)}" if entry.parameters else ""
-        yield ("parameters", name), f"{entry.name} has no parameter {name!r}{known}"
-    if entry.parameters.keys() - parameters.keys():
-        return
-    yield from _incomplete(resolve(entry, written))
-    if entry.scopes and written.get("scopes") is None:
-        yield (), f"give `scopes`, or [] for none; the usual ones of {entry.name} are {', '.join(entry.scopes)}"
-
-
-def _incomplete(found: Connection) -> Iterator[Problem]:
-    needs = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}
-    for name in needs.get(found.kind, ("fields", "api_base")):
-        if not getattr(found, name):
-            yield (), f"provider {found.provider} needs `{name}`"
-    if found.kind in KEYED:
-        yield from _fields(found)
-    elif found.fields:
-        yield ("fields",), f"people type nothing for a provider of kind {found.kind}"
-    elif not found.client_id:
-        yield (), f"provider {found.provider} needs `client`"
-    elif found.client_secret is None and found.auth_method != "none":
-        yield ("client",), "give `secret`, or `auth_method: none` for a public client"
-    if "authentication" in found.use and found.kind != "oidc":
-        yield ("use",), "people sign in through a provider of kind oidc"
-    if (way := found.revoke) not in {"rfc7009", "none"} and found.revocation_endpoint is None:
-        yield ("revoke",), f"{way} needs `revocation_endpoint`"
-    if found.account and found.account.source == "request" and not found.account.url:
-        yield ("account",), "give `url`, or `from: answer`"
-    yield from _sound(found)
-    for scope in found.scopes:
-        if scope in found.offline_scopes:
-            yield ("scopes",), f"{scope!r} is asked for by itself and never lent; leave it out"
-
-
-def _sound(found: Connection) -> Iterator[Problem]:
-    for i, host in enumerate(found.api_hosts):
-        if not _HOST.fullmatch(host):
-            yield ("api_hosts", i), f"{host!r} is not a host name"
-    own = [("credential", found.credential.header), *(("api_headers", name) for name in found.api_headers)]
-    for where, name in (*own, *(("account", name) for name in (found.account.headers if found.account else ()))):
-        if (
-            not _HEADER.fullmatch(name)
-            or name.lower() in _OURS
-            or (where != "credential" and name.lower() == "authorization")
-        ):
-            yield (where,), f"{name!r} is no header that can be set here"
-    for name, value in (*found.api_headers.items(), *(found.account.headers.items() if found.account else ())):
-        if not value.isascii() or not value.isprintable():
-            yield (), f"the value of the header {name} is not plain text"
-    if found.scope_parameter not in {"scope", "user_scope"}:
-        yield ("scope_parameter",), "scopes are asked for with `scope` or `user_scope`"
-    for name in ("lifetime", "refresh_lifetime"):
-        if (getattr(found, name) or 60) < 60:
-            yield (name,), "give at least 60 seconds"
-
-
-def _fields(found: Connection) -> Iterator[Problem]:
-    names = [one.name for one in found.fields]
-    for i, one in enumerate(found.fields):
-        try:
-            re.compile(one.pattern)
-        except re.error:
-            yield ("fields", i, "pattern"), f"{one.pattern!r} is not a regular expression"
-    if found.fields and not any(one.secret for one in found.fields):
-        yield ("fields",), "none of them is secret"
-    if found.kind == "api_key" and len(names) > 1:
-        yield ("fields",), "an API key is one field"
-    for text in (found.credential.username, found.credential.password):
-        for name in _PLACE.findall(text or ""):
-            if name not in names:
-                yield ("credential",), f"there is no field {name!r}"
-    if found.account and found.account.source == "answer":
-        yield ("account", "from"), "there is no token answer to read"
 
 
 def resolve(entry: Provider, written: Mapping[str, Any]) -> Connection:
@@ -143,7 +51,7 @@ def resolve(entry: Provider, written: Mapping[str, Any]) -> Connection:
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
     """The same with `{name}`s replaced, once; one that has no value stays."""
     if isinstance(value, str):
-        return _PLACE.sub(lambda place: values.get(place[1], place[0]), value)
+        return PLACE.sub(lambda place: values.get(place[1], place[0]), value)
     if isinstance(value, AccountLookup):
         return structs.replace(value, url=_filled(value.url, values))
     if isinstance(value, dict):

@@ -17,7 +17,7 @@ from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Provider, ProxyRule
-from remit_server.rules import connecting, providers, proxying, redirects
+from remit_server.rules import connecting, providers, providers_check, proxying, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -226,7 +226,7 @@ def _connections(m: d.Manifest) -> Iterator[Problem]:
             other = "one that is not there is written out, as oauth2, oidc, api_key or basic"
             yield (*at, "provider"), f"{connection.provider!r} is not in the catalog{hint} {other}"
             continue
-        for path, text in providers.problems(entry, written(connection)):
+        for path, text in providers_check.problems(entry, written(connection)):
             yield (*at, *path), text
 
 

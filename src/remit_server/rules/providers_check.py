@@ -1,0 +1,115 @@
+"""What is wrong with what an operator wrote about a provider, each mistake with the member at fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from remit_server.records import Connection, Provider
+from remit_server.rules.providers import KEYED, PLACE, resolve
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_OURS = frozenset({"host", "cookie", "content-length", "content-type", "transfer-encoding", "connection"})
+_NEEDS = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}
+
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
+    """`written` is as for `resolve`. The URLs in it are not judged here: who calls knows which may be http."""
+    yield from _parameters(entry, written.get("parameters") or {})
+    if entry.parameters.keys() - (written.get("parameters") or {}).keys():
+        return  # nothing can be resolved yet
+    found = resolve(entry, written)
+    for name in _NEEDS.get(found.kind, ("fields", "api_base")):
+        if not getattr(found, name):
+            yield (), f"provider {found.provider} needs `{name}`"
+    yield from _typed(found) if found.kind in KEYED else _client(found)
+    yield from _account(found)
+    yield from _headers(found)
+    yield from _values(found)
+    if entry.scopes and written.get("scopes") is None:
+        yield (), f"give `scopes`, or [] for none; the usual ones of {entry.name} are {', '.join(entry.scopes)}"
+
+
+def _parameters(entry: Provider, given: Mapping[str, str]) -> Iterator[Problem]:
+    for name, one in entry.parameters.items():
+        if name not in given:
+            yield ("parameters",), f"{entry.name} needs `{name}`, such as {one.example}: {one.description}"
+        elif not re.fullmatch(one.pattern, given[name]):
+            text = f"{given[name]!r} is no {name} of {entry.name}; one looks like {one.example}"
+            yield ("parameters", name), text
+    for name in given.keys() - entry.parameters.keys():
+        known = f"; it has {', '.join(entry.parameters)}" if entry.parameters else ""
+        yield ("parameters", name), f"{entry.name} has no parameter {name!r}{known}"
+
+
+def _client(found: Connection) -> Iterator[Problem]:
+    if found.fields:
+        yield ("fields",), f"people type nothing for a provider of kind {found.kind}"
+    if not found.client_id:
+        yield (), f"provider {found.provider} needs `client`"
+    elif found.client_secret is None and found.auth_method != "none":
+        yield ("client",), "give `secret`, or `auth_method: none` for a public client"
+    if found.revoke not in {"rfc7009", "none"} and found.revocation_endpoint is None:
+        yield ("revoke",), f"{found.revoke} needs `revocation_endpoint`"
+    for scope in found.scopes:
+        if scope in found.offline_scopes:
+            yield ("scopes",), f"{scope!r} is asked for by itself and never lent; leave it out"
+
+
+def _typed(found: Connection) -> Iterator[Problem]:
+    for i, one in enumerate(found.fields):
+        try:
+            re.compile(one.pattern)
+        except re.error:
+            yield ("fields", i, "pattern"), f"{one.pattern!r} is not a regular expression"
+    if found.fields and not any(one.secret for one in found.fields):
+        yield ("fields",), "none of them is secret"
+    if found.kind == "api_key" and len(found.fields) > 1:
+        yield ("fields",), "an API key is one field"
+    names = {one.name for one in found.fields}
+    for text in (found.credential.username, found.credential.password):
+        for name in PLACE.findall(text or ""):
+            if name not in names:
+                yield ("credential",), f"there is no field {name!r}"
+
+
+def _account(found: Connection) -> Iterator[Problem]:
+    if found.account is None:
+        return
+    if found.account.source == "request" and not found.account.url:
+        yield ("account",), "give `url`, or `from: answer`"
+    if found.account.source == "answer" and found.kind in KEYED:
+        yield ("account", "from"), "there is no token answer to read"
+
+
+def _headers(found: Connection) -> Iterator[Problem]:
+    lookup = found.account.headers if found.account else {}
+    for where, headers in (("api_headers", found.api_headers), ("account", lookup)):
+        for name, value in headers.items():
+            if not _may_be_set(name) or name.lower() == "authorization":
+                yield (where,), f"{name!r} is no header that can be set here"
+            if not value.isascii() or not value.isprintable():
+                yield (where,), f"the value of the header {name} is not plain text"
+    if not _may_be_set(found.credential.header):
+        yield ("credential",), f"{found.credential.header!r} is no header that can be set here"
+
+
+def _may_be_set(name: str) -> bool:
+    return _HEADER.fullmatch(name) is not None and name.lower() not in _OURS
+
+
+def _values(found: Connection) -> Iterator[Problem]:
+    if "authentication" in found.use and found.kind != "oidc":
+        yield ("use",), "people sign in through a provider of kind oidc"
+    for i, host in enumerate(found.api_hosts):
+        if not _HOST.fullmatch(host):
+            yield ("api_hosts", i), f"{host!r} is not a host name"
+    if found.scope_parameter not in {"scope", "user_scope"}:
+        yield ("scope_parameter",), "scopes are asked for with `scope` or `user_scope`"
+    for name in ("lifetime", "refresh_lifetime"):
+        if (getattr(found, name) or 60) < 60:
+            yield (name,), "give at least 60 seconds"
