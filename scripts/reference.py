@@ -154,7 +154,8 @@ def _keeps(entry: Any) -> str:
     if entry.never_expires:
         return "until it is withdrawn"
     ends = {"rotates": "refreshed, each time with a new refresh token", "stays": "refreshed", "none": "not refreshed"}
-    return str(ends.get(entry.refresh, "refreshed when the provider gives a refresh token"))
+    unused = f"; it ends after {entry.refresh_lifetime // 86400} days without use" if entry.refresh_lifetime else ""
+    return ends.get(entry.refresh, "refreshed when the provider gives a refresh token") + unused
 
 
 def _provider(entry: Any) -> str:
