@@ -14,8 +14,12 @@ import pytest
 
 import remit_server
 from remit_server.catalog.load import documents, extended, providers, read_providers
+from remit_server.config import Settings
 from remit_server.errors import ConfigurationError
 from remit_server.records import Provider
+from remit_server.rules.providers import URLS, resolve
+from remit_server.runtime.clock import SystemClock
+from remit_server.runtime.outbound import Outbound
 
 CATALOG = Path(remit_server.__file__).parent / "catalog"
 FORMAT = json.loads((CATALOG / "schema" / "providers.json").read_text())
@@ -59,6 +63,20 @@ def test_urls_are_https_and_name_known_parameters_only(entry: Provider) -> None:
         extra = {"revocation_endpoint": {"token", "client_id"}}.get(name, set())
         assert url.startswith("https://"), name
         assert set(_PLACE.findall(url)) <= entry.parameters.keys() | extra, name
+
+
+def test_what_apply_makes_of_it_can_be_called(entry: Provider) -> None:
+    """With the examples of its parameters every URL is one that the way out accepts, and nothing is left to be filled in."""
+    way_out = Outbound(Settings(issuer="https://us.example/"), SystemClock())
+    parameters = {name: one.example for name, one in entry.parameters.items()}
+    found = resolve(entry, {"name": "c", "provider": entry.name, "parameters": parameters})
+    for name in URLS:
+        if url := getattr(found, name):
+            way_out.check_url(url.replace("{token}", "t").replace("{client_id}", "c"))
+    if found.account and found.account.url:
+        way_out.check_url(found.account.url)
+        json.loads(found.account.body or "null")
+    assert not any("{" in text for text in (*found.api_hosts, *found.authorization_params.values()))
 
 
 def test_parameters_are_used_and_their_examples_fit(entry: Provider) -> None:
