@@ -8,6 +8,7 @@ import platform
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ import psutil
 import uvloop
 from joserfc.jwk import ECKey, RSAKey
 
+from bench import vault
 from bench.flows import FLOWS, WITH_USER
 from bench.load import drive
 from bench.postgres import Postgres, postgres
@@ -200,7 +202,12 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:2] == ["vault"]:
+    asked = vault.options(sys.argv[2:])
+    hot = uvloop.run(vault.bench(asked))
+    vault.write(hot, asked.output)
+    print(vault.page(hot))
+elif __name__ == "__main__":
     given = options()
     results = uvloop.run(bench(given))
     results.write(given.output)
