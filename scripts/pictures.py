@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 from tests.fixtures.asking import ORDER, asked, poll
 from tests.fixtures.house import BROKER, request_of
 from tests.fixtures.town import Person, Town, chromium_running, town_at
-from tests.fixtures.vault import ADA
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 PHONE, DESK = (390, 800), (960, 900)
@@ -66,10 +65,7 @@ async def connect(ada: Person) -> None:
     await ada.open("/accounts")
     await ada.press("Connect Meridian")
     await ada.press("Continue")
-    await ada.page.fill("[name=email]", ADA.email)
-    await ada.page.fill("[name=password]", ADA.password)
-    await ada.page.locator("form[action='/signin'] button").click()
-    await ada.press("Allow")
+    await ada.agree_at_meridian()
     await ada.page.wait_for_url("**/connect/**")
 
 

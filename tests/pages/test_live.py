@@ -11,17 +11,18 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Locator, expect
 from tests.fixtures.asking import ORDER, asked
 from tests.fixtures.house import BROKER, PASSWORD, clients, request_of
 from tests.fixtures.town import Town, chromium_running, town_at
-from tests.fixtures.vault import ADA
+from tests.fixtures.vault import BOB
 from tests.ledger import proves
 
 from remit_server.management import set_up
-from remit_server.records import Approval, Event
+from remit_server.records import Approval, Event, User
 from remit_server.records.event import Actor
 from remit_server.rules import totp
+from remit_server.vault import connect
 
 pytestmark = pytest.mark.browser
 
@@ -154,21 +155,112 @@ async def test_accounts(town: Town) -> None:
     await ada.press("Connect Meridian")
     await ada.meets("Connect Meridian", "connect")
     await ada.press("Continue")
-    await ada.page.fill("[name=email]", ADA.email)
-    await ada.page.fill("[name=password]", ADA.password)
-    await ada.page.locator("form[action='/signin'] button").click()
-    await ada.press("Allow")
+    await ada.agree_at_meridian()
     await ada.meets("Meridian is connected", "connected")
     await ada.follow("Connected accounts")
     await ada.meets("Connected accounts", "accounts")
-    await ada.page.locator("summary").click()
-    await ada.meets("Connected accounts", "disconnecting")
-    await ada.page.get_by_role("button", name="Yes, disconnect").click()
+    await ada.press("Add Meridian")
+    await ada.press("Continue")
+    await ada.agree_at_meridian(BOB)
+    await ada.meets("Meridian is connected", "connected-another")
+    await ada.open("/accounts")
+    await ada.press("Make default Meridian, bob@meridian.example")
+    await expect(ada.page.get_by_role("status")).to_contain_text("bob@meridian.example is the default now")
+    for shut in ("Limit to agents…", "Disconnect"):
+        await ada.page.locator("summary", has=ada.page.get_by_text(shut, exact=True)).first.click()
+    await ada.meets("Connected accounts", "accounts-open")
+    await ada.page.get_by_label("Only those ticked").first.check()
+    await ada.page.get_by_role("checkbox", name="Trading assistant, also while you are away").first.check()
+    await ada.press("Save Meridian, ada@meridian.example")
+    await expect(ada.page.get_by_role("status")).to_contain_text("Only the agents that you ticked")
+    await expect(ada.page.get_by_role("list", name="Agents").first).to_contain_text("also while you are away")
+    await ada.page.locator("summary", has=ada.page.get_by_text("Disconnect", exact=True)).first.click()
+    await ada.press("Yes, disconnect Meridian, ada@meridian.example")
     await ada.meets("Connected accounts", "disconnected")
-    await ada.press("Connect Meridian")
+    await ada.press("Add Meridian")
     await ada.press("Cancel")
     await ada.meets("Meridian is not connected", "not-connected")
     assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_an_agent_asks_for_an_account(town: Town) -> None:
+    ada = await town.signed_in()
+    await ada.open(await wanted_by_agent(town))
+    await ada.meets("asks for your Meridian account", "connect-asked")
+    await expect(ada.page.get_by_role("checkbox", name="Also while I am away")).not_to_be_checked()
+    cancel, go = ada.button("Cancel"), ada.button("Continue")
+    assert await size(cancel) == await size(go), "to cancel is as easy"
+    await ada.tab_to(cancel)
+    await ada.tab_to(go)
+    await ada.page.keyboard.press("Enter")
+    await ada.agree_at_meridian()
+    await ada.meets("Meridian is connected", "connected-asked")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_a_key_is_typed(town: Town) -> None:
+    ada = await town.signed_in()
+    await ada.open("/accounts")
+    await ada.press("Connect Stripe")
+    await ada.meets("Connect Stripe", "connect-key")
+    await ada.page.get_by_label("Secret key").fill("a key with spaces")
+    await ada.press("Connect")
+    await ada.meets("Connect Stripe", "connect-key-wrong")
+    assert await ada.page.get_by_label("Secret key").input_value() == "", "not even to who typed it"
+    await ada.page.get_by_label("Secret key").fill("sk_live_0123456789")
+    await ada.press("Connect")
+    await ada.meets("Stripe is connected", "connected-key")
+    await ada.open("/accounts")
+    assert "sk_live" not in await ada.page.content()
+    await ada.page.locator("summary", has=ada.page.get_by_text("Disconnect", exact=True)).last.click()
+    await ada.page.get_by_role("button", name="Yes, disconnect Stripe").click()
+    await ada.meets("Connected accounts", "key-disconnected")
+    assert not ada.findings, "\n".join(ada.findings)
+
+
+@CLEAN
+async def test_an_account_of_the_organisation(town: Town) -> None:
+    bob, ada = await town.signed_in("bob"), await town.signed_in()
+    await bob.open("/accounts")
+    await bob.page.get_by_role("button", name="Connect for Acme").click()
+    await bob.meets("Connect Meridian for Acme", "connect-shared")
+    await bob.press("Continue")
+    await bob.agree_at_meridian(BOB)
+    await ada.open("/accounts")
+    await expect(ada.page.get_by_text("Shared by Acme")).to_be_visible()
+    await ada.meets("Connected accounts", "accounts-shared")
+    await bob.open("/accounts")
+    await bob.page.locator("summary", has=bob.page.get_by_text("Disconnect", exact=True)).last.click()
+    await expect(bob.page.get_by_text("for everybody")).to_be_visible()
+    await bob.page.get_by_role("button", name="Yes, disconnect").last.click()
+    await bob.meets("Connected accounts", "accounts-shared-gone")
+    assert not ada.findings + bob.findings, "\n".join(ada.findings + bob.findings)
+
+
+async def wanted_by_agent(town: Town) -> str:
+    """The link that an agent gets instead of a token."""
+    begun = await connect.begin(
+        town.house.machines,
+        await person(town),
+        "calendar",
+        client=await town.house.store.clients.get("agent"),
+        scopes=("calendar.read",),
+    )
+    return f"/connect?ticket={begun.ticket}"
+
+
+async def person(town: Town) -> User:
+    found = await town.house.store.users.get("auth0|ada")
+    assert found is not None
+    return found
+
+
+async def size(button: Locator) -> tuple[float, float]:
+    box = await button.bounding_box()
+    assert box is not None
+    return box["width"], box["height"]
 
 
 @CLEAN
