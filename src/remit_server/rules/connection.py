@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from remit_server.records import ConnectedAccount, Connection, Narrowed
+from remit_server.records.connection import WELL
+from remit_server.rules import keeping
+from remit_server.rules.providers import Identity, at, beside, identity
 
 MARGIN = 60
 """Seconds before its end in which a token is renewed: a task that starts with it should be able to finish."""
@@ -29,7 +34,6 @@ class Use(Struct, frozen=True, kw_only=True):
 class Refresh(Struct, frozen=True, kw_only=True):
     """Ask the provider for a new one first. `scopes`: less than the account allows; empty: all of it."""
 
-    refresh_token: str
     scopes: tuple[str, ...] = ()
 
 
@@ -39,11 +43,18 @@ class Reconnect(Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class Wait(Struct, frozen=True, kw_only=True):
+    """The provider gave nothing lately and is left alone for so many seconds. `why` is in words for people."""
+
+    why: str
+    seconds: int
+
+
 class TooWide(Struct, frozen=True, kw_only=True):
     """The provider gives only tokens that allow more than this client may borrow."""
 
 
-Plan = Use | Refresh | Reconnect | TooWide
+Plan = Use | Refresh | Reconnect | Wait | TooWide
 
 
 def plan(
@@ -61,12 +72,18 @@ def plan(
     if held and _fresh(held, now, 0 if last_minute else MARGIN):
         return _use(held, may)
     if account.refresh_token and not last_minute:
-        return Refresh(refresh_token=account.refresh_token, scopes=() if all_of_it else wanted)
+        return _renew(account, () if all_of_it else wanted, now)
     if whole and _fresh(whole, now, 0):
         return _use(whole, may)
     if account.refresh_token:
-        return Refresh(refresh_token=account.refresh_token)
+        return _renew(account, (), now)
     return Reconnect(cause="The access has run out, and the provider gave nothing to renew it with.")
+
+
+def _renew(account: ConnectedAccount, scopes: tuple[str, ...], now: int) -> Refresh | Wait:
+    if account.retry_at > now:
+        return Wait(why=account.failure or "", seconds=account.retry_at - now)
+    return Refresh(scopes=scopes)
 
 
 def _whole(account: ConnectedAccount) -> Narrowed | None:
@@ -103,6 +120,8 @@ class Issued(Struct, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
     issued_at: int
     expires_at: int | None
+    whose: Identity | None = None
+    """Where the provider says it in the same answer."""
 
 
 class Withdrawn(Struct, frozen=True, kw_only=True):
@@ -116,10 +135,11 @@ class NotNarrowed(Struct, frozen=True, kw_only=True):
 
 
 class Later(Struct, frozen=True, kw_only=True):
-    """No answer to act on: busy, broken, or our own registration there is wrong. `why` is for the log and the trail."""
+    """No answer to act on. `why` is for the log and the trail; `retry_after` is in seconds, 0 when the provider did not say."""
 
+    kind: keeping.Kind
     why: str
-    retry_after: int = 1
+    retry_after: int = 0
 
 
 Outcome = Issued | Withdrawn | NotNarrowed | Later
@@ -133,35 +153,48 @@ def read_reply(
     asked: tuple[str, ...],
     now: int,
     retry_after: str | None = None,
+    refreshing: bool = False,
 ) -> Outcome:
     """What a token endpoint's answer means. Some providers put their errors into a 200, hence members before status."""
-    error = members.get("error")
     if status == 429 or status >= 500:
-        return Later(why=f"the provider answered {status}", retry_after=_seconds(retry_after))
-    if error == "invalid_grant":
-        return Withdrawn(error="invalid_grant")
+        kind: keeping.Kind = "busy" if status == 429 else "broken"
+        return Later(kind=kind, why=f"the provider answered {status}", retry_after=_seconds(retry_after, now))
+    paths = (connection.refresh_answer if refreshing else None) or connection.answer
+    token, refresh = _token(at(members, paths.access_token)), _token(at(members, paths.refresh_token))
+    error = _error(members.get("error")) or (_error(at(members, paths.error)) if token is None else None)
+    if error is not None and error in {"invalid_grant", *connection.refresh_errors}:
+        return Withdrawn(error=error)
     if error == "invalid_scope":
         return NotNarrowed()
-    token, refresh = _token(members.get("access_token")), _token(members.get("refresh_token"))
-    if error is not None or status != 200 or token is None:
-        return Later(why=f"the provider answered {status} {str(error or 'without a token')[:60]}")
-    said = members.get("scope")
-    lifetime = _number(members.get("expires_in"))
+    well = status in {200, 201} and error is None and (paths.ok is None or at(members, paths.ok) is True)
+    if token is None or not well:
+        said = error or "without a token that can be used"
+        return Later(kind=_kind(status, error), why=f"the provider answered {status} {said[:60]}")
+    scopes = scopes_of(connection, at(members, paths.scope))
+    lifetime = None if connection.never_expires else _number(at(members, paths.expires_in)) or connection.lifetime
+    lookup = connection.account
     return Issued(
         access_token=token,
-        refresh_token=refresh,
+        refresh_token=None if connection.refresh == "none" else refresh,
         # Without the member the scopes are those that were asked for (RFC 6749 section 5.1).
-        scopes=scopes_of(connection, said) if isinstance(said, str) else asked,
+        scopes=asked if scopes is None else scopes,
         issued_at=now,
         # A token that is over when it comes would be renewed for ever: 0 is how some say that they do not know.
         expires_at=now + lifetime if lifetime else None,
-    )  # fmt: skip
+        whose=identity(lookup, members) if lookup and lookup.source == "answer" else None,
+    )
 
 
-def scopes_of(connection: Connection, said: str) -> tuple[str, ...]:
-    """A provider's list of scopes, whatever it puts between them."""
+def scopes_of(connection: Connection, said: Any) -> tuple[str, ...] | None:
+    """The scopes of a provider's answer that can be lent, whatever it puts between them; None when it does not say. Those
+    that it adds on its own stay, so that nobody borrows more than they may."""
+    if isinstance(said, list):  # not RFC 6749 section 3.3, but written by some
+        said = " ".join(item for item in said if isinstance(item, str))
+    if not isinstance(said, str):
+        return None
     pieces = said.split(connection.scope_separator) if connection.scope_separator.strip(" ,") else [said]
-    return tuple(dict.fromkeys(scope for piece in pieces for scope in _SPLIT.split(piece) if scope))
+    found = dict.fromkeys(scope for piece in pieces for scope in _SPLIT.split(piece) if scope)
+    return tuple(scope for scope in found if scope not in beside(connection))
 
 
 def renewed(account: ConnectedAccount, issued: Issued, asked: tuple[str, ...]) -> ConnectedAccount:
@@ -171,14 +204,23 @@ def renewed(account: ConnectedAccount, issued: Issued, asked: tuple[str, ...]) -
     if not asked:
         return msgspec.structs.replace(
             account, access_token=issued.access_token, access_expires_at=issued.expires_at, refresh_token=refresh,
-            scopes=issued.scopes or account.scopes, refreshed_at=issued.issued_at,
+            scopes=issued.scopes or account.scopes, refreshed_at=issued.issued_at, **WELL,
         )  # fmt: skip
     part = Narrowed(
         asked=asked, scopes=issued.scopes, access_token=issued.access_token, issued_at=issued.issued_at,
         expires_at=issued.expires_at,
     )  # fmt: skip
     others = [held for held in account.narrowed if set(held.asked) != set(asked) and _fresh(held, issued.issued_at, 0)]
-    return msgspec.structs.replace(account, refresh_token=refresh, narrowed=(part, *others[: MOST_NARROWED - 1]))
+    return msgspec.structs.replace(
+        account, refresh_token=refresh, narrowed=(part, *others[: MOST_NARROWED - 1]), **WELL
+    )
+
+
+def _error(value: Any) -> str | None:
+    """The name of an error; some write a whole object."""
+    if value is None or value is False or value == "":
+        return None
+    return value if isinstance(value, str) and value.isprintable() else "an error without a name"
 
 
 def _token(value: Any) -> str | None:
@@ -194,5 +236,15 @@ def _number(value: Any) -> int | None:
     )
 
 
-def _seconds(retry_after: str | None) -> int:
-    return max(1, min(_number(retry_after) or 1, 300))
+def _kind(status: int, error: str | None) -> keeping.Kind:
+    if error in {"invalid_client", "unauthorized_client"} or (status == 401 and error is None):
+        return "stranger"
+    return "unreadable" if error is None and 200 <= status < 300 else "refused"
+
+
+def _seconds(retry_after: str | None, now: int) -> int:
+    """Retry-After (RFC 9110 section 10.2.3): seconds, or a date; 0 when it is neither, or over."""
+    if (seconds := _number(retry_after)) is None and retry_after is not None:
+        with suppress(ValueError, OverflowError):
+            seconds = int(parsedate_to_datetime(retry_after[:64]).timestamp()) - now
+    return max(0, min(seconds or 0, keeping.PATIENT))
