@@ -214,7 +214,7 @@ LEDGER: dict[str, Promise] = {
         "What a provider granted in a connect flow that nobody completed is revoked there, unless that ends an account in use.",
     ),
     "vault.hot-exchange": Promise(
-        "docs/adr/0010", "A hot exchange is one read and one committed event; the note of its use is written once a minute."
+        "docs/adr/0011", "A hot exchange is one read and one committed event; the note of its use is written once a minute."
     ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."

@@ -5,7 +5,7 @@ up nor the end of the server may cut a rotation in half. Between processes a lea
 others hear when it has written. The lease is also the note, durable before anything is sent, that this refresh token may
 be spent: whoever dies with it leaves an account of which that is known. The next one presents the same refresh token once
 more; either the provider forgives that (many allow a short grace) or it says invalid_grant and the person is asked to
-reconnect. An account is never silently dead. (docs/adr/0010)
+reconnect. An account is never silently dead. (docs/adr/0011)
 """
 
 from __future__ import annotations
