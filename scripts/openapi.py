@@ -42,6 +42,8 @@ class Operation(NamedTuple):
     status: int = 200
 
 
+ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
@@ -86,6 +88,7 @@ DESCRIBED = {
     "GET /me/v1/connected-accounts/accounts": Operation("connection take:number from", gives="Accounts"),
     "DELETE /me/v1/connected-accounts/accounts/{id}": Operation(status=204),
     "GET /me/v1/connected-accounts/connections": Operation("take:number from", gives="Connections"),
+    **{f"{method} /vault/proxy/{{connection}}/{{path}}": Operation(gives="*/*") for method in ANY},
     "POST /access/v1/evaluation": Operation("subject:object! action:object! resource:object!", JSON, "Decision"),
     "POST /access/v1/evaluations": Operation(
         "evaluations:objects subject:object action:object resource:object options:object", JSON, "Decisions"
@@ -187,7 +190,7 @@ def table() -> tuple[Route, ...]:
 def document(rows: Iterable[Route] | None = None) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for row in rows or table():
-        for method in row.methods.split():
+        for method in row.usual_methods:
             paths.setdefault(row.path, {})[method.lower()] = _operation(row, method)
     return {
         "openapi": "3.1.0",

@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "src" / "remit_server"
 PAGES = ROOT / "docs" / "reference"
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+METHODS = {"ANY", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

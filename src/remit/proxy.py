@@ -44,6 +44,7 @@ class Vault:
 
         Raises, from its calls:
             ConnectRequired: not connected, or withdrawn at the provider. Holds the link that mends it.
+            UserAway: with the link at which the user allows the account to be used while they are away.
             SignInRequired: nothing stands for the user any more.
             NotAllowed: no rule lets this agent make this call, or the company's policy forbids it.
             Unavailable: the provider or the server does not answer.

@@ -78,14 +78,12 @@ async def start_machines(
 
 def _only(methods: str, endpoint: Endpoint) -> Endpoint:
     """The endpoint for these methods; others get 405 and hear which are allowed."""
-    if methods == "ANY":
-        return endpoint
-    allowed = methods.split()
+    allowed = ["GET", "POST", "PUT", "PATCH", "DELETE"] if methods == "ANY" else methods.split()
     if "GET" in allowed:
         allowed.append("HEAD")
 
     async def checked(request: Request) -> Sendable:
-        if request.method not in allowed:
+        if request.method not in allowed and (methods != "ANY" or request.method in {"CONNECT", "TRACE"}):
             raise MethodNotAllowed(headers={"Allow": ", ".join(allowed)})
         return await endpoint(request)
 

@@ -85,7 +85,7 @@ from remit_server.wire.http import Endpoint
 
 @dataclass(frozen=True)
 class Route:
-    """`face` says who reads the errors: `oauth` programs get JSON, `problem` programs get RFC 9457's, `openfga` programs
+    """`methods` are those that are answered, or ANY. `face` says who reads the errors: `oauth` programs get JSON, `problem` programs get RFC 9457's, `openfga` programs
     get that API's JSON, `page` readers get HTML. `cors` lets browser apps call it."""
 
     methods: str
@@ -93,6 +93,11 @@ class Route:
     endpoint: Endpoint
     face: Literal["oauth", "problem", "openfga", "page"] = "oauth"
     cors: bool = False
+
+    @property
+    def usual_methods(self) -> tuple[str, ...]:
+        """For documents that cannot say ANY."""
+        return ("GET", "POST", "PUT", "PATCH", "DELETE") if self.methods == "ANY" else tuple(self.methods.split())
 
 
 def grants(machines: Machines, refresher: Refresher) -> Iterable[Grant]:

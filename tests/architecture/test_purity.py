@@ -36,12 +36,14 @@ PURE = {
     "typing",
     "unicodedata",
     "urllib.parse",
+    "zlib",
     # libraries that compute
     "cedarpy",
     "joserfc",
     "jsonschema",
     "msgspec",
     "rfc8785",
+    "webauthn",
     # the cellar itself
     "remit_server.config",
     "remit_server.errors",

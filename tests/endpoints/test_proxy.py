@@ -63,7 +63,7 @@ async def test_a_call_goes_up_with_the_persons_token_and_leaves_one_event(any_br
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("DELETE", "/a", 403), ("GET", "/b", 403), ("GET", "/a/b", 403), ("GET", "/a", 200), ("HEAD", "/a", 200),
-     ("GET", "/%2e%2e/a", 400), ("GET", "/a%2fb", 400), ("GET", "//a", 400), ("GET", "/a%252f", 400), ("TRACE", "/a", 403)],
+     ("GET", "/%2e%2e/a", 400), ("GET", "/a%2fb", 400), ("GET", "//a", 400), ("GET", "/a%252f", 400), ("TRACE", "/a", 405)],
 )  # fmt: skip
 @proves("proxy.allow-list")
 async def test_only_what_the_rules_name(bridge: Bridge, method: str, path: str, status: int) -> None:

@@ -50,6 +50,10 @@ async def test_every_snippet_runs(server: Hostile, monkeypatch: pytest.MonkeyPat
         server.script["/oauth/token"].append(server.tokens(token_type="Bearer", scope="calendar.read"))
         assert await page["events"](known, http, f"{server.url}/events") == ["lunch"]
 
+        server.script["/oauth/token"].append(server.tokens(scope="vault:proxy"))
+        server.always["/vault/proxy/calendar/events"] = JSONResponse(["lunch"], headers={"Remit-Upstream": "api.example"})
+        assert await page["appointments"](known) == ["lunch"]
+
         late: list[Any] = []
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -182,6 +182,10 @@ def test_what_a_policy_may_ask_about() -> None:
         "kind": "exchange", "audiences": [BROKER], "scopes": ["x"], "user": "auth0|ada", "user_groups": ["traders"],
         "connection": "calendar", "act_chain_depth": 1, "hour_utc": 14, "weekday": 7,
     }  # fmt: skip
+    *_, call = questions(
+        act(kind="proxy", connection="calendar", call=("GET", "api.example", "/events")), detail_types(), SUNDAY
+    )
+    assert call.context.items() >= {"method": "GET", "host": "api.example", "path": "/events"}.items()
     (alone,) = questions(Doing(kind="token", client=AGENT), detail_types(), SUNDAY)
     assert alone.resource == ("Server", "remit")
 

@@ -1,7 +1,7 @@
 """Calls at a provider in a person's name, by an agent that never holds what makes them theirs.
 
 Order: judge the request, pass the door, choose the account, write down that the call begins, send. What comes back passes
-on piece by piece, without the credential, and the last thing that happens is the event. (docs/adr/0011)
+on piece by piece, without the credential, and the last thing that happens is the event. (docs/adr/0013)
 """
 
 from __future__ import annotations
