@@ -9,92 +9,97 @@ from typing import cast
 
 from bench.load import Answer, parse
 
+PATIENCE = 10.0
+"""Seconds after the last request in which the last answer must be there."""
+
 
 class _Line(asyncio.Protocol):
     """A kept connection with one request under way at most."""
 
-    def __init__(self, lost: Callable[[Exception], None]) -> None:
-        self._lost = lost
+    def __init__(self, load: "_Load") -> None:
+        self._load = load
         self._received = b""
-        self.done: Callable[[Answer], None] | None = None
+        self.due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         answer = parse(self._received)
-        if answer is not None and self.done is not None:
-            self._received, done, self.done = b"", self.done, None
-            done(answer)
+        if answer is not None:
+            self._received = b""
+            self._load.answered(self, answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost(exc or ConnectionResetError("the server closed a keep-alive connection"))
+        self._load.end(exc or ConnectionResetError("the server closed a keep-alive connection"))
+
+
+class _Load:
+    def __init__(self, request: bytes, judge: Callable[[Answer], None], count: int) -> None:
+        self._request, self._judge, self._count = request, judge, count
+        self._waiting: deque[float] = deque()
+        self.idle: deque[_Line] = deque()
+        self.latencies: list[float] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def ask(self, due: float) -> None:
+        if not self.idle:
+            self._waiting.append(due)
+            return
+        line = self.idle.popleft()
+        line.due = due
+        line.transport.write(self._request)
+
+    def answered(self, line: _Line, answer: Answer) -> None:
+        self.latencies.append(time.perf_counter() - line.due)
+        try:
+            self._judge(answer)
+        except Exception as error:  # noqa: BLE001 - at_rate raises it again
+            self.end(error)
+        self.idle.append(line)
+        if self._waiting:
+            self.ask(self._waiting.popleft())
+        if len(self.latencies) == self._count:
+            self.end()
+
+    def end(self, error: Exception | None = None) -> None:
+        if self.over.done():
+            return
+        if error:
+            self.over.set_exception(error)
+        else:
+            self.over.set_result(None)
 
 
 async def at_rate(
     port: int, request: bytes, judge: Callable[[Answer], None], *, rate: float, seconds: float, connections: int = 32
 ) -> list[float]:
     """Latencies in seconds, ascending, each counted from the moment in which its request was due: time spent waiting for a
-    free connection is the server's, not nobody's. Raises what `judge` raises at an unexpected answer."""
-    loop = asyncio.get_running_loop()
-    failed: asyncio.Future[None] = loop.create_future()
-    latencies: list[float] = []
-    waiting: deque[float] = deque()
-    idle: deque[_Line] = deque()
-    over = asyncio.Event()
-    count = int(rate * seconds)
-
-    def lost(error: Exception) -> None:
-        if not failed.done() and not over.is_set():
-            failed.set_exception(error)
-
-    def send(line: _Line, due: float) -> None:
-        def answered(answer: Answer) -> None:
-            latencies.append(time.perf_counter() - due)
-            try:
-                judge(answer)
-            except Exception as error:  # noqa: BLE001 - raised again below
-                lost(error)
-                return
-            if waiting:
-                send(line, waiting.popleft())
-            else:
-                idle.append(line)
-            if len(latencies) == count:
-                over.set()
-
-        line.done = answered
-        line.transport.write(request)
-
-    lines = [
-        (await loop.create_connection(lambda: _Line(lost), "127.0.0.1", port))[1] for _ in range(connections)
-    ]  # fmt: skip
-    idle.extend(lines)
+    free connection is the server's, not nobody's. Raises what `judge` raises at an unexpected answer, or the connection's
+    error."""
+    loop, count = asyncio.get_running_loop(), int(rate * seconds)
+    load = _Load(request, judge, count)
+    for _ in range(connections):
+        _, line = await loop.create_connection(lambda: _Line(load), "127.0.0.1", port)
+        load.idle.append(line)
+    lines = list(load.idle)
     gc.collect()
-    gc.disable()
+    gc.disable()  # a pause of ours must not stand in their p99
     try:
         start = time.perf_counter()
         for n in range(count):
             due = start + n / rate
             if (pause := due - time.perf_counter()) > 0:
                 await asyncio.sleep(pause)
-            if failed.done():
+            if load.over.done():
                 break
-            if idle:
-                send(idle.popleft(), due)
-            else:
-                waiting.append(due)
-        finished = asyncio.ensure_future(over.wait())
-        await asyncio.wait({failed, finished}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
-        finished.cancel()
+            load.ask(due)
+        async with asyncio.timeout(PATIENCE):
+            await load.over
     finally:
         gc.enable()
-        over.set()
+        load.end()
         for line in lines:
             line.transport.abort()
-    if failed.done():
-        failed.result()
-    if len(latencies) < count:
-        raise TimeoutError(f"{count - len(latencies)} of {count} requests were not answered")
-    return sorted(latencies)
+    return sorted(load.latencies)
