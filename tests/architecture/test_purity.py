@@ -20,6 +20,7 @@ PURE = {
     "dataclasses",
     "datetime",
     "decimal",
+    "email.utils.parsedate_to_datetime",
     "enum",
     "fractions",
     "functools",
