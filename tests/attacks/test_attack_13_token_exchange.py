@@ -102,6 +102,23 @@ async def test_a_token_that_is_bound_to_a_key_without_its_proof(connected: Vault
         assert answer.status_code == status, answer.text
 
 
+async def test_it_was_spent_or_revoked_though_its_agreement_lives(connected: Vault) -> None:
+    http, proof_of = connected.house.http, connected.house.proof
+    wanted = {"audience": BROKER, "scope": "openid trade:write offline_access"}
+    tokens = await connected.house.tokens_for("agent", "ada", **wanted)
+    renewed = await http.post(
+        "/oauth/token",
+        data={"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], **proof_of("agent")},
+    )
+    assert renewed.status_code == 200
+    await refused(connected, subject_token=tokens["refresh_token"])
+    revoked = await http.post("/oauth/revoke", data={"token": tokens["access_token"], **proof_of("agent")})
+    assert revoked.status_code == 200
+    await refused(connected, "broker-api", subject_token=tokens["access_token"], subject_token_type=ACCESS)
+    answer = await connected.exchange(subject_token=renewed.json()["refresh_token"])
+    assert answer.status_code == 200, "the agreement lives"
+
+
 async def test_the_parent_was_revoked(connected: Vault) -> None:
     refresh = await connected.refresh_token()
     tokens = await connected.house.tokens_for(
