@@ -111,6 +111,17 @@ def test_every_mistake_is_told_in_one_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("taken", "words"),
+    [
+        ("users: [{email: a@b.c, id: organisation}]", "stands for the organisation itself"),
+        ("apis: [{identifier: 'urn:remit:connection:mail', name: M}]", "names a connection in a token exchange"),
+    ],
+)
+def test_a_name_that_means_something_already_is_refused(tmp_path: Path, taken: str, words: str) -> None:
+    assert words in refused(tmp_path, f"{taken}\n")
+
+
+@pytest.mark.parametrize(
     ("auth", "words"),
     [
         ("{method: client_secret_basic}", "needs `secret`"),

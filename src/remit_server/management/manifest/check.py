@@ -17,7 +17,8 @@ from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Provider, ProxyRule
-from remit_server.rules import connecting, providers, providers_check, proxying, redirects
+from remit_server.records.connection import ORGANISATION
+from remit_server.rules import connecting, exchange, providers, providers_check, proxying, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
@@ -83,6 +84,8 @@ def _users(m: d.Manifest) -> Iterator[Problem]:
             yield ("users", i, "email"), f"{user.email!r} is not an e-mail address"
         if user.id is not None and not re.fullmatch(r"[!-~]{1,255}", user.id):
             yield ("users", i, "id"), "an id is 1 to 255 visible ASCII characters (OIDC Core section 2, sub)"
+        if user.id == ORGANISATION:
+            yield ("users", i, "id"), f"{ORGANISATION!r} stands for the organisation itself, not for a person"
 
 
 def _apis(m: d.Manifest) -> Iterator[Problem]:
@@ -91,6 +94,8 @@ def _apis(m: d.Manifest) -> Iterator[Problem]:
         at: Path_ = ("apis", i)
         if not api.identifier or re.search(r"\s|#", api.identifier):
             yield (*at, "identifier"), "an identifier has no spaces and no fragment (RFC 8707 section 2)"
+        if api.identifier.startswith(exchange.URN):
+            yield (*at, "identifier"), f"what begins with {exchange.URN} names a connection in a token exchange"
         for scope in api.scopes:
             if not _SCOPE.fullmatch(scope):
                 yield (*at, "scopes", scope), f"{scope!r} is not a scope (RFC 6749 section 3.3)"
