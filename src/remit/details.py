@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from . import canonical
 
 Detail = Mapping[str, Any]
 
@@ -15,19 +18,24 @@ def as_list(details: Detail | Sequence[Detail]) -> list[dict[str, Any]]:
     """A deep copy as plain JSON, each with its ``type``.
 
     Raises:
-        TypeError: a value that JSON cannot hold exactly (write money as a string or in minor units).
-        ValueError: no detail at all, or one without a type.
+        TypeError: a value that JSON has no form for.
+        ValueError: no detail at all, one without a type, or a value that JSON readers do not agree on (a number beyond
+            2^53 - 1, say; write money in minor units).
     """
     given = [details] if isinstance(details, Mapping) else list(details)
-    copied: list[dict[str, Any]] = json.loads(json.dumps([dict(detail) for detail in given], allow_nan=False))
+    copied: list[dict[str, Any]] = json.loads(canonical.dumps(given))
     if not copied or not all(isinstance(detail.get("type"), str) and detail["type"] for detail in copied):
         raise ValueError("authorization details need at least one entry, each with a type")
     return copied
 
 
 def digest(details: Sequence[Detail]) -> str:
-    """The same for the same details, whatever the order of their members."""
-    return hashlib.sha256(json.dumps(details, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """SHA-256 of the canonical JSON, base64url: the name that Remit gives these details, from the request to the receipt.
+
+    Raises:
+        TypeError, ValueError: no JSON, or none that readers agree on.
+    """
+    return urlsafe_b64encode(hashlib.sha256(canonical.dumps(details)).digest()).rstrip(b"=").decode("ascii")
 
 
 def same(one: object, other: object) -> bool:
