@@ -137,6 +137,9 @@ def test_half_of_a_client_authentication_is_refused(tmp_path: Path, auth: str, w
     assert words in refused(tmp_path, f"clients:\n  - {{id: c, name: C, kind: service, auth: {auth}}}\n")
 
 
+PROXY = "connections:\n  - name: c\n    provider: oidc\n    issuer: https://a.example\n    client: {id: x, secret: y}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -160,6 +163,17 @@ def test_half_of_a_client_authentication_is_refused(tmp_path: Path, auth: str, w
         ("settings: {id_token_lifetime: 604800}\n", "id_token_lifetime must be 1 to 86400"),
         ("settings: {login_attempts: 0}\n", "login_attempts must be 1 to 1000000"),
         ("settings: {private_networks: [10.0.0.1/8]}\n", "private_networks: 10.0.0.1/8 has host bits set"),
+        (f"{PROXY}    proxy: [{{paths: [calendars]}}]\n", "'calendars': it begins with a slash"),
+        (f"{PROXY}    proxy: [{{paths: [/a/../b]}}]\n", "has a dot segment"),
+        (f"{PROXY}    proxy: [{{paths: [/**/b]}}]\n", "stands at the end"),
+        (f"{PROXY}    proxy: [{{paths: [/a], methods: [get]}}]\n", "methods are in capital letters"),
+        (f"{PROXY}    proxy: [{{paths: [/a], methods: [TRACE]}}]\n", "'TRACE' is not passed on"),
+        (f"{PROXY}    proxy: [{{path: [/a]}}]\n", "did you mean 'paths'?"),
+        (f"{PROXY}    proxy_headers: [Cookie]\n", "says who is asking"),
+        (
+            "clients:\n  - {id: c, name: C, kind: agent, auth: {method: none}, proxy: {mail: [{paths: [/**]}]}}\n",
+            "not among the client's connections",
+        ),
         ("policies:\n  - {name: p, text: permit(}\n", "not Cedar"),
         ("details:\n  - {type: x}\n", "required property"),
         ("users: {a: b}\n", "a list is wanted here, not a mapping"),

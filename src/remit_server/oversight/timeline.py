@@ -20,7 +20,7 @@ CHECKED_FOR: Final = 60
 
 REFUSED: Final = frozenset(
     {
-        "user.sign_in_failed", "user.second_factor_refused", "consent.refused", "code.reused", "token.reused",
+        "user.sign_in_failed", "user.second_factor_refused", "passkey.refused", "consent.refused", "code.reused", "token.reused",
         "token.refused", "approval.denied", "approval.expired", "vault.refresh_failed", "access.denied", "policy.denied",
         "client.suspended",
     }
@@ -36,6 +36,10 @@ _SAYS: Final[dict[str, str]] = {
     "user.second_factor_added": "{user} set up an authenticator app",
     "user.second_factor_removed": "An authenticator app was removed",
     "user.second_factor_refused": "A wrong or spent code was given for {user}",
+    "passkey.added": "{user} added a passkey: {subject}",
+    "passkey.removed": "A passkey was removed: {subject}",
+    "passkey.used": "{user} proved with a passkey who they are: {subject}",
+    "passkey.refused": "A passkey of {user} was refused: {subject}",
     "user.signed_out": "{user} signed out",
     "consent.given": "{user} allowed {client} to act for them",
     "consent.refused": "{user} refused {client}",
@@ -63,7 +67,8 @@ _SAYS: Final[dict[str, str]] = {
     "vault.refresh_failed": "Access to {connection} could not be renewed",
     "vault.recovered": "Access to {connection} works again",
     "vault.given_back": "What {connection} granted was given back, because connecting was not completed",
-    "vault.proxied": "{client} called {connection} through the vault",
+    "vault.proxied": "{client} called {connection} through the vault{call}",
+    "vault.call_refused": "{client} tried a call at {connection} that no rule allows",
 }
 
 Name = Callable[[str | None], str]
@@ -90,6 +95,7 @@ def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: N
         "connection": connection(event.about.get("connection")),
         "act": f": {told}" if event.kind.startswith("approval.") and (told := act(event.subject)) else "",
         "scope": f": {scope}" if scope else "",
+        "call": f": {event.about.get('method')} {str(event.about.get('path'))[:120]}",
     }
     return says.format(**words)
 
