@@ -12,8 +12,11 @@ from tests.fixtures.house import BROKER, NOTES, SECRET
 from tests.fixtures.vault import ACCESS, REFRESH, Vault
 from tests.ledger import proves
 
+from remit_server.records import Policy
+from remit_server.rules.connection import Use
 from remit_server.rules.exchange import FEDERATED as FEDERATED_TYPE
 from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693
+from remit_server.vault.refresh import Refresher
 
 pytestmark = proves("vault.subject-proven")
 
@@ -216,3 +219,29 @@ async def test_the_person_is_gone_or_blocked(connected: Vault) -> None:
     await refused(connected, error="access_denied", subject_token=token)
     await connected.house.store.commit(users.remove(ada.id))
     await refused(connected, subject_token=token)
+
+
+NO_WRITING = """permit(principal, action, resource);
+@id("no-writing") @reason("Nobody writes calendars.")
+forbid(principal, action == Action::"exchange", resource) when { context.scopes.contains("calendar.write") };"""
+
+
+async def test_a_policy_judges_what_would_be_handed_out(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names no scope would get all of them: the policy is asked about those, and about more if the provider gives more."""
+    await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
+    await vault.connected()
+    token = await vault.refresh_token()
+    await vault.house.store.commit(vault.house.store.policies.put(Policy(name="no.cedar", text=NO_WRITING)))
+    for scope in (None, "calendar.write", "calendar.read calendar.write"):
+        assert (
+            await refused(vault, error="access_denied", subject_token=token, scope=scope) == "Nobody writes calendars."
+        )
+
+    async def wider(*_: Any, **__: Any) -> Use:
+        return Use(access_token="too-wide", scopes=("calendar.read", "calendar.write"), expires_at=None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Refresher, "usable", wider)
+        await refused(vault, error="access_denied", subject_token=token, scope="calendar.read")
+    answer = await vault.exchange(subject_token=token, scope="calendar.read")
+    assert answer.json()["scope"] == "calendar.read"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from remit_server.errors import InvalidGrant, InvalidRequest, InvalidTarget, NotConnected, UpstreamRefused
 from remit_server.records import Client, Connection, Token, User
 from remit_server.rules import exchange, scopes
@@ -46,20 +48,21 @@ class TokenExchange:
         wanted, name = scopes.parse(form.get("scope")), self._named(form)
         read, token, user = await self._subject(form, client, asked.jkt, name)
         connection = await self._connection(name, client)
+        who = Borrower(client=client, user=user, connection=connection, scopes=wanted)
+        found = await borrowed(machines, who, read, form.get("login_hint"))
         act = Act(
-            kind="exchange", client=client, user=user, connection=name, scopes=wanted,
+            kind="exchange", client=client, user=user, connection=name, scopes=found.share.scopes,
             actors=({"sub": client.id}, *token.actors) if token.client_id == client.id
             else ({"sub": client.id}, {"sub": token.client_id}, *token.actors),
         )  # fmt: skip
         permit = await permitted(machines, act)
-
-        who = Borrower(client=client, user=user, connection=connection, scopes=wanted)
-        found = await borrowed(machines, who, read, form.get("login_hint"))
         may = frozenset(client.connections[name])
         try:
             use = await self._refresher.usable(connection, found.account, found.share.scopes, may=may)
         except (UpstreamRefused, NotConnected) as error:
             raise await mendable(machines, who, error) from None
+        if not set(use.scopes) <= set(act.scopes):  # the provider gives nothing narrower: judge what it gives
+            permit = await permitted(machines, replace(act, scopes=use.scopes))
 
         about = {"shared": True} if found.account.user_id != user.id else {}
         if found.away:
