@@ -28,6 +28,7 @@ from remit_server.identity.endpoints.logout import Logout as EndSession
 from remit_server.identity.endpoints.logout import PlainLogout
 from remit_server.identity.endpoints.metadata import Metadata
 from remit_server.identity.endpoints.par import Par
+from remit_server.identity.endpoints.passkeys import Passkey, Passkeys
 from remit_server.identity.endpoints.register import Register, Registration
 from remit_server.identity.endpoints.revoke import Revoke
 from remit_server.identity.endpoints.token import Token
@@ -60,6 +61,8 @@ from remit_server.ui.pages.home import home
 from remit_server.ui.pages.log import UseLog
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
+from remit_server.ui.pages.passkeys import Passkey as PasskeyPage
+from remit_server.ui.pages.passkeys import Passkeys as PasskeysPage
 from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
 from remit_server.ui.pages.remove import Remove
@@ -132,6 +135,9 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        # identity: the person's passkeys
+        Route("GET", "/me/v1/passkeys", Passkeys(m), cors=True),
+        Route("PATCH DELETE", "/me/v1/passkeys/{id}", Passkey(m), cors=True),
         # vault: the person's connected accounts
         Route("POST", "/me/v1/connected-accounts/connect", Connect(m), "problem", cors=True),
         Route("POST", "/me/v1/connected-accounts/complete", Complete(m), "problem", cors=True),
@@ -152,6 +158,8 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET POST", "/security/enrol", Enrol(m, pages), face="page"),
         Route("GET", "/security/qr", Qr(m), face="page"),
         Route("POST", "/security/remove", Remove(m, pages), face="page"),
+        Route("GET POST", "/security/passkeys", PasskeysPage(m, pages), face="page"),
+        Route("POST", "/security/passkeys/{id}", PasskeyPage(m, pages), face="page"),
         # identity: signing out
         Route("GET POST", "/oidc/logout", EndSession(m), face="page"),
         Route("GET", "/v2/logout", PlainLogout(m), face="page"),

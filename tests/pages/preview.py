@@ -82,7 +82,7 @@ sign_in = SignInView(
     organisation="Acme",
     client_name="Trading assistant",
     upstreams=(Upstream(name="Acme Workforce", href="/login/upstream/acme?resume=r1"),),
-    passkey_href="/login/passkey?resume=r1",
+    
 )
 security = SecurityView(csrf=CSRF, viewer=ada, now=NOW, app_since=NOW - 3 * DAY)
 enrol = EnrolView(csrf=CSRF, viewer=ada, resume="r1", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
@@ -391,7 +391,7 @@ error = ErrorView(
 
 SAMPLES: dict[str, View] = {
     "sign-in": sign_in,
-    "sign-in-plain": replace(sign_in, client_name=None, upstreams=(), passkey_href=None),
+    "sign-in-plain": replace(sign_in, client_name=None, upstreams=()),
     "sign-in-error": replace(
         sign_in,
         identifier="ada@exmaple.com",

@@ -20,7 +20,9 @@ def command() -> None:
 @click.argument("person")
 @with_place
 def forget_second_factor(place: Place, person: str) -> None:
-    """Let PERSON, an e-mail address or a user id, sign in with the password alone until they set up another app.
+    """Let PERSON, an e-mail address or a user id, sign in with the password alone until they set up another.
+
+    Their authenticator app and all their passkeys are forgotten.
 
     Make sure first that it is them who asks: this is the way around the second factor.
     """

@@ -111,7 +111,7 @@ class Advance:
         """Looked up only where it matters."""
         if not asked.acr_values or who.user is None:
             return False
-        return await self.machines.store.second_factors.get(who.user.id) is not None
+        return await second_factor.is_set_up(self.machines.store, who.user.id)
 
     async def _conclude(
         self,

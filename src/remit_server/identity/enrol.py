@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b32encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from remit_server.errors import Conflict, InvalidRequest, NotFound
 from remit_server.identity import errands
@@ -92,17 +92,23 @@ async def remove(
 
 
 async def forget(store: Store, clock: Clock, name: str, **by: str) -> None:
-    """Take the app away without a code, for somebody who lost it; `name` is an e-mail address or a user id, `by` says who did it.
+    """Take the app and every passkey away, unasked, for somebody who lost them; `name` is an e-mail address or a user id, `by`
+    says who did it.
 
-    Raises `NotFound` when there is no such person, `Conflict` when they have no app.
+    Raises `NotFound` when there is no such person, `Conflict` when they have neither.
     """
     user = await store.users.by_email(name) or await store.users.get(name)
     if user is None:
         raise NotFound(f"There is no person {name}.")
-    event = Event(
-        id=new_id(), at=clock.now(), kind="user.second_factor_removed", actor=Actor(), subject=user.id, about=dict(by)
+    app, keys = await store.second_factors.get(user.id), await store.passkeys.of_user(user.id)
+    gone = [("user.second_factor_removed", user.id)] if app else []
+    gone += [("passkey.removed", each.id) for each in keys]
+    if not gone:
+        raise Conflict(f"{name} has no second factor.")
+    now = clock.now()
+    events = (Event(id=new_id(), at=now, kind=kind, actor=Actor(), subject=id_, about=dict(by)) for kind, id_ in gone)
+    await store.commit(
+        replace(store.second_factors.forget(user.id), may_miss=True),
+        store.passkeys.forget(user.id),
+        events=tuple(events),
     )
-    try:
-        await store.commit(store.second_factors.forget(user.id), events=(event,))
-    except Lost as error:
-        raise Conflict(f"{name} has no second factor.") from error

@@ -1,10 +1,11 @@
-"""The second step of signing in: a code of the person's authenticator app, after something else said who they are.
+"""The second step of signing in: a code of the person's authenticator app or a passkey, after something else said who they are.
 
 Between the two steps there is no session, only an errand that says what was proven so far.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from remit_server.errors import InvalidRequest
-from remit_server.identity import errands
+from remit_server.identity import errands, passkeys
 from remit_server.identity.sign_in import Limits, SignedIn, TooMany, Unrecognised, counted, start_session
-from remit_server.records import Interaction, SecondFactor, Session, User
+from remit_server.records import Event, Interaction, Passkey, SecondFactor, Session, User
 from remit_server.rules import totp
 from remit_server.rules.authorization import TWO_FACTORS
+from remit_server.rules.passkeys import amr
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost, Step
+from remit_server.storage.store import Store
 from remit_server.wire.http import Request
 from remit_server.wire.visitor import Visitor
 
@@ -47,17 +50,23 @@ class Waiting:
     record: Interaction
     first: FirstStep
     user: User
-    factor: SecondFactor
+    app: SecondFactor | None
+    passkeys: Sequence[Passkey]
+
+
+async def is_set_up(store: Store, user_id: str) -> bool:
+    """Whether a password alone is not enough for this person."""
+    return await store.second_factors.get(user_id) is not None or bool(await store.passkeys.of_user(user_id))
 
 
 async def begin(machines: Machines, who: Visitor, first: FirstStep) -> str:
-    """The page that asks for the code."""
+    """The page that asks for it."""
     resume = await errands.begin(machines, who, "second_factor", msgspec.to_builtins(first))
     return f"/login/second-factor?resume={resume}"
 
 
 def of_session(session: Session, resume: str) -> FirstStep:
-    """A session that is to become a stronger one. It was begun when it was begun: a code makes no password fresher."""
+    """A session that is to become a stronger one. It was begun when it was begun: a second step makes no password fresher."""
     return FirstStep(
         user_id=session.user_id, amr=session.amr, auth_time=session.auth_time, sid=session.sid, errand=session.errand,
         resume=resume,
@@ -71,12 +80,13 @@ async def find(machines: Machines, who: Visitor, resume: str) -> tuple[FirstStep
         raise InvalidRequest("This link is for another page.")
     first = msgspec.convert(record.request, FirstStep)
     user = await machines.store.users.get(first.user_id)
-    factor = await machines.store.second_factors.get(first.user_id)
-    if user is None or user.state != "active" or factor is None or user.password_changed_at > record.created_at:
+    app = await machines.store.second_factors.get(first.user_id)
+    have = await machines.store.passkeys.of_user(first.user_id)
+    if user is None or user.state != "active" or user.password_changed_at > record.created_at or not (app or have):
         return first, None
     if first.sid is not None and (who.session is None or who.session.sid != first.sid):
         return first, None
-    return first, Waiting(record, first, user, factor)
+    return first, Waiting(record, first, user, app, have)
 
 
 @dataclass(frozen=True)
@@ -114,21 +124,60 @@ async def refused(machines: Machines, factor: SecondFactor, request: Request) ->
     await machines.store.commit(events=(event,))
 
 
-async def finish(
-    machines: Machines, waiting: Waiting, proven: Proven, who: Visitor, request: Request
-) -> SignedIn | Unrecognised:
+async def finish_by_code(
+    machines: Machines, waiting: Waiting, typed: str, who: Visitor, request: Request
+) -> SignedIn | Unrecognised | TooMany:
     """The session, in one unit with spending the code and ending the errand: of two with one code, one gets in."""
-    store, first = machines.store, waiting.first
-    proof = (
-        store.second_factors.spend(waiting.user.id, proven.step),
-        store.interactions.finish(waiting.record.hash, machines.clock.now()),
-        *proven.counters,
-    )
-    try:
-        return await start_session(
-            machines, waiting.user, who, request, amr=tuple(dict.fromkeys((*first.amr, "otp", "mfa"))), acr=TWO_FACTORS,
-            auth_time=first.auth_time, errand=first.errand, proof=proof,
-        )  # fmt: skip
-    except Lost:
-        await refused(machines, waiting.factor, request)
+    if waiting.app is None:
         return Unrecognised()
+    outcome = await by_code(machines, waiting.app, typed, request)
+    if not isinstance(outcome, Proven):
+        return outcome
+    spend = machines.store.second_factors.spend(waiting.user.id, outcome.step)
+    proof = (spend, _end(machines, waiting), *outcome.counters)
+    try:
+        return await _finish(machines, waiting, who, request, ("otp", "mfa"), proof)
+    except Lost:
+        await refused(machines, waiting.app, request)
+        return Unrecognised()
+
+
+def asking(machines: Machines, waiting: Waiting, who: Visitor) -> passkeys.Asking | None:
+    """The passkey that would do; None where this server can have none."""
+    return passkeys.asking(machines, who, "second_factor", waiting.record.hash)
+
+
+async def finish_by_passkey(
+    machines: Machines, waiting: Waiting, text: str, who: Visitor, request: Request
+) -> SignedIn | Unrecognised:
+    """The same by a passkey of the person whose sign-in it is."""
+    ask = asking(machines, waiting, who)
+    proven = await passkeys.by_passkey(ask, text, request, of=waiting.user) if ask else Unrecognised()
+    if isinstance(proven, Unrecognised):
+        return proven
+    proof = (*proven.steps, _end(machines, waiting))
+    try:
+        return await _finish(machines, waiting, who, request, amr(proven.passkey), proof, (proven.used,))
+    except Lost:
+        await passkeys.refused(machines, proven.passkey, request, "used before")
+        return Unrecognised()
+
+
+def _end(machines: Machines, waiting: Waiting) -> Step:
+    return machines.store.interactions.finish(waiting.record.hash, machines.clock.now())
+
+
+async def _finish(
+    machines: Machines,
+    waiting: Waiting,
+    who: Visitor,
+    request: Request,
+    shown: tuple[str, ...],
+    proof: tuple[Step, ...],
+    events: Sequence[Event] = (),
+) -> SignedIn:
+    first = waiting.first
+    return await start_session(
+        machines, waiting.user, who, request, amr=tuple(dict.fromkeys((*first.amr, *shown))), acr=TWO_FACTORS,
+        auth_time=first.auth_time, errand=first.errand, proof=proof, events=events,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from remit_server.records import Session, User
+from remit_server.records import Event, Session, User
 from remit_server.rules.authorization import ONE_FACTOR
 from remit_server.runtime.ids import hashed, new_id, new_secret
 from remit_server.runtime.machines import Machines
@@ -101,11 +101,12 @@ async def start_session(
     auth_time: int | None = None,
     errand: str | None = None,
     proof: Sequence[Step] = (),
+    events: Sequence[Event] = (),
 ) -> SignedIn:
     """Begin a session for a person who has just proven who they are; the browser's old one ends.
 
     `errand` is the hash of the errand that they signed in for. `proof` is what the proof uses up, such as a code that works
-    once: when one of these steps loses, `Lost` is raised, nothing begins and nothing ends.
+    once: when one of these steps loses, `Lost` is raised, nothing begins and nothing ends. `events` tell of it.
     """
     store, settings, now = machines.store, machines.settings, machines.clock.now()
     value = new_secret()
@@ -119,6 +120,6 @@ async def start_session(
     event = machines.event("user.signed_in", user=user.id, subject=session.sid, address=request.address, amr=list(amr))
     # It may have ended in this moment by itself.
     ends = [replace(store.sessions.end(who.session.sid, now), may_miss=True)] if who.session else []
-    await store.commit(*proof, *ends, store.sessions.add(session), events=(event,))
+    await store.commit(*proof, *ends, store.sessions.add(session), events=(*events, event))
     known = replace(who, session=session, user=user, csrf=csrf_for(machines, value))
     return SignedIn(known, cookie(session_cookie(settings), value, secure=settings.secure))

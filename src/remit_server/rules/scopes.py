@@ -15,6 +15,7 @@ IDENTITY = ("openid", "profile", "email", "offline_access", "groups")
 ACCOUNT = (
     "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts",
     "read:me:approvals", "answer:me:approvals",
+    "read:me:passkeys", "update:me:passkeys", "delete:me:passkeys",
 )  # fmt: skip
 """Scopes of our own API for the person's account, whose audience is `{issuer}me/`."""
 
@@ -23,6 +24,9 @@ VAULT = ("vault:proxy",)
 the organisation allows and what the person lends."""
 
 ANSWER = "answer:me:approvals"
+PASSKEYS = frozenset(scope for scope in ACCOUNT if scope.endswith(":passkeys"))
+_OWN = {ANSWER, *PASSKEYS}
+"""For the organisation's own apps in a person's hand."""
 _IN_HAND = frozenset({"web", "native", "spa"})
 """Kinds of client that a person operates; the others act by themselves."""
 
@@ -59,13 +63,14 @@ def of_account(client: Client) -> tuple[str, ...]:
     """The scopes of a person's account that a client may ask for.
 
     Answers come from the organisation's own apps in a person's hand. An agent that could answer would say yes to what another
-    agent asks, and two that collude would need nobody. A client that registered itself has no business there at all.
+    agent asks, and two that collude would need nobody; and how a person signs in is no agent's business. A client that
+    registered itself has no business there at all.
     """
     if client.dynamic:
         return ()
     if client.first_party and client.kind in _IN_HAND:
         return ACCOUNT
-    return tuple(scope for scope in ACCOUNT if scope != ANSWER)
+    return tuple(scope for scope in ACCOUNT if scope not in _OWN)
 
 
 def of_vault(client: Client) -> tuple[str, ...]:

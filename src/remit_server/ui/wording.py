@@ -1,5 +1,6 @@
 """How times, links and typed text read on a page: the filters of the templates. Pure; `now` comes from the view."""
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
@@ -125,6 +126,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "fours": fours,
     "host": host,
     "initial": initial,
+    "json": json.dumps,
     "left": left,
     "lines": reveal_lines,
     "link": link,

@@ -19,7 +19,7 @@ from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import Visitor, visitor
 
 WRONG = "That is not the code of this moment. Is the clock of your device right?"
-DONE = "Your authenticator app is set up. From now on you are asked for a code when you sign in."
+DONE = "Your authenticator app is set up. From now on you are asked for a code when you sign in with your password."
 
 
 class Enrol:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from remit_server.errors import InvalidRequest, NotFound
-from remit_server.identity import errands, second_factor, upstream
+from remit_server.identity import errands, passkeys, second_factor, upstream
 from remit_server.identity.advance import Advance, Errand, see_other
 from remit_server.identity.second_factor import FirstStep
 from remit_server.identity.sign_in import Recognised, SignedIn, TooMany, Unrecognised, by_password, start_session
@@ -23,6 +23,7 @@ from remit_server.wire.visitor import Visitor, remembering, visitor
 
 HOME = "/approvals"
 """Where somebody goes who signed in for no errand."""
+NO_PASSKEY = "That passkey opens no account here. Try another one, or your password."
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ async def recognised(
 ) -> Answer:  # fmt: skip
     """From the first step to a session, by way of the second where the person has set one up."""
     errand = towards.record.hash if towards.record else None
-    if await machines.store.second_factors.get(user.id):
+    if await second_factor.is_set_up(machines.store, user.id):
         resume = towards.errand.resume if towards.errand else ""
         first = FirstStep(user_id=user.id, amr=amr, auth_time=auth_time, errand=errand, resume=resume)
         return see_other(await second_factor.begin(machines, who, first))
@@ -89,6 +90,8 @@ class Login:
         form = await parse_form(request)
         csrf.check(request, form, who, self._machines.settings)
         towards = await going(self._machines, who, form.get("resume"))
+        if form.has("credential"):
+            return await self._by_passkey(request, who, towards, form.get("credential") or "")
         identifier, password = form.get("identifier") or "", form.get("password") or ""
         match await by_password(self._machines, identifier, password, request):
             case TooMany(seconds):
@@ -101,6 +104,15 @@ class Login:
             case Recognised(user):
                 return await recognised(self._machines, self._advance, towards, who, request, user=user, amr=("pwd",))
 
+    async def _by_passkey(self, request: Request, who: Visitor, towards: Going, credential: str) -> Answer:
+        ask, errand = passkeys.asking(self._machines, who, "sign_in"), towards.record
+        outcome = (
+            await passkeys.sign_in(ask, credential, request, errand=errand.hash if errand else None) if ask else None
+        )
+        if isinstance(outcome, SignedIn):
+            return await go_on(self._advance, towards, outcome)
+        return await self._page(who, towards, passkey_error=NO_PASSKEY, status=401)
+
     async def _page(
         self,
         who: Visitor,
@@ -108,6 +120,7 @@ class Login:
         *,
         identifier: str = "",
         error: str | None = None,
+        passkey_error: str | None = None,
         notice: str | None = None,
         status: int = 200,
     ) -> Answer:
@@ -124,6 +137,8 @@ class Login:
             identifier=identifier[:512],
             error=error,
             notice=notice,
+            passkey=passkeys.request_for(passkeys.asking(self._machines, who, "sign_in")),
+            passkey_error=passkey_error,
             upstreams=tuple(
                 Upstream(name=each.display_name or each.name, href=f"/login/{quote(each.name)}?resume={quote(resume)}")
                 for each in others

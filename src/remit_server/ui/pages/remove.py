@@ -15,7 +15,8 @@ from remit_server.wire.form import parse_form
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import visitor
 
-DONE = "Your authenticator app is removed. Your password alone signs you in again."
+DONE = "Your authenticator app is removed."
+ALONE = f"{DONE} Your password alone signs you in again."
 
 
 class Remove:
@@ -36,7 +37,8 @@ class Remove:
             return await security_page(machines, pages, who, user)
         outcome = await enrol.remove(machines, factor, form.get("code") or "", request)
         if isinstance(outcome, Proven):
-            return await security_page(machines, pages, who, user, done=DONE)
+            done = DONE if await machines.store.passkeys.of_user(user.id) else ALONE
+            return await security_page(machines, pages, who, user, done=done)
         if isinstance(outcome, TooMany):
             page = await security_page(machines, pages, who, user, error=too_many(outcome.seconds), status=429)
             return page.adding(("retry-after", str(outcome.seconds)))

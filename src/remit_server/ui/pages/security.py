@@ -8,7 +8,7 @@ from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import just_signed_in, sign_in_first
 from remit_server.ui.render import Page
 from remit_server.ui.telling import viewer_of
-from remit_server.ui.views.security import SecurityView
+from remit_server.ui.views.security import Passkey, SecurityView
 from remit_server.wire.http import Answer, Request
 from remit_server.wire.visitor import Visitor, visitor
 
@@ -33,9 +33,11 @@ async def security_page(
     *,
     done: str | None = None,
     error: str | None = None,
+    passkey_error: str | None = None,
     status: int = 200,
 ) -> Answer:
-    """The page; `done` says what just happened, `error` why the app was not removed."""
+    """The page; `done` says what just happened, `error` why the app was not removed, `passkey_error` why a passkey
+    is as it was."""
     factor = await machines.store.second_factors.get(user.id)
     view = SecurityView(
         csrf=who.csrf,
@@ -43,6 +45,11 @@ async def security_page(
         now=machines.clock.now(),
         app_since=factor.confirmed_at if factor else None,
         done=done,
+        passkeys=tuple(
+            Passkey(id=each.id, name=each.name, created_at=each.created_at, used_at=each.used_at, synced=each.synced)
+            for each in await machines.store.passkeys.of_user(user.id)
+        ),
         error=error,
+        passkey_error=passkey_error,
     )
     return pages(Page(view, status))

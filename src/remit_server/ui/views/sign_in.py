@@ -1,6 +1,6 @@
 """Sign-in, second factor, first administrator, sign-out."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -32,19 +32,27 @@ class SignInView(View, frozen=True, kw_only=True):
     notice: str | None = None
     """Anything else to know before trying: "Too many tries. Wait 30 seconds."."""
     upstreams: tuple[Upstream, ...] = ()
-    passkey_href: str | None = None
-    """Where "Sign in with a passkey" leads; no button when `None`."""
+    passkey: dict[str, Any] | None = None
+    """What the browser is asked for (`rules/passkeys.py`); its answer goes to `/login` as `credential`. No button when `None`."""
+    passkey_error: str | None = None
+    """Why the passkey that was shown opened nothing."""
 
 
 class SecondFactorView(View, frozen=True, kw_only=True):
-    """The second step of a sign-in. Posts `csrf`, `resume`, `code` to `/login/second-factor`."""
+    """The second step of a sign-in. Posts `csrf`, `resume` and `code` or `credential` to `/login/second-factor`."""
 
     template: ClassVar[str] = "second-factor.html"
     csrf: str
     resume: str
     identifier: str
     """Whose sign-in this is."""
+    app: bool = True
+    """There is an authenticator app."""
+    passkey: dict[str, Any] | None = None
+    """As at sign-in; `None` when the person has no passkey."""
     error: str | None = None
+    """Why the code did not do."""
+    passkey_error: str | None = None
     other_href: str = "/login"
     """To sign in as somebody else, for the same errand."""
 
