@@ -215,6 +215,8 @@ class TestABadDay:
         failing = await vault.account()
         assert (failing.state, failing.failing_since, failing.failure) == ("ok", now, SAID[failure])
         assert failing.refresh_token == before.refresh_token
+        (seen,) = (await vault.me("GET", "accounts")).json()["accounts"]
+        assert (seen["state"], seen["failing_since"][-5:], seen["failure"]) == ("ok", ".000Z", SAID[failure])
 
         vault.later(seconds - 1)
         assert (await vault.exchange()).headers["retry-after"] == "1"

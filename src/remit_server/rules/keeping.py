@@ -45,7 +45,7 @@ AHEAD: Final = 300
 
 def pause(failures: int, retry_after: int = 0) -> int:
     """Seconds to leave a provider alone after so many failures in a row (from 1)."""
-    return max(min(SOONEST * 2 ** min(failures - 1, 12), LONGEST), min(retry_after, PATIENT))
+    return max(min(SOONEST << min(failures - 1, 12), LONGEST), min(retry_after, PATIENT))
 
 
 def failed(account: ConnectedAccount, kind: Kind, now: int, retry_after: int) -> ConnectedAccount:

@@ -18,7 +18,8 @@ def shown(account: ConnectedAccount) -> dict[str, Any]:
         "created_at": _iso(account.created_at),
         "state": account.state,
     }
-    optional = {"label": account.label, "cause": account.cause}
+    since = None if account.failing_since is None else _iso(account.failing_since)
+    optional = {"label": account.label, "cause": account.cause, "failing_since": since, "failure": account.failure}
     body.update({name: value for name, value in optional.items() if value is not None})
     if account.refresh_token is None and account.access_expires_at is not None:
         body["expires_at"] = _iso(account.access_expires_at)
