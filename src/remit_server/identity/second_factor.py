@@ -136,7 +136,7 @@ async def finish_by_code(
     spend = machines.store.second_factors.spend(waiting.user.id, outcome.step)
     proof = (spend, _end(machines, waiting), *outcome.counters)
     try:
-        return await _finish(machines, waiting, who, request, ("otp", "mfa"), proof)
+        return await _finish(machines, waiting, who, request, shown=("otp", "mfa"), proof=proof)
     except Lost:
         await refused(machines, waiting.app, request)
         return Unrecognised()
@@ -157,7 +157,9 @@ async def finish_by_passkey(
         return proven
     proof = (*proven.steps, _end(machines, waiting))
     try:
-        return await _finish(machines, waiting, who, request, amr(proven.passkey), proof, (proven.used,))
+        return await _finish(
+            machines, waiting, who, request, shown=amr(proven.passkey), proof=proof, events=(proven.used,)
+        )
     except Lost:
         await passkeys.refused(machines, proven.passkey, request, "used before")
         return Unrecognised()
@@ -172,8 +174,9 @@ async def _finish(
     waiting: Waiting,
     who: Visitor,
     request: Request,
+    *,
     shown: tuple[str, ...],
-    proof: tuple[Step, ...],
+    proof: Sequence[Step],
     events: Sequence[Event] = (),
 ) -> SignedIn:
     first = waiting.first

@@ -27,6 +27,9 @@ ABOUT_YOUR_ACCOUNT = {
     "read:me:approvals": "see what you are asked to approve",
     "vault:proxy": "use the accounts that you connect, through Remit",
     "answer:me:approvals": "answer in your name what you are asked to approve",
+    "read:me:passkeys": "see your passkeys",
+    "update:me:passkeys": "rename your passkeys",
+    "delete:me:passkeys": "remove your passkeys",
 }
 READS = frozenset({"read", "readonly", "list", "view", "search"})
 CHANGES = frozenset(
