@@ -381,6 +381,50 @@ async def test_a_dropped_reply_was_still_done(provider: Provider) -> None:
     assert (await provider.rotate(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize("kind", ["garbage", "html", "huge"])
+async def test_an_answer_that_nobody_can_read_was_still_done(provider: Provider, kind: str) -> None:
+    tokens = await provider.connected()
+    await provider.http.post("/admin/faults", json={"path": "/token", "kind": kind})
+    answer = await provider.rotate(tokens["refresh_token"])
+    assert answer.status_code == 200
+    assert "mdr_" not in answer.text
+    assert (await provider.rotate(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_a_reply_that_drips_is_whole_in_the_end(provider: Provider) -> None:
+    tokens = await provider.connected()
+    await provider.http.post("/admin/faults", json={"path": "/token", "kind": "drip", "seconds": 0.1})
+    assert (await provider.rotate(tokens["refresh_token"])).json()["access_token"].startswith("mda_")
+
+
+async def test_a_redirect_and_a_refusal_do_nothing(provider: Provider) -> None:
+    tokens = await provider.connected()
+    await provider.http.post("/admin/faults", json={"path": "/token", "kind": "redirect"})
+    await provider.http.post(
+        "/admin/faults", json={"path": "/token", "kind": "refuse", "status": 503, "retry_after": "9"}
+    )
+    assert (await provider.rotate(tokens["refresh_token"])).headers["location"] == "/elsewhere"
+    assert (await provider.rotate(tokens["refresh_token"])).headers["retry-after"] == "9"
+    assert (await provider.rotate(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_repeat_may_be_forgiven_for_a_while(provider: Provider) -> None:
+    tokens = await provider.connected()
+    provider.authority.grace_seconds = 10
+    for later in (0, 9):
+        provider.now[0] += later
+        assert (await provider.rotate(tokens["refresh_token"])).status_code == 200
+    provider.now[0] += 1
+    assert (await provider.rotate(tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+async def test_refresh_tokens_need_not_rotate(provider: Provider) -> None:
+    tokens = await provider.connected()
+    provider.authority.rotates = False
+    for _ in range(3):
+        assert (await provider.rotate(tokens["refresh_token"])).status_code == 200
+
+
 async def test_a_slow_reply_comes_late(provider: Provider) -> None:
     await provider.http.post("/admin/faults", json={"path": "/userinfo", "kind": "slow", "seconds": 5})
     with pytest.raises(httpx2.ReadTimeout):
