@@ -16,6 +16,7 @@ from tests.fixtures.proxy import EVERYTHING, TOKEN, VAULT, Bridge, Seen, answer,
 from tests.fixtures.vault import ACCESS, REFRESH
 from tests.ledger import proves
 
+from remit_server.oversight.agents import suspend
 from remit_server.records import ProxyRule
 from remit_server.records.provider import Credential, Field
 from remit_server.vault.grants.token_exchange import RFC_8693
@@ -523,6 +524,30 @@ class TestLimits:
         go.set()
         assert [got.status_code for got in await asyncio.gather(*calls)] == [200, 200]
         assert (await bridge.call()).status_code == 200
+
+    @proves("agents.stop")
+    async def test_a_suspended_agent_does_not_finish(self, bridge: Bridge) -> None:
+        async def endless(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if len(bridge.api.seen) == 2:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            await asyncio.sleep(20)
+
+        bridge.api.play = endless
+        async with bridge.live() as http:
+            calls = []
+            for number in (1, 2):
+                calls.append(asyncio.create_task(http.get("/vault/proxy/calendar/a")))
+                while len(bridge.api.seen) < number:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            await suspend(bridge.house.store, bridge.house.clock, "agent")
+            waiting, streaming = await asyncio.gather(*calls, return_exceptions=True)
+            assert time.monotonic() - began < 1
+            assert isinstance(waiting, httpx2.Response)
+            assert code_of(waiting) == (403, "forbidden")
+            assert isinstance(streaming, httpx2.RemoteProtocolError)
+        assert [event.about["ended"] for event in await bridge.events()] == ["the client was suspended"] * 2
 
     async def test_connections_are_shared_and_nothing_sticks_to_them(self, bridge: Bridge) -> None:
         await bridge.connect("bob", access_token="bobs-token-bobs-token")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from remit_server.errors import ProtocolError, RemitError
+from remit_server.errors import Forbidden, ProtocolError, RemitError
 from remit_server.records import Connection, Event, ProxiedCall
 from remit_server.rules import proxying
 from remit_server.rules.echo import Inflate, Mask
@@ -30,17 +29,30 @@ log = structlog.get_logger("remit")
 T = TypeVar("T")
 
 
+class Stopped(Forbidden):
+    """The client was suspended while its call was under way."""
+
+    text = "This client was suspended."
+
+
 class Noted:
     """A call that has begun, and what there is to say of it when it ends."""
 
-    def __init__(self, machines: Machines, record: ProxiedCall, under_way: Counter[str]) -> None:
+    def __init__(self, machines: Machines, record: ProxiedCall, under_way: dict[str, set[Noted]]) -> None:
         self._machines, self._record, self._under_way = machines, record, under_way
         self._ended = False
+        self.stopped = asyncio.get_running_loop().create_future()
+        """Done when the call may not go on."""
         self.about: dict[str, Any] = {}
         self.opened: Opened | None = None
         """The answer under way; it is let go when the call ends."""
         self.sent = self.received = 0
-        under_way[record.client_id] += 1
+        under_way.setdefault(record.client_id, set()).add(self)
+
+    def stop(self) -> None:
+        """Whoever waits for the call hears `Stopped`."""
+        if not self.stopped.done():
+            self.stopped.set_result(None)
 
     async def end(self, how: str | None = None) -> None:
         """The event; the first end counts. It is written although the agent is gone and the request cancelled."""
@@ -49,7 +61,10 @@ class Noted:
         self._ended = True
         if self.opened is not None:
             self._machines.background.start(self.opened.close())
-        self._under_way[self._record.client_id] -= 1
+        client_id = self._record.client_id
+        self._under_way[client_id].discard(self)
+        if not self._under_way[client_id]:
+            del self._under_way[client_id]
         about = {**self.about, "sent": self.sent, "received": self.received} | ({"ended": how} if how else {})
         store, event = self._machines.store, _event(self._machines, self._record, about)
         writing = asyncio.ensure_future(store.commit(store.proxied_calls.end(self._record.id), events=(event,)))
@@ -84,7 +99,9 @@ class Passed:
         self._opened, self._ends = opened, passing.ends
         self._mask = Mask(secrets, part=opened.status == 206)
         self._bodiless = call.method == "HEAD" or opened.status in {204, 304}
-        said = {name.lower(): value for name, value in opened.headers}
+        said: dict[str, str] = {}
+        for name, value in opened.headers:  # one that is repeated is a list (RFC 9110 section 5.3)
+            said[name.lower()] = f"{said[name.lower()]}, {value}" if name.lower() in said else value
         self._inflate = None if self._bodiless else _unpacking(said.get("content-encoding"), opened.status)
         announced = None if self._inflate else proxying.length_of(said)
         if announced is not None and announced > machines.settings.proxy_largest_answer and not self._bodiless:
@@ -94,10 +111,10 @@ class Passed:
         self.headers = proxying.returned(opened.headers, secrets=secrets)
         if announced is not None and opened.status != 204:
             self.headers.append(("content-length", str(announced)))
-        here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
-        to = proxying.mapped_back(said.get("location", ""), call, passing.connection, here)
-        if "location" in said and to and not any(secret in to for secret in secrets):
-            self.headers.append(("location", to))
+        if "location" in said:
+            here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
+            to = proxying.mapped_back(said["location"], call, passing.connection, here)
+            self.headers += [("location", to)] if to and not any(secret in to for secret in secrets) else []
         self.headers.append((PASSED, call.host))
 
     async def send(self, send: Send) -> None:
@@ -105,13 +122,14 @@ class Passed:
         how: str | None = None
         try:
             async with asyncio.timeout_at(self._ends):
-                await unless_gone(self._request, self._pass_on(send))
+                await unless_gone(self._request, self._pass_on(send), self._noted.stopped)
         except (ProtocolError, TimeoutError) as error:
             how = why(error)
         except BaseException as error:
             how = why(error)
             raise
         finally:
+            self._noted.about |= {"masked": True} if self._mask.found else {}
             await self._noted.end(how)
 
     async def _pass_on(self, send: Send) -> None:
@@ -122,8 +140,7 @@ class Passed:
                 if piece := self._mask.feed(piece):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         rest = self._mask.end()
-        if self._mask.found:
-            self._noted.about["masked"] = True
+        self._noted.about |= {"masked": True} if self._mask.found else {}
         await self._noted.end()
         await send({"type": "http.response.body", "body": rest})
 
@@ -165,6 +182,8 @@ def why(error: BaseException) -> str:
     match error:
         case Gone() | asyncio.CancelledError():
             return "the client left"
+        case Stopped():
+            return "the client was suspended"
         case TimeoutError() | TooSlow():
             return "timed out"
         case ProtocolError():
@@ -173,14 +192,15 @@ def why(error: BaseException) -> str:
             return "failed"
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result. Raises `Gone` when whoever asked hangs up; the work is cancelled then."""
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T], stopped: asyncio.Future[None]) -> T:
+    """The work's result. Raises `Gone` when whoever asked hangs up, `Stopped` when that is done first; the work is cancelled
+    then."""
     loop = asyncio.get_running_loop()
     leaving, working = loop.create_task(request.hung_up()), loop.create_task(work)
     try:
-        await asyncio.wait((leaving, working), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((leaving, working, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Gone
+            raise Stopped if stopped.done() else Gone
         return working.result()
     finally:
         for task in (leaving, working):

@@ -7,7 +7,6 @@ on piece by piece, without the credential, and the last thing that happens is th
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -68,7 +67,23 @@ class Proxy:
 
     def __init__(self, machines: Machines, refresher: Refresher) -> None:
         self._machines, self._refresher = machines, refresher
-        self._under_way: Counter[str] = Counter()
+        self._under_way: dict[str, set[Noted]] = {}
+        """By client."""
+        machines.store.engine.listen(self._heard)
+
+    def _heard(self, topic: str) -> None:
+        table, _, client_id = topic.partition(":")
+        changed = [client_id] if table == "clients" else list(self._under_way) if topic == "*" else []
+        for each in changed:
+            if each in self._under_way:
+                self._machines.background.start(self._stop_unless_active(each))
+
+    async def _stop_unless_active(self, client_id: str) -> None:
+        """A suspended agent does not finish what it is about."""
+        client = await self._machines.store.clients.get(client_id)
+        if client is None or client.state != "active":
+            for noted in tuple(self._under_way.get(client_id, ())):
+                noted.stop()
 
     async def __call__(self, request: Request, who: Caller, name: str, path: str) -> Passed:
         """The provider's answer, about to be passed on. Raises `ProtocolError` with Remit's own reason not to call, or why
@@ -84,7 +99,8 @@ class Proxy:
         ends = asyncio.get_running_loop().time() + self._machines.settings.proxy_time
         try:
             async with asyncio.timeout_at(ends):
-                opened, secrets = await unless_gone(request, self._sent(proxied, found.account, attached, body, noted))
+                sending = self._sent(proxied, found.account, attached, body, noted)
+                opened, secrets = await unless_gone(request, sending, noted.stopped)
             passing = Passing(
                 call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends
             )
@@ -173,7 +189,7 @@ class Proxy:
     async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, permit: Permit) -> Noted:
         """Write down that there will be a call: from here on it has an event, whatever happens to us."""
         machines, who, call, account = self._machines, proxied.who, proxied.call, found.account
-        if self._under_way[who.client.id] >= AT_ONCE:
+        if len(self._under_way.get(who.client.id, ())) >= AT_ONCE:
             raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
         user = proxied.borrower.user
         about: dict[str, Any] = {
