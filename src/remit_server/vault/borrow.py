@@ -49,8 +49,8 @@ class Borrowed(Struct, frozen=True, kw_only=True):
     share: Share
 
     def used(self, machines: Machines, client: Client) -> tuple[Step, ...]:
-        """What is written with the event of the use, once a minute: a hot exchange writes its event and nothing else. Loses when
-        the person took the account, or their word, back in this moment."""
+        """What is written with the event of the use, once a minute: a hot exchange writes its event and nothing else. What is
+        written loses when the person took the account, or their word, back since it was read."""
         now, store, steps = machines.clock.now(), machines.store, []
         if self.lending and not _lately(self.lending.used_at, now):
             steps.append(store.lendings.use(self.lending, now))
@@ -74,8 +74,11 @@ async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: 
     if offer is None:
         exchange.within(may, who.scopes)
         raise await mendable(machines, who, NotConnected(), "not_connected")
-    there = await _is_there(machines, who.user, asked)
+    lasts, now = machines.settings.session_lifetime, machines.clock.now()
+    there = exchange.is_there(asked.grant, asked.session_ends, now, lasts=lasts)
     missing = exchange.want(offer, there=there)
+    if missing == "away" and await _signed_in_again(machines, who.user, asked.grant, now):
+        there, missing = True, None
     if missing is not None:
         page = {"connect_uri": machines.settings.url("/accounts"), "reason": missing}
         raise NotConnected(SAYS[missing], members=page)
@@ -98,14 +101,9 @@ async def link(machines: Machines, who: Borrower) -> dict[str, str]:
     return {"connect_uri": found} if found else {}
 
 
-async def _is_there(machines: Machines, user: User, asked: Asked) -> bool:
-    now = machines.clock.now()
-    if exchange.is_there(asked.grant, asked.session_ends, now, lasts=machines.settings.session_lifetime):
-        return True
-    return asked.grant is not None and await _signed_in_again(machines, user, asked.grant, now)
-
-
-async def _signed_in_again(machines: Machines, user: User, grant: Grant, now: int) -> bool:
+async def _signed_in_again(machines: Machines, user: User, grant: Grant | None, now: int) -> bool:
     """Whether the session of the agreement ended because another took over from it, in the same browser."""
-    sessions = await machines.store.sessions.of_user(user.id) if grant.sid else ()
+    if grant is None or grant.sid is None:
+        return False
+    sessions = await machines.store.sessions.of_user(user.id)
     return any(grant.sid in session.before and now < session.expires_at for session in sessions)
