@@ -6,16 +6,21 @@ python -m scripts.pictures
 from __future__ import annotations
 
 import asyncio
+import io
 import json
-import struct
 import tempfile
-import zlib
 from pathlib import Path
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
+from PIL import Image
 from tests.fixtures.asking import ORDER, asked, poll
 from tests.fixtures.house import BROKER, request_of
 from tests.fixtures.town import Person, Town, chromium_running, town_at
+from tests.fixtures.vault import BOB
+
+from remit_server.storage.contract import Step
+from remit_server.vault import connect
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 PHONE, DESK = (390, 800), (960, 900)
@@ -32,7 +37,7 @@ async def main() -> None:
 async def played(town: Town) -> None:
     """A short day: Ada connects her calendar, approves an order and denies one, and three more wait for her."""
     ada, bob = await town.signed_in(scale=1.5), await town.signed_in("bob")
-    await connect(ada)
+    await accounts(town, ada)
     for quantity, press in ((5, "Approve"), (900, "Deny")):
         order = await asking(town, quantity)
         await ada.open("/approvals")
@@ -56,17 +61,45 @@ async def played(town: Town) -> None:
     await ada.open("/authorize?" + urlencode(consent(town)))
     await picture(ada, "consent", (390, 1010))
     await ada.open("/activity")
-    await picture(ada, "activity", PHONE)
+    await picture(ada, "activity", (390, 620))
     await bob.open("/console")
     await picture(bob, "console", DESK)
 
 
-async def connect(ada: Person) -> None:
+async def accounts(town: Town, ada: Person) -> None:
+    """The assistant asks for her calendar, and later for more of it; a second account is connected by hand."""
+    may = {"calendar": ("calendar.read", "calendar.write")}
+    agent = await town.house.store.clients.get("agent")
+    user = await town.house.store.users.get("auth0|ada")
+    assert agent is not None
+    assert user is not None
+    agent = replace(agent, connections=may)
+    await town.house.store.commit(town.house.store.clients.put(agent))
+    for scopes in (("calendar.read",), may["calendar"]):
+        begun = await connect.begin(town.house.machines, user, "calendar", client=agent, scopes=scopes)
+        await ada.open(f"/connect?ticket={begun.ticket}")
+        if len(scopes) == 1:
+            await ada.page.get_by_label("Also while I am away").check()
+        else:
+            await picture(ada, "connect", (390, 900))
+        await ada.press("Continue")
+        await ada.agree_at_meridian()
+        town.house.clock.forward(3600)
+    await town.house.store.commit(*(await used(town)))
     await ada.open("/accounts")
-    await ada.press("Connect Meridian")
+    await ada.press("Add Meridian")
     await ada.press("Continue")
-    await ada.agree_at_meridian()
-    await ada.page.wait_for_url("**/connect/**")
+    await ada.agree_at_meridian(BOB)
+    await ada.open("/accounts")
+    await picture(ada, "accounts", (390, 930))
+    await picture(ada, "accounts-dark", (390, 930), dark=True)
+
+
+async def used(town: Town) -> list[Step]:
+    """What a use of her account by the assistant leaves behind."""
+    store, at = town.house.store, town.house.clock.now() - 720
+    (lending,) = await store.lendings.of_user("auth0|ada")
+    return [store.lendings.use(lending, at), store.connected_accounts.touch(lending.account_id, at, "agent")]
 
 
 async def asking(town: Town, quantity: int) -> str:
@@ -89,17 +122,11 @@ async def picture(person: Person, name: str, size: tuple[int, int], *, dark: boo
 
 
 def packed(png: bytes) -> bytes:
-    """The same picture, its data compressed as well as zlib can; chunks that say nothing of the picture are left out."""
-    chunks, at = [], 8
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        chunks.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
-        at += length + 12
-    data = zlib.compress(zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT")), 9)
-    kept = [(b"IHDR", chunks[0][1]), (b"IDAT", data), (b"IEND", b"")]
-    return png[:8] + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in kept
-    )
+    """The same picture in 256 colours, which is all that a page needs. Pillow comes with matplotlib."""
+    small = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 if __name__ == "__main__":

@@ -106,6 +106,22 @@ LEDGER: dict[str, Promise] = {
         "RFC 6238 section 5.2",
         "Whoever set up a second factor has no session without a code, a code works once, and acr 2fa means that one was given.",
     ),
+    "signin.passkey": Promise(
+        "WebAuthn Level 3 section 7",
+        "A passkey signs its person in alone, as two factors, or completes a password; it steps a session up; it is asked of "
+        "whoever has one.",
+    ),
+    "attack.passkey-forged": Promise(
+        "WebAuthn Level 3 section 7.2",
+        "An answer for another origin, another host, another challenge or another person, or without the person verified, is refused.",
+    ),
+    "attack.passkey-replayed": Promise(
+        "WebAuthn Level 3 section 13.4.3",
+        "A challenge counts once, in the browser, the session and the page that it was made for, and not for long.",
+    ),
+    "attack.passkey-copied": Promise(
+        "WebAuthn Level 3 section 6.1.1", "A count of signatures that does not grow is refused and told in the trail."
+    ),
     "page.way-back": Promise(
         "CSP Level 3 section 6.4.2", "After a form, a browser under our policy reaches the app's redirect URI."
     ),
@@ -187,6 +203,9 @@ LEDGER: dict[str, Promise] = {
     "vault.keys-are-not-lent": Promise(
         "docs/adr/0012",
         "A key or password that a person typed lies sealed, is tried a few times a minute at most, and reaches no agent.",
+    ),
+    "vault.typed-never-shown": Promise(
+        "issue: vault", "A key or password that a person typed is never shown again, not even to them."
     ),
     "vault.one-more-scope": Promise(
         "issue: vault", "An account that is asked for one scope more keeps its id and what it was granted before."

@@ -513,6 +513,7 @@ SAMPLES: dict[str, View] = {
         done=ODD,
     ),
     "connect-start": connect_start,
+    "connect-again": replace(connect_start, away_already=True),
     "connect-alone": replace(connect_start, agent=None, purpose=None, candidates=(), scopes=(see, change)),
     "connect-key": connect_key,
     "connect-key-wrong": replace(

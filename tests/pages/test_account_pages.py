@@ -13,8 +13,10 @@ from tests.fixtures.browser import Browser, Form, forms
 from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
-from remit_server.records import Client, ConnectedAccount
+from remit_server.records import Client, ConnectedAccount, Connection
 from remit_server.records.connection import ORGANISATION
+from remit_server.records.provider import Field
+from remit_server.vault import accounts
 
 WORDS = {"calendar.read": "See your calendars", "calendar.write": "Add and change entries"}
 
@@ -227,6 +229,11 @@ class TestTheOrganisation:
         await browser.submit(form, limited="yes", away="agent")
         (after,) = await of(shared, ORGANISATION)
         assert not after.limited
+        ada = await shared.house.store.users.get("auth0|ada")
+        assert ada is not None
+        await accounts.agree(shared.house.machines, ada, account, accounts.Terms(limited=True, lent={"agent": True}))
+        (after,) = await of(shared, ORGANISATION)
+        assert not after.limited, "nor by the verb itself"
         (lending,) = await shared.house.store.lendings.of_user("auth0|ada")
         assert (lending.account_id, lending.away) == (account.id, True)
         assert not await shared.house.store.lendings.of_user("auth0|bob")
@@ -373,3 +380,54 @@ class TestUseLog:
         guest = vault.house.browser()
         await guest.get(f"/accounts/{account.id}/log")
         assert guest.form.action == "/login"
+
+
+class TestKeys:
+    KEY = "sk_live_0123456789"
+
+    @pytest.fixture
+    async def stripe(self, vault: Vault) -> Browser:
+        """Ada at the page where she types a key."""
+        fields = (
+            Field(name="account", title="Account"),
+            Field(name="key", title="Secret key", secret=True, pattern="sk_\\w+"),
+        )
+        stripe = Connection(name="stripe", provider="stripe", kind="api_key", display_name="Stripe", fields=fields)
+        await vault.house.store.commit(vault.house.store.connections.put(stripe))
+        browser = await vault.house.sign_in("ada")
+        page = await browser.get("/accounts")
+        form = next(one for one in forms(page.text) if one.value("connection") == "stripe")
+        await browser.submit(form, press=("for", "me"))
+        return browser
+
+    async def typed(self, browser: Browser, key: str) -> httpx2.Response:
+        said = {"field.account": "acct_1", "field.key": key}
+        return await browser.submit(press=("answer", "continue"), **said)
+
+    @proves("vault.typed-never-shown")
+    async def test_what_was_typed_wrong_is_asked_again_and_a_secret_not_sent_back(self, stripe: Browser) -> None:
+        page = await self.typed(stripe, "pk_" + self.KEY)
+        assert page.status_code == 422
+        assert "This does not look like Secret key of Stripe." in page.text
+        assert stripe.form.value("field.account") == "acct_1"
+        assert self.KEY not in page.text
+        assert "is connected" in (await self.typed(stripe, self.KEY)).text
+
+    @proves("vault.typed-never-shown")
+    async def test_what_was_typed_is_never_shown(self, stripe: Browser, vault: Vault) -> None:
+        page = await self.typed(stripe, self.KEY)
+        (account,) = await of(vault)
+        assert account.credentials["key"] == self.KEY
+        log = f"/accounts/{account.id}/log"
+        for seen in (page, await stripe.get("/accounts"), await stripe.get(log), await stripe.get(f"{log}?format=csv")):
+            assert seen.status_code == 200
+            assert self.KEY not in seen.text
+        assert self.KEY not in (await vault.me("GET", "accounts")).text
+
+    async def test_browsers_are_asked_to_forget_it(self, stripe: Browser) -> None:
+        key = next(tag for tag in stripe.page.text.split("<input") if 'name="field.key"' in tag)
+        assert 'type="password"' in key
+        assert 'autocomplete="new-password"' in key
+        assert (
+            '<form method="post" action="/accounts/connect/start" class="card" autocomplete="off">' in stripe.page.text
+        )

@@ -146,7 +146,7 @@ async def send_upstream(machines: Machines, open_: Opened, chosen: Chosen) -> st
 
 def _as_chosen(open_: Opened, chosen: Chosen) -> ConnectAttempt:
     return msgspec.structs.replace(
-        open_.attempt, away=chosen.away and open_.attempt.client_id is not None,
+        open_.attempt, away=chosen.away,
         account_id=chosen.account.id if chosen.account else None,
         scopes=connecting.on_top(open_.connection, open_.attempt.asked, chosen.account),
     )  # fmt: skip

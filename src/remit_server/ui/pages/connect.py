@@ -59,6 +59,7 @@ async def start_page(
     client = await machines.store.clients.get(attempt.client_id) if attempt.client_id else None
     account = chosen.account if chosen else _proposed(open_)
     granted = account.scopes if account else ()
+    lending = await machines.store.lendings.get(account.id, open_.user.id, client.id) if account and client else None
     keyed = is_typed(connection)
     view = ConnectStartView(
         csrf=who.csrf,
@@ -77,6 +78,7 @@ async def start_page(
         candidates=tuple(_candidate(each, open_, each is account) for each in open_.accounts),
         fields=tuple(_field(each, typed or {}, wrong or {}) for each in connection.fields) if keyed else (),
         away=chosen.away if chosen else False,
+        away_already=lending is not None and lending.away,
     )
     targets = form_targets(attempt.redirect_uri) if attempt.redirect_uri else ()
     return pages(Page(view, status=422 if wrong else 200, form_targets=targets))

@@ -149,6 +149,9 @@ class ConnectStartView(View, frozen=True, kw_only=True):
     fields: tuple[Typed, ...] = ()
     away: bool = False
     """The box was ticked before what was typed turned out wrong."""
+    away_already: bool = False
+    """The person let this agent use the proposed account while they are away before."""
+
 
 class ConnectLeaveView(View, frozen=True, kw_only=True):
     """Sends the browser on to the provider."""
