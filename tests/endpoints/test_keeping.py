@@ -428,6 +428,16 @@ class TestTheLease:
         after = await vault.account()
         assert (after.lease_holder, after.version) == ("successor", account.version)
 
+    async def test_a_clock_that_was_wrong_keeps_nobody_out(self, any_vault: Vault) -> None:
+        """A node that believed in tomorrow took the lease and died, or left a pause behind."""
+        vault = any_vault
+        account = await run_out(vault)
+        store, tomorrow = vault.house.store, vault.house.clock.at + 86_400
+        paused = msgspec.structs.replace(account, failing_since=tomorrow, failure="-", failures=1, retry_at=tomorrow)
+        await store.commit(store.connected_accounts.save(paused))
+        await store.commit(store.connected_accounts.lease(await vault.account(), "dead", tomorrow, LEASE))
+        assert (await vault.exchange()).status_code == 200
+
     async def test_a_lease_that_came_too_late_sends_nothing(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -81,7 +81,7 @@ def plan(
 
 
 def _renew(account: ConnectedAccount, scopes: tuple[str, ...], now: int) -> Refresh | Wait:
-    if account.retry_at > now:
+    if now < account.retry_at <= now + keeping.PATIENT:  # further away it was written by a wrong clock
         return Wait(why=account.failure or "", seconds=account.retry_at - now)
     return Refresh(scopes=scopes)
 

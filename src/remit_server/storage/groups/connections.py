@@ -31,8 +31,9 @@ class ConnectedAccounts:
         # Who dies with the lease leaves an account that is due when the lease is over, and a sign that its refresh token
         # may have been spent.
         set="lease_until = :until, lease_holder = :lease_holder, unanswered = unanswered + 1, refresh_at = :until",
+        # A lease that ends hours from now was taken by a wrong clock, and would keep everybody out for as long.
         where="connected_accounts.id = :id AND connected_accounts.version = :version AND "
-        "connected_accounts.lease_until <= :now",
+        "(connected_accounts.lease_until <= :now OR connected_accounts.lease_until > :until + 3600)",
     )
     _SAVE = Update(
         t.CONNECTED_ACCOUNTS,
