@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,13 +139,35 @@ def providers() -> str:
     """The catalog: what an operator needs to name a provider, and where what stands in the entry comes from."""
     found = importlib.import_module("remit_server.catalog.load").providers().values()
     ordered = sorted(found, key=lambda entry: entry.title.lower())
-    rows = [(f"[{one.title}](#{one.name})", f"`{one.name}`", one.kind, _keeps(one)) for one in ordered]
+    rows = [
+        (f"[{one.title}](#{one.name})", f"`{one.name}`", one.kind, _keeps(one), one.checked or "no", one.tried or "no")
+        for one in ordered
+    ]
     intro = (
         "Every provider of the catalog, from `src/remit_server/catalog/providers/`. In `remit.yaml`, `provider:` takes the name.\n"
-        "[Configuration](../configuration.md#providers) shows how, and what to write for one that is not here."
+        "[Configuration](../configuration.md#providers) shows how, and what to write for one that is not here.\n\n"
+        + _known_of(ordered)
     )
-    parts = [f"# Providers\n\n{intro}\n\n{table(('provider', 'name', 'kind', 'how long it lasts'), rows)}"]
+    heads = ("provider", "name", "kind", "how long it lasts", "compared", "tried")
+    parts = [f"# Providers\n\n{intro}\n\n{table(heads, rows)}"]
     return "\n\n".join([*parts, *(_provider(one) for one in ordered)])
+
+
+def _known_of(entries: Sequence[Any]) -> str:
+    """How far the entries can be trusted, and how to make that more."""
+    return (
+        "Entries are written from what the providers publish. Each way in which they differ is tested against a provider of\n"
+        "ours that has it, and each entry against the format; none of that shows that an entry is right.\n\n"
+        f"Entries that somebody has compared with their sources: {_count(entries, 'checked')}. Entries that somebody has\n"
+        f"tried with an account at the live provider: {_count(entries, 'tried')}.\n\n"
+        "To add to this, open the pages that the entry cites, or connect an account, borrow, let the token run out and\n"
+        "disconnect. Correct what is wrong, write the day into the entry as `checked` or `tried`, and send the change."
+    )
+
+
+def _count(entries: Sequence[Any], day: str) -> str:
+    known = sum(getattr(one, day) is not None for one in entries)
+    return f"{known} of {len(entries)}"
 
 
 def _keeps(entry: Any) -> str:
@@ -175,7 +197,7 @@ def _provider(entry: Any) -> str:
             table(("asked of the person", "secret"), [(f.title, "yes" if f.secret else "no") for f in entry.fields]),
             "",
         ]
-    lines += [f"Compared on {entry.checked} with {', '.join(f'<{url}>' for url in entry.sources)}."]
+    lines += [f"Written from {', '.join(f'<{url}>' for url in entry.sources)}."]
     return "\n".join(lines)
 
 

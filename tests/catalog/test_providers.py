@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,13 +116,13 @@ def test_scopes_have_words(entry: Provider) -> None:
 
 def test_an_example_is_read_with_its_family() -> None:
     base = {
-        "name": "acme", "title": "Acme", "sources": ["https://acme.example/docs"], "checked": "2026-11-22",
+        "name": "acme", "title": "Acme", "sources": ["https://acme.example/docs"],
         "kind": "oauth2", "authorization_endpoint": "https://acme.example/authorize", "api_base": "https://acme.example/",
         "token_endpoint": "https://acme.example/token", "revocation_endpoint": "https://acme.example/revoke",
         "scopes": {"read": "Read", "write": "Write"}, "notes": "Only the family's.",
     }  # fmt: skip
     own = {
-        "name": "acme-mail", "title": "Acme Mail", "sources": ["https://acme.example/mail"], "checked": "2026-11-22",
+        "name": "acme-mail", "title": "Acme Mail", "sources": ["https://acme.example/mail"],
         "extends": "acme", "scopes": {"write": None, "mail": "Read mail"}, "revocation_endpoint": None,
     }  # fmt: skip
     mail = read_providers({"acme.yaml": base, "acme-mail.yaml": own})["acme-mail"]
@@ -135,7 +136,7 @@ def test_an_example_is_read_with_its_family() -> None:
 
 
 GOOD = {
-    "name": "a", "title": "A", "sources": ["https://a.example/docs"], "checked": "2026-11-22", "kind": "oauth2", "scopes": {},
+    "name": "a", "title": "A", "sources": ["https://a.example/docs"], "kind": "oauth2", "scopes": {},
     "authorization_endpoint": "https://a.example/a", "token_endpoint": "https://a.example/t", "api_base": "https://a.example/",
 }  # fmt: skip
 
@@ -155,8 +156,8 @@ GOOD = {
     ids=str,
 )  # fmt: skip
 def test_what_is_no_entry_is_refused(change: dict[str, Any]) -> None:
-    document = extended({**GOOD, **change}, {"extends": ""} | {k: GOOD[k] for k in ("name", "title", "sources", "checked")} | {
-        k: v for k, v in change.items() if k in {"name", "title", "sources", "checked"}})  # fmt: skip
+    document = extended({**GOOD, **change}, {"extends": ""} | {k: GOOD[k] for k in ("name", "title", "sources")} | {
+        k: v for k, v in change.items() if k in {"name", "title", "sources"}})  # fmt: skip
     if "extends" in change:
         document["extends"] = change["extends"]
     with pytest.raises(ConfigurationError):
@@ -165,3 +166,13 @@ def test_what_is_no_entry_is_refused(change: dict[str, Any]) -> None:
 
 def test_the_good_one_is_read() -> None:
     assert read_providers({"a.yaml": GOOD})["a"].title == "A"
+
+
+def test_nobody_has_compared_what_does_not_say_so() -> None:
+    family = {**GOOD, "checked": date(2026, 11, 22), "tried": "2026-11-23"}
+    own = {"name": "b", "title": "B", "sources": GOOD["sources"], "extends": "a"}
+    found = read_providers({"a.yaml": family, "b.yaml": own})
+    assert (found["a"].checked, found["a"].tried) == ("2026-11-22", "2026-11-23")
+    assert (found["b"].checked, found["b"].tried) == (None, None), "the family's comparison is not the entry's"
+    with pytest.raises(ConfigurationError, match="checked"):
+        read_providers({"a.yaml": {**GOOD, "checked": "last week"}})

@@ -193,7 +193,7 @@ async def test_a_newer_catalog_changes_nothing_until_the_next_apply(
     applier: Applier, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Provider(
-        name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22",
+        name="shop", title="Shop", sources=("https://shop.example/docs",),
         authorization_endpoint="https://shop.example/authorize", token_endpoint="https://shop.example/token",
     )  # fmt: skip
     monkeypatch.setattr(load, "providers", lambda: {"shop": shop})

@@ -14,7 +14,7 @@ from remit_server.records import Connection, Provider
 from remit_server.records.provider import Parameter
 
 SHOP = Provider(
-    name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22", kind="oauth2",
+    name="shop", title="Shop", sources=("https://shop.example/docs",), kind="oauth2",
     authorization_endpoint="https://{shop}/authorize", token_endpoint="https://{shop}/token",
     api_base="https://{shop}/api/", scopes={"read": "See orders", "write": "Change orders"}, scope_separator=",",
     parameters={"shop": Parameter(pattern=r"^[a-z-]+\.shop\.example$", example="acme.shop.example", description="Whose.")},

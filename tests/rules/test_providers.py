@@ -18,7 +18,7 @@ from remit_server.rules.providers import Identity, at, attach, bare, identity, l
 from remit_server.rules.providers_check import problems
 
 SHOP = Provider(
-    name="shop", title="Shop", sources=("https://shop.example/docs",), checked="2026-11-22", kind="oauth2",
+    name="shop", title="Shop", sources=("https://shop.example/docs",), kind="oauth2",
     parameters={"shop": Parameter(pattern=r"^[a-z-]+\.shop\.example$", example="acme.shop.example", description="Whose.")},
     authorization_endpoint="https://{shop}/authorize", token_endpoint="https://{shop}/token",
     revocation_endpoint="https://{shop}/revoke/{token}", revoke="delete_token_in_path", api_base="https://{shop}/api/",

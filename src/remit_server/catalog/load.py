@@ -11,14 +11,16 @@ from typing import Any
 
 import msgspec
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
 
 from remit_server.errors import ConfigurationError
 from remit_server.records import DetailType, Provider
+from remit_server.rules import detail_types as detail_types_rules
 
 BARE = ("oauth2", "oidc", "api_key", "basic")
 """Names that stand for no entry: the operator writes everything."""
-_ITS_OWN = frozenset({"name", "title", "sources", "checked", "notes", "extends"})
+_DAYS = ("checked", "tried")
+_ITS_OWN = frozenset({"name", "title", "sources", "notes", "extends", *_DAYS})
 _BY_KEY = frozenset({"scopes", "authorization_params", "api_headers", "parameters"})
 
 
@@ -49,8 +51,10 @@ def detail_type(document: Any, *, where: str) -> DetailType:
     _hold("details", document, where)
     try:
         Draft202012Validator.check_schema(document["schema"])
-    except ValidationError as error:
-        raise ConfigurationError(f"{error.json_path}: {error.message}", where=where) from error
+    except SchemaError as error:
+        raise ConfigurationError(f"$.schema: {error.json_path}: {error.message}", where=where) from error
+    for fault in detail_types_rules.faults(document):
+        raise ConfigurationError(f"{document['type']}: {fault}", where=where)
     return DetailType(type=document["type"], document=document)
 
 
@@ -80,7 +84,7 @@ def read_providers(written: Mapping[str, Any]) -> dict[str, Provider]:
             if not isinstance(base, dict) or "extends" in base:
                 raise ConfigurationError(f"$.extends: no entry {family!r}, or one that extends another", where=file)
             whole = extended(base, document)
-        whole = whole | {"checked": str(whole.get("checked"))}  # YAML makes it a date
+        whole = whole | {day: str(whole[day]) for day in _DAYS if day in whole}  # YAML makes them dates
         _hold("providers", whole, file)
         found[name] = msgspec.convert(whole, Provider)
     return found

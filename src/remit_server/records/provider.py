@@ -125,8 +125,10 @@ class Provider(Upstream, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: str
     sources: tuple[str, ...]
     """Public pages of the provider from which the entry was written."""
-    checked: str
-    """The day on which a person last compared the entry with them."""
+    checked: str | None = None
+    """The day on which somebody compared the entry with them."""
+    tried: str | None = None
+    """The day on which somebody connected an account at the live provider with it."""
     register: str | None = None
     """Where an operator gets a client id or a key."""
     parameters: dict[str, Parameter] = field(default_factory=dict)

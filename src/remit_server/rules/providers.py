@@ -28,7 +28,7 @@ _FILLED = (*URLS, "api_hosts", "account", "authorization_params")
 
 def bare(kind: Any) -> Provider:
     """The entry that says nothing: the operator writes everything."""
-    return Provider(name=kind, title="", sources=(), checked="", kind=kind)
+    return Provider(name=kind, title="", sources=(), kind=kind)
 
 
 def resolve(entry: Provider, written: Mapping[str, Any]) -> Connection:
