@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from msgspec.structs import replace
-
 from remit_server.errors import AccessDenied, InvalidRequest
 from remit_server.records import Connection, Interaction, User
 from remit_server.rules import upstream as rule
@@ -32,18 +30,11 @@ class Arrived:
     amr: tuple[str, ...]
 
 
+_NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+
+
 class _Incomplete(InvalidRequest):
     text = "This way to sign in is not set up completely."
-
-
-async def complete(machines: Machines, connection: Connection) -> Connection:
-    """The connection with the endpoints that nobody wrote down, as its issuer names them. Raises `OutboundRefused`."""
-    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-    missing = [name for name in needed if not getattr(connection, name)]
-    if connection.issuer is None or not missing:
-        return connection
-    found = await machines.discovery.endpoints(connection.issuer)
-    return replace(connection, **{name: found[name] for name in missing if name in found})
 
 
 async def leave(
@@ -51,7 +42,7 @@ async def leave(
 ) -> str:
     """Where the browser goes to sign in there; `again`, even if it is signed in there already. Raises `OutboundRefused` when
     the provider does not say where that is."""
-    connection = await complete(machines, connection)
+    connection = await machines.discovery.complete(connection, *_NEEDED)
     parameters = {
         **connection.authorization_params,
         "response_type": "code",
@@ -94,7 +85,7 @@ async def arrive(machines: Machines, errand: Interaction, state: str, form: Form
     name = connection.display_name or connection.name
     if form.get("error"):
         raise AccessDenied(f"{name} did not sign you in.", detail=f"upstream said {form.get('error')!r}")
-    connection = await complete(machines, connection)
+    connection = await machines.discovery.complete(connection, *_NEEDED)
     if connection.issuer is None or connection.jwks_uri is None:
         raise _Incomplete(detail="jwks_uri is missing")
     tokens = await _redeem(machines, connection, form.need("code"), machines.peppers.mac("upstream verifier", state))

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
+from remit_server.records import Connection
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.outbound import Outbound, OutboundRefused
 
@@ -26,6 +29,18 @@ class Discovery:
     def __init__(self, outbound: Outbound, clock: Clock) -> None:
         self._outbound, self._clock = outbound, clock
         self._kept: dict[str, tuple[int, dict[str, str] | OutboundRefused]] = {}
+
+    async def complete(self, connection: Connection, *needed: str) -> Connection:
+        """The connection with the endpoints that nobody wrote down, as its issuer names them; asked only when one of those
+        that are `needed` is missing. Raises `OutboundRefused`, also when the issuer does not name it either."""
+        if connection.issuer is None or all(getattr(connection, name) for name in needed):
+            return connection
+        found = await self.endpoints(connection.issuer)
+        ours = {name: url for name, url in found.items() if hasattr(connection, name) and not getattr(connection, name)}
+        whole = replace(connection, **ours)
+        if missing := [name for name in needed if not getattr(whole, name)]:
+            raise OutboundRefused(detail=f"the discovery document names no {missing[0]}")
+        return whole
 
     async def endpoints(self, issuer: str) -> dict[str, str]:
         """The endpoints of an issuer that it names, by their member. Raises `OutboundRefused`."""

@@ -26,15 +26,8 @@ _JSON = {"Accept": "application/json"}
 
 
 async def complete(machines: Machines, connection: Connection) -> Connection:
-    """The connection with the endpoints that nobody wrote down, as its issuer names them. Raises `OutboundRefused`."""
-    if connection.issuer is None or (connection.authorization_endpoint and connection.token_endpoint):
-        return connection
-    found = await machines.discovery.endpoints(connection.issuer)
-    ours = {name: url for name, url in found.items() if hasattr(connection, name) and not getattr(connection, name)}
-    whole = msgspec.structs.replace(connection, **ours)
-    if not whole.authorization_endpoint or not whole.token_endpoint:
-        raise OutboundRefused(detail="the discovery document names no authorization or token endpoint")
-    return whole
+    """The connection as it can be used. Raises `OutboundRefused`."""
+    return await machines.discovery.complete(connection, "authorization_endpoint", "token_endpoint")
 
 
 async def redeem(
