@@ -54,8 +54,9 @@ class Noted:
         if not self.stopped.done():
             self.stopped.set_result(None)
 
-    async def end(self, how: str | None = None) -> None:
-        """The event; the first end counts. It is written although the agent is gone and the request cancelled."""
+    async def end(self, how: str | None = None, *, wait: bool = True) -> None:
+        """Let go of the answer and write the event; the first end counts. It is written although the agent is gone and the
+        request cancelled."""
         if self._ended:
             return
         self._ended = True
@@ -66,11 +67,15 @@ class Noted:
         if not self._under_way[client_id]:
             del self._under_way[client_id]
         about = {**self.about, "sent": self.sent, "received": self.received} | ({"ended": how} if how else {})
-        store, event = self._machines.store, _event(self._machines, self._record, about)
-        writing = asyncio.ensure_future(store.commit(store.proxied_calls.end(self._record.id), events=(event,)))
+        writing = asyncio.ensure_future(self._write(_event(self._machines, self._record, about)))
         self._machines.background.hold(writing)
-        try:
+        if wait:
             await asyncio.shield(writing)
+
+    async def _write(self, event: Event) -> None:
+        store = self._machines.store
+        try:
+            await store.commit(store.proxied_calls.end(self._record.id), events=(event,))
         except RemitError as error:  # the note stays, and `close_forgotten` finds it
             log.warning("the end of a proxied call was not written", call=self._record.id, fault=str(error))
 
@@ -109,7 +114,8 @@ class Passed:
         if opened.status < 200:
             raise OutboundRefused(detail=f"the provider answered {opened.status}")
         self.headers = proxying.returned(opened.headers, secrets=secrets)
-        if announced is not None and opened.status != 204:
+        self._sized = announced is not None and opened.status != 204
+        if self._sized:
             self.headers.append(("content-length", str(announced)))
         if "location" in said:
             here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
@@ -141,7 +147,8 @@ class Passed:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         rest = self._mask.end()
         self._noted.about |= {"masked": True} if self._mask.found else {}
-        await self._noted.end()
+        # Whoever counts the bytes has them all by now; for others the end of the answer is that of the writing.
+        await self._noted.end(wait=not self._sized)
         await send({"type": "http.response.body", "body": rest})
 
     async def _pieces(self) -> AsyncIterator[bytes]:
