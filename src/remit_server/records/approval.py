@@ -29,6 +29,14 @@ class Approval(Struct, frozen=True, kw_only=True):
     binding_message: str | None = None
     jkt: str | None = None
     interval: int = 5
+    mode: Literal["poll", "ping", "push"] = "poll"
+    """How the client hears of the answer (CIBA Core 1.0 section 5)."""
+    notification_token: str | None = None
+    """What we prove ourselves with to a client that is pinged or pushed to. Sealed with the row."""
+    parcel: dict[str, Any] | None = None
+    """What is being pushed, until it has arrived: whoever takes over from a node that died sends the same once more."""
+    same: str | None = None
+    """Of an open request: what is alike when it is asked again. There is one such request at a time."""
     origin: str = ""
     """Where the request came from, for the person to compare."""
     created_at: int = 0
@@ -42,3 +50,6 @@ class Approval(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     grant_id: str | None = None
     taken_at: int | None = None
+    notify_at: int | None = None
+    """When the client is to be told of the answer, the next time; None: it need not be, or has been."""
+    notify_tries: int = 0

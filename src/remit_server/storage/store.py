@@ -11,7 +11,7 @@ from remit_server.records.event import Event
 from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Row, Step, Unit
 from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRequests, Tokens
-from remit_server.storage.groups.approvals import Approvals
+from remit_server.storage.groups.approvals import Approvals, BlockedAskers
 from remit_server.storage.groups.clients import Clients
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
@@ -51,7 +51,8 @@ class Store:
         self.tokens = Tokens(engine)
         self.pushed_requests = PushedRequests(engine)
         self.once = Once(engine)
-        self.approvals = Approvals(engine)
+        self.approvals = Approvals(sealed, barrier)
+        self.blocked_askers = BlockedAskers(engine)
         self.connected_accounts = ConnectedAccounts(sealed, barrier)
         self.lendings = Lendings(sealed, barrier)
         self.connect_attempts = ConnectAttempts(sealed, barrier)

@@ -226,6 +226,9 @@ class Once:
         returning=("count", "expires_at"),
     )
 
+    _SPEND = Update(
+        t.ATTEMPTS, set=_MORE.set, where=f"{_MORE.where} AND (attempts.expires_at <= :now OR attempts.count < :most)"
+    )
     _FORGET = Delete(t.ATTEMPTS, where="attempts.key = :key")
 
     def __init__(self, engine: Engine) -> None:
@@ -243,6 +246,11 @@ class Once:
         """Count one more attempt in a window of seconds that began with the first."""
         start = Step(self._START, {"key": key, "count": 0, "expires_at": now + window}, may_miss=True)
         return start, Step(self._MORE, {"key": key, "now": now, "until": now + window})
+
+    def spend(self, key: str, now: int, window: int, most: int) -> tuple[Step, Step]:
+        """`attempt`, but the second step loses when there were `most` in the window."""
+        start, _ = self.attempt(key, now, window)
+        return start, Step(self._SPEND, {"key": key, "now": now, "until": now + window, "most": most})
 
     def forget(self, key: str) -> Step:
         """Begin to count anew: the attempt succeeded."""

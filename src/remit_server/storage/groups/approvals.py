@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from remit_server.records import Approval
-from remit_server.storage.contract import Engine, Step
+from remit_server.storage.barrier import Barrier
+from remit_server.storage.contract import Engine, Params, Row, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Select, Update
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 
 CHANGING = (
     "user_id", "state", "version", "interval", "polled_at", "slow_downs", "decided_at", "decided_by", "reason",
-    "grant_id", "taken_at",
+    "grant_id", "taken_at", "same", "notify_at", "notify_tries",
 )  # fmt: skip
+_CLOSED = "same = NULL, notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END"
 
 
 class Approvals:
@@ -26,28 +30,35 @@ class Approvals:
         where="state IN ('pending', 'info_requested') AND expires_at <= :now",
         tail="ORDER BY expires_at LIMIT 200",
     )
+    _BY_SAME = Select(t.APPROVALS, where="approvals.same = :same")
+    _LAST_ASKED = Select(
+        t.APPROVALS,
+        where="client_id = :client_id AND user_id = :user_id",
+        columns="state, expires_at, decided_at",
+        tail="ORDER BY created_at DESC, id DESC LIMIT :most",
+    )
     _ADD = Insert(t.APPROVALS)
     _CLAIM = Update(
         t.APPROVALS,
-        set="user_id = :user_id, version = version + 1",
+        set="user_id = :user_id, body = :body, version = version + 1",  # whose it is, is sealed with it
         where="approvals.id = :id AND approvals.state = 'pending' AND approvals.version = :version "
         "AND approvals.user_id IS NULL AND expires_at > :now",
     )
     _DECIDE = Update(
         t.APPROVALS,
         set="state = :state, version = version + 1, decided_at = :now, decided_by = :decided_by, reason = :reason, "
-        "grant_id = :grant_id",
+        "grant_id = :grant_id, " + _CLOSED,
         where="approvals.id = :id AND approvals.state IN ('pending', 'info_requested') AND approvals.version = :version "
         "AND approvals.user_id = :decided_by AND expires_at > :now",
     )
     _EXPIRE = Update(
         t.APPROVALS,
-        set="state = 'expired', version = version + 1",
+        set=f"state = 'expired', version = version + 1, {_CLOSED}",
         where="approvals.id = :id AND approvals.state IN ('pending', 'info_requested') AND expires_at <= :now",
     )
     _CLOSE_ALL = Update(
         t.APPROVALS,
-        set="state = 'denied', version = version + 1, decided_at = :now, reason = :reason",
+        set="state = 'denied', version = version + 1, decided_at = :now, reason = :reason, same = NULL, notify_at = NULL",
         where="approvals.client_id = :client_id AND approvals.state IN ('pending', 'info_requested', 'approved')",
     )
     _POLL = Update(
@@ -62,9 +73,27 @@ class Approvals:
         where="approvals.id = :id AND approvals.state = 'approved'",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    _TO_TELL = Select(t.APPROVALS, where="notify_at <= :now", columns="id", tail="ORDER BY notify_at LIMIT :most")
+    _TELL = Update(
+        t.APPROVALS,
+        set="notify_at = :until, notify_tries = notify_tries + 1",
+        where="approvals.id = :id AND approvals.notify_at <= :now",
+    )
+    _PACK = Update(
+        t.APPROVALS,
+        set="state = 'taken', taken_at = :now, version = version + 1, body = :body",
+        where="approvals.id = :id AND approvals.state = 'approved'",
+    )
+    _TOLD = Update(
+        t.APPROVALS,
+        set="notify_at = :notify_at",
+        where="approvals.id = :id AND approvals.notify_tries = :notify_tries",
+    )
+    _UNPACK = Update(t.APPROVALS, set="notify_at = :notify_at, body = :body", where=_TOLD.where)
+
+    def __init__(self, engine: Engine, barrier: Barrier) -> None:
         self._engine = engine
-        self._rows = Rows(t.APPROVALS, Approval, changing=CHANGING)
+        self._rows = Rows(t.APPROVALS, Approval, changing=CHANGING, barrier=barrier)
 
     async def get(self, approval_id: str) -> Approval | None:
         return self._rows.maybe(await self._engine.one(self._GET, {"id": approval_id}))
@@ -83,12 +112,45 @@ class Approvals:
         """Those that nobody answered in time and nobody has closed yet, at most 200."""
         return [self._rows.record(row) for row in await self._engine.many(self._OVERDUE, {"now": now})]
 
+    async def same(self, same: str) -> Approval | None:
+        """The open request that is like this."""
+        return self._rows.maybe(await self._engine.one(self._BY_SAME, {"same": same}))
+
+    async def last_asked(self, client_id: str, user_id: str, most: int) -> Sequence[Row]:
+        """`state`, `expires_at` and `decided_at` of what a client asked a person, the newest first."""
+        params = {"client_id": client_id, "user_id": user_id, "most": most}
+        return await self._engine.many(self._LAST_ASKED, params)
+
+    async def to_tell(self, now: int, most: int) -> Sequence[str]:
+        """Ids of those whose client is to be told of the answer now."""
+        return [row["id"] for row in await self._engine.many(self._TO_TELL, {"now": now, "most": most})]
+
+    def tell(self, approval_id: str, now: int, seconds: int) -> Step:
+        """Become the one who tells the client, for so long; loses when somebody else is, or it has been told."""
+        return Step(self._TELL, {"id": approval_id, "now": now, "until": now + seconds})
+
+    def pack(self, approval: Approval, now: int) -> Step:
+        """Take what was approved into the `parcel` that is to be pushed; loses when it was taken."""
+        return Step(self._PACK, {"id": approval.id, "now": now, "body": self._rows.params(approval)["body"]})
+
+    def told(self, approval: Approval, next_try: int | None) -> Step:
+        """End an attempt to tell the client; without a next one, what was to be pushed is forgotten. Loses when somebody
+        else has taken over."""
+        params: Params = {"id": approval.id, "notify_tries": approval.notify_tries, "notify_at": next_try}
+        if next_try is not None or approval.parcel is None:
+            return Step(self._TOLD, params)
+        emptied = self._rows.params(msgspec.structs.replace(approval, parcel=None))
+        return Step(self._UNPACK, {**params, "body": emptied["body"]})
+
     def add(self, approval: Approval) -> Step:
+        """Loses when one with the same `same` is open."""
         return Step(self._ADD, self._rows.params(approval))
 
     def claim(self, approval: Approval, user_id: str, now: int) -> Step:
         """Device flow: the person who entered the code is the one who is asked. Loses when somebody else was first."""
-        return Step(self._CLAIM, {"id": approval.id, "version": approval.version, "user_id": user_id, "now": now})
+        body = self._rows.params(msgspec.structs.replace(approval, user_id=user_id))["body"]
+        params = {"id": approval.id, "version": approval.version, "user_id": user_id, "now": now, "body": body}
+        return Step(self._CLAIM, params)
 
     def decide(
         self,
@@ -125,3 +187,35 @@ class Approvals:
     def take(self, approval_id: str, now: int) -> Step:
         """Hand the approved authority out, once; loses otherwise."""
         return Step(self._TAKE, {"id": approval_id, "now": now})
+
+
+class BlockedAskers:
+    """Who may not ask whom any more: a person's own word about a client."""
+
+    _GET = Select(
+        t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id AND blocked_askers.client_id = :client_id"
+    )
+    _OF_USER = Select(t.BLOCKED_ASKERS, where="user_id = :user_id", tail="ORDER BY created_at DESC")
+    _ADD = Insert(t.BLOCKED_ASKERS)
+    _REMOVE = Delete(
+        t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id AND blocked_askers.client_id = :client_id"
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def has(self, user_id: str, client_id: str) -> bool:
+        return await self._engine.one(self._GET, {"user_id": user_id, "client_id": client_id}) is not None
+
+    async def of_user(self, user_id: str) -> dict[str, int]:
+        """The clients that a person has blocked, and when, the newest first."""
+        rows = await self._engine.many(self._OF_USER, {"user_id": user_id})
+        return {row["client_id"]: row["created_at"] for row in rows}
+
+    def add(self, user_id: str, client_id: str, now: int) -> Step:
+        """Blocked twice is blocked once."""
+        return Step(self._ADD, {"user_id": user_id, "client_id": client_id, "created_at": now}, may_miss=True)
+
+    def remove(self, user_id: str, client_id: str) -> Step:
+        """Loses when it is not blocked."""
+        return Step(self._REMOVE, {"user_id": user_id, "client_id": client_id})

@@ -24,9 +24,12 @@ CREATE TABLE tokens (hash {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, gra
 CREATE INDEX tokens_by_expiry ON tokens (expires_at);
 CREATE TABLE pushed_requests (hash {text} NOT NULL PRIMARY KEY, expires_at {int} NOT NULL, used_at {int}, body {blob} NOT NULL);
 CREATE INDEX pushed_requests_by_expiry ON pushed_requests (expires_at);
-CREATE TABLE approvals (id {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, client_id {text} NOT NULL, user_id {text}, handle {text} NOT NULL UNIQUE, user_code {text} UNIQUE, created_at {int} NOT NULL, expires_at {int} NOT NULL, state {text} NOT NULL, version {int} NOT NULL, interval {int} NOT NULL, polled_at {int} NOT NULL, slow_downs {int} NOT NULL, decided_at {int}, decided_by {text}, reason {text}, grant_id {text}, taken_at {int}, body {blob} NOT NULL);
+CREATE TABLE approvals (id {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, client_id {text} NOT NULL, user_id {text}, handle {text} NOT NULL UNIQUE, user_code {text} UNIQUE, created_at {int} NOT NULL, expires_at {int} NOT NULL, state {text} NOT NULL, version {int} NOT NULL, interval {int} NOT NULL, polled_at {int} NOT NULL, slow_downs {int} NOT NULL, decided_at {int}, decided_by {text}, reason {text}, grant_id {text}, taken_at {int}, mode {text} NOT NULL, same {text} UNIQUE, notify_at {int}, notify_tries {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX approvals_by_user ON approvals (user_id, created_at);
 CREATE INDEX approvals_open ON approvals (expires_at) WHERE state IN ('pending', 'info_requested');
+CREATE INDEX approvals_by_asker ON approvals (client_id, user_id, created_at);
+CREATE INDEX approvals_to_tell ON approvals (notify_at) WHERE notify_at IS NOT NULL;
+CREATE TABLE blocked_askers (user_id {text} NOT NULL, client_id {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (user_id, client_id));
 CREATE TABLE connected_accounts (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, connection {text} NOT NULL, upstream_id {text}, state {text} NOT NULL, version {int} NOT NULL, unanswered {int} NOT NULL, lease_until {int} NOT NULL, lease_holder {text} NOT NULL, refresh_at {int}, used_at {int}, used_by {text}, limited {int} NOT NULL, chosen {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX connected_accounts_by_user ON connected_accounts (user_id, connection);
 CREATE UNIQUE INDEX connected_accounts_upstream ON connected_accounts (user_id, connection, upstream_id) WHERE state <> 'disconnected';

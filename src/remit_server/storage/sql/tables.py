@@ -47,8 +47,9 @@ APPROVALS = _table(
     "approvals", "id",
     id=TEXT, kind=TEXT, client_id=TEXT, user_id=TEXT, handle=TEXT, user_code=TEXT, created_at=INT, expires_at=INT,
     state=TEXT, version=INT, interval=INT, polled_at=INT, slow_downs=INT, decided_at=INT, decided_by=TEXT, reason=TEXT,
-    grant_id=TEXT, taken_at=INT, body=BLOB,
+    grant_id=TEXT, taken_at=INT, mode=TEXT, same=TEXT, notify_at=INT, notify_tries=INT, body=BLOB,
 )  # fmt: skip
+BLOCKED_ASKERS = _table("blocked_askers", "user_id client_id", user_id=TEXT, client_id=TEXT, created_at=INT)
 CONNECTED_ACCOUNTS = _table(
     "connected_accounts", "id",
     id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, unanswered=INT,
@@ -80,7 +81,7 @@ EVENTS = _table(
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
 SEALED = (
-    ORGANISATION, CONNECTIONS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, INTERACTIONS, SIGNING_KEYS,
+    ORGANISATION, CONNECTIONS, APPROVALS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, INTERACTIONS, SIGNING_KEYS,
     SECRETS,
 )  # fmt: skip
 """Their `body` is sealed by the barrier."""
