@@ -144,6 +144,17 @@ class TestSeveralAccounts:
         assert same == first
         assert (renewed.id, renewed.access_token != second.access_token) == (second.id, True)
 
+    async def test_a_link_proposes_the_account_that_the_agent_could_not_use(self, vault: Vault) -> None:
+        await by_hand(vault)
+        await by_hand(vault, there="bob")
+        first, second = await of(vault)
+        broken = msgspec.structs.replace(second, state="reconnect", cause="Withdrawn.")
+        await vault.house.store.commit(vault.house.store.connected_accounts.save(broken))
+        link = (await vault.exchange(login_hint="bob@meridian.example")).json()["connect_uri"]
+        browser = await vault.house.sign_in("ada")
+        await browser.get(link)
+        assert browser.form.value("account") == second.id != first.id
+
     async def test_somebody_elses_account_is_not_meant(self, vault: Vault) -> None:
         await vault.connected("bob")
         bobs = await vault.account("bob")

@@ -85,19 +85,25 @@ async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: 
     share = exchange.share(offer.account, may, who.scopes)
     if not share.scopes and offer.account.scopes:
         nothing = NotConnected("The user has granted nothing that this client may borrow: ask them to allow it.")
-        raise await mendable(machines, who, nothing, "missing_scopes")
+        raise await mendable(machines, who, nothing, "missing_scopes", account=offer.account)
     return Borrowed(account=offer.account, lending=offer.lending, away=not there, share=share)
 
 
-async def mendable(machines: Machines, who: Borrower, error: ProtocolError, reason: str | None = None) -> ProtocolError:
-    """The error with the way out of it: why, in one word, and a link for this person to this connection."""
+async def mendable(
+    machines: Machines, who: Borrower, error: ProtocolError, reason: str | None = None, *,
+    account: ConnectedAccount | None = None,
+) -> ProtocolError:  # fmt: skip
+    """The error with the way out of it: why, in one word, and a link for this person to this connection. `account` is the one
+    that could not be used."""
     error.members |= {"reason": reason or ("reconnect" if isinstance(error, UpstreamRefused) else "not_connected")}
-    error.members |= await link(machines, who)
+    error.members |= await link(machines, who, account)
     return error
 
 
-async def link(machines: Machines, who: Borrower) -> dict[str, str]:
-    found = await connect.link(machines, who.user, who.connection.name, who.client, who.scopes)
+async def link(machines: Machines, who: Borrower, account: ConnectedAccount | None) -> dict[str, str]:
+    """A link that proposes this account, if it is the person's own."""
+    own = account if account is not None and account.user_id == who.user.id else None
+    found = await connect.link(machines, who.user, who.connection.name, who.client, who.scopes, account=own)
     return {"connect_uri": found} if found else {}
 
 

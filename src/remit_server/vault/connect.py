@@ -79,13 +79,14 @@ async def begin(
 
 
 async def link(
-    machines: Machines, user: User, connection: str, client: Client, scopes: tuple[str, ...] = ()
-) -> str | None:
-    """A URL that the person may open once to connect what an agent lacks; None when the agent asks for too many of them, or
-    could not use the account anyway."""
+    machines: Machines, user: User, connection: str, client: Client, scopes: tuple[str, ...] = (), *,
+    account: ConnectedAccount | None = None,
+) -> str | None:  # fmt: skip
+    """A URL that the person may open once to connect what an agent lacks, or to mend or widen `account`; None when the agent
+    asks for too many of them, or could not use the account anyway."""
     try:
         machines.throttle.check(f"connect|{client.id}|{user.id}", per_minute=10, burst=20)
-        begun = await begin(machines, user, connection, client=client, scopes=scopes)
+        begun = await begin(machines, user, connection, client=client, scopes=scopes, account=account)
     except (AccessDenied, InvalidRequest, NotFound, TooManyRequests):
         return None
     return f"{machines.settings.url('/connect')}?ticket={begun.ticket}"

@@ -60,7 +60,7 @@ class TokenExchange:
         try:
             use = await self._refresher.usable(connection, found.account, found.share.scopes, may=may)
         except (UpstreamRefused, NotConnected) as error:
-            raise await mendable(machines, who, error) from None
+            raise await mendable(machines, who, error, account=found.account) from None
         if not set(use.scopes) <= set(act.scopes):  # the provider gives nothing narrower: judge what it gives
             permit = await permitted(machines, replace(act, scopes=use.scopes))
 
@@ -78,7 +78,7 @@ class TokenExchange:
             raise NotConnected("The user has disconnected this account, or taken it back from this agent.") from error
         answer = _answer(use, issued_type, machines.clock.now())
         if found.share.missing:
-            answer |= await link(machines, who)
+            answer |= await link(machines, who, found.account)
         return json_answer(answer)
 
     def _named(self, form: Form) -> str:
