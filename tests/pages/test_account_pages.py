@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from typing import Any
@@ -171,9 +172,9 @@ class TestSeveralAccounts:
         for browser, link in zip(browsers, links, strict=True):
             await browser.get(link)
             backs.append(await vault.meridian.agree(await vault.leave(browser)))
-        for browser, back in zip(browsers, backs, strict=True):
-            await browser.get(back)
-        assert len(await of(vault)) == 1
+        pages = await asyncio.gather(*(browser.get(back) for browser, back in zip(browsers, backs, strict=True)))
+        assert ["is connected" in page.text for page in pages] == [True, True]
+        assert len(await of(vault)) == 1, "whoever comes second renews what came first"
 
 
 class TestTheOrganisation:
