@@ -21,7 +21,9 @@ BARE = ("oauth2", "oidc", "api_key", "basic")
 """Names that stand for no entry: the operator writes everything."""
 _DAYS = ("checked", "tried")
 _ITS_OWN = frozenset({"name", "title", "sources", "notes", "extends", *_DAYS})
-_BY_KEY = frozenset({"scopes", "authorization_params", "api_headers", "parameters"})
+_BY_KEY = frozenset(
+    {"scopes", "authorization_params", "token_params", "refresh_params", "api_headers", "parameters", "account_values"}
+)
 
 
 @cache

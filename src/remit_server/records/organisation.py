@@ -10,6 +10,8 @@ from msgspec import Struct, field
 class Organisation(Struct, frozen=True, kw_only=True):
     id: str = "organisation"
     name: str = "Remit"
+    domains: tuple[str, ...] = ()
+    """Of its people's e-mail addresses, in lower case. Whoever has another address is outside."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of `config.Settings`, as the manifest gave them; they take effect when a server starts."""
     channels: dict[str, Any] = field(default_factory=dict)
@@ -27,6 +29,8 @@ class Api(Struct, frozen=True, kw_only=True):
     scopes: dict[str, str] = field(default_factory=dict)
     """Scope -> what it lets somebody do, in the words shown on the consent page."""
     authorization_details: tuple[str, ...] = ()
+    undescribed_details: tuple[str, ...] = ()
+    """Types that it takes although no document describes them: shown member by member, and of high risk."""
     lifetime: int = 300
     """Of its access tokens, in seconds."""
     alg: str = "RS256"

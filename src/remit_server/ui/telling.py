@@ -114,7 +114,9 @@ def told(read: reading.Reading) -> Detail:
 
 
 def facts_of(read: reading.Reading) -> tuple[Fact, ...]:
-    return tuple(Fact(label=line.label, value=line.value, emphasis=line.emphasis) for line in read.lines)
+    return tuple(
+        Fact(label=line.label, value=line.value, emphasis=line.emphasis, block=line.block) for line in read.lines
+    )
 
 
 async def still_asks(machines: Machines, audiences: tuple[str, ...]) -> tuple[str, ...]:
@@ -138,7 +140,6 @@ async def asked_for(machines: Machines, approval: Approval) -> reading.Reading:
             sentence="act as you" if words else "know that it is you",
             lines=tuple(reading.Line("It may", line) for line in words),
             effect="It gets these permissions" if words else "It learns that you are there",
-            risk="medium",
         )
     types = await known_types(machines)
     read = [reading.read(each, types.get(each["type"])) for each in approval.details]
@@ -148,6 +149,5 @@ async def asked_for(machines: Machines, approval: Approval) -> reading.Reading:
         sentence=" and ".join(each.sentence for each in read),
         lines=tuple(line for each in read for line in each.lines),
         effect="; ".join(each.effect for each in read),
-        risk=max((each.risk for each in read), key=("low", "medium", "high").index),
         known=all(each.known for each in read),
     )

@@ -20,8 +20,10 @@ async def asked_details(machines: Machines, client: Client, form: Form, audience
     if text is None:
         return ()
     allowed: set[str] = set()
+    undescribed: set[str] = set()
     for audience in audiences or tuple(client.apis):
         api = await machines.store.apis.get(audience)
         if api is not None:
             allowed |= set(api.authorization_details)
-    return rules.judge(text, await known_types(machines), allowed)
+            undescribed |= set(api.undescribed_details)
+    return rules.judge(text, await known_types(machines), allowed, undescribed)

@@ -21,6 +21,8 @@ from remit_server.records.connection import ORGANISATION
 from remit_server.rules import connecting, exchange, providers, providers_check, proxying, redirects
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
+_DETAIL_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
 
 Problem = tuple[Path_, str]
@@ -28,7 +30,9 @@ Problem = tuple[Path_, str]
 
 def check(manifest: d.Manifest, document: Document) -> None:
     """Note every problem in the document."""
-    for look in (_settings, _twice, _users, _apis, _clients, _connections, _details, _relations, _policies, _channels):
+    for look in (
+        _settings, _organisation, _twice, _users, _apis, _clients, _connections, _details, _relations, _policies, _channels,
+    ):  # fmt: skip
         for path, text in look(manifest):
             document.wrong(path, text)
 
@@ -49,6 +53,12 @@ def settings_of(manifest: d.Manifest) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None
     }
+
+
+def _organisation(m: d.Manifest) -> Iterator[Problem]:
+    for i, domain in enumerate(m.organisation.domains):
+        if not _DOMAIN.fullmatch(domain):
+            yield ("organisation", "domains", i), f"{domain!r} is not the domain of an e-mail address"
 
 
 def _twice(m: d.Manifest) -> Iterator[Problem]:
@@ -105,6 +115,11 @@ def _apis(m: d.Manifest) -> Iterator[Problem]:
                     (*at, "authorization_details", j),
                     f"there is no detail type {name!r}" + nearest(name, sorted(types)),
                 )
+        for j, name in enumerate(api.undescribed_details):
+            if name in types:
+                yield (*at, "undescribed_details", j), f"{name!r} is described; list it in authorization_details"
+            elif not _DETAIL_TYPE.fullmatch(name):
+                yield (*at, "undescribed_details", j), f"{name!r} is no name of a type"
         if not 10 <= api.token.lifetime <= 86400:
             yield (*at, "token", "lifetime"), "a token lives 10 to 86400 seconds"
 
@@ -119,6 +134,7 @@ def _clients(m: d.Manifest) -> Iterator[Problem]:
             )
         yield from _auth(client, at)
         yield from _redirects(client, at)
+        yield from _backchannel(client, at)
         yield from _reach(m, client, at)
         owners = [user.email.lower() for user in m.users]
         if client.owner is not None and client.owner.lower() not in owners:
@@ -146,9 +162,9 @@ def _auth(client: d.Client, at: Path_) -> Iterator[Problem]:
     by_secret = any(method.startswith("client_secret") for method in methods)
     if by_secret != bool(secrets_of(auth)):
         yield path, f"{methods[0]} needs `secret`" if by_secret else f"{methods[0]} has no use for a secret"
-    by_key = "private_key_jwt" in methods
+    by_key = "private_key_jwt" in methods or client.backchannel_authentication_request_signing_alg is not None
     if by_key != bool(auth.jwks or auth.jwks_uri) or (auth.jwks and auth.jwks_uri):
-        yield path, "private_key_jwt needs either `jwks` or `jwks_uri`" if by_key else "`jwks` is for private_key_jwt"
+        yield path, "who signs needs either `jwks` or `jwks_uri`" if by_key else "`jwks` is for private_key_jwt"
     if auth.jwks is not None and not isinstance(auth.jwks.get("keys"), list):
         yield (*path, "jwks"), "a JWK Set has a list `keys` (RFC 7517 section 5)"
     if auth.jwks_uri is not None and (problem := _url(auth.jwks_uri)):
@@ -171,6 +187,23 @@ def _redirects(client: d.Client, at: Path_) -> Iterator[Problem]:
                 yield (*at, name, j), error.text
     if client.backchannel_logout_uri and (problem := _url(client.backchannel_logout_uri)):
         yield (*at, "backchannel_logout_uri"), problem
+
+
+def _backchannel(client: d.Client, at: Path_) -> Iterator[Problem]:
+    """CIBA Core 1.0 section 4."""
+    mode, endpoint = client.backchannel_token_delivery_mode, client.backchannel_client_notification_endpoint
+    called = ("backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+              "backchannel_authentication_request_signing_alg", "backchannel_user_code_parameter")  # fmt: skip
+    if "ciba" not in client.grants:
+        for name in called:
+            if getattr(client, name) not in {None, False, "poll"}:
+                yield (*at, name), "only for a client with the grant ciba"
+        return
+    if (mode == "poll") != (endpoint is None):
+        where = "backchannel_client_notification_endpoint" if endpoint else "backchannel_token_delivery_mode"
+        yield (*at, where), "ping and push need an endpoint to tell; poll has no use for one"
+    if endpoint is not None and (problem := _url(endpoint)):
+        yield (*at, "backchannel_client_notification_endpoint"), problem
 
 
 def _reach(m: d.Manifest, client: d.Client, at: Path_) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from msgspec.structs import fields
 from remit_server.config import Settings
 from remit_server.records import ProxyRule
 from remit_server.records.client import ClientKind
-from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Revoke
+from remit_server.records.provider import AccountLookup, AccountValue, AnswerPaths, Credential, Field, Revoke
 
 Alg = Literal["RS256", "ES256", "PS256", "EdDSA"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -48,6 +48,8 @@ class File(Struct, frozen=True):
 
 class Organisation(Struct, frozen=True, kw_only=True):
     name: str = "Remit"
+    domains: tuple[str, ...] = ()
+    """Of its people's e-mail addresses. A message or a file for anybody else goes outside."""
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,8 @@ class Api(Struct, frozen=True, kw_only=True):
     name: str
     scopes: dict[str, str] = field(default_factory=dict)
     authorization_details: tuple[str, ...] = ()
+    undescribed_details: tuple[str, ...] = ()
+    """Types that no document describes: shown member by member, and of high risk."""
     token: TokenRules = TokenRules()
     skip_consent: bool = False
     dynamic_clients: bool = False
@@ -100,6 +104,10 @@ class Client(Struct, frozen=True, kw_only=True):
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
+    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"
+    backchannel_client_notification_endpoint: str | None = None
+    backchannel_authentication_request_signing_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
+    backchannel_user_code_parameter: bool = False
     grants: tuple[GrantName, ...] = ()
     apis: dict[str, tuple[str, ...]] = field(default_factory=dict)
     connections: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -132,6 +140,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     """Those that may be asked for: a list, or each with words for the person."""
     parameters: dict[str, str] = field(default_factory=dict)
     display_name: str | None = None
+    lend_wider: bool = False
+    """Where the provider gives nothing narrower, lend tokens that allow more than the agent may borrow, up to `scopes`."""
     shared_with: tuple[str, ...] = ()
     proxy: tuple[ProxyRule, ...] = ()
     """What may be called there through the vault at all."""
@@ -150,18 +160,24 @@ class Connection(Struct, frozen=True, kw_only=True):
     token_request: Literal["form", "json"] | None = None
     scope_separator: str | None = None
     scope_parameter: str | None = None
+    scope_prefix: str | None = None
+    scopes_accumulate: bool | None = None
     offline_scopes: tuple[str, ...] | None = None
     account_scopes: tuple[str, ...] | None = None
     authorization_params: dict[str, str] | None = None
+    token_params: dict[str, str | int] | None = None
+    refresh_params: dict[str, str | int] | None = None
     answer: AnswerPaths | None = None
     refresh_answer: AnswerPaths | None = None
     lifetime: int | None = None
+    jwt_lifetime: bool | None = None
     never_expires: bool | None = None
     refresh: Literal["rotates", "stays", "none"] | None = None
     refresh_errors: tuple[str, ...] | None = None
     refresh_lifetime: int | None = None
     revoke: Revoke | None = None
     account: AccountLookup | None = None
+    account_values: dict[str, AccountValue] | None = None
     api_headers: dict[str, str] | None = None
     credential: Credential | None = None
     fields: tuple[Field, ...] | None = None

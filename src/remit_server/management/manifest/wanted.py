@@ -86,6 +86,7 @@ async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, p
         organisation=replace(
             now_there.organisation,
             name=manifest.organisation.name,
+            domains=tuple(domain.lower() for domain in manifest.organisation.domains),
             settings=settings_of(manifest),
             channels=_channels(manifest.channels),
         ),
@@ -116,6 +117,7 @@ async def _user(user: d.User, there: User | None, passwords: Passwords, now: int
 def _api(api: d.Api) -> Api:
     return Api(
         identifier=api.identifier, name=api.name, scopes=api.scopes, authorization_details=api.authorization_details,
+        undescribed_details=api.undescribed_details,
         lifetime=api.token.lifetime, alg=api.token.alg, sender_constrained=api.token.sender_constrained,
         skip_consent=api.skip_consent, dynamic_clients=api.dynamic_clients,
     )  # fmt: skip
@@ -127,7 +129,8 @@ def _client(client: d.Client, there: Client | None, peppers: Peppers, now: int) 
     old = there or Client(id=client.id, name=client.name, created_at=now, updated_at=now)
     same = ("name", "kind", "owner", "purpose", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri",
             "grants", "apis", "connections", "proxy", "api", "default_scope", "first_party", "require_par",
-            "dpop_bound")  # fmt: skip
+            "dpop_bound", "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+            "backchannel_authentication_request_signing_alg", "backchannel_user_code_parameter")  # fmt: skip
     return replace(
         old,
         **{name: getattr(client, name) for name in same},

@@ -129,7 +129,7 @@ class ApprovalPage:
         facts = facts_of(read)
         if goes_to:
             facts += facts_of(reading.Reading(
-                sentence="", lines=(reading.Line("Goes to", ", ".join(goes_to)),), effect="", risk="low"
+                sentence="", lines=(reading.Line("Goes to", ", ".join(goes_to)),), effect=""
             ))  # fmt: skip
         view = ApprovalView(
             csrf=who.csrf,

@@ -42,6 +42,8 @@ class Fact(Struct, frozen=True, kw_only=True):
     value: str
     emphasis: bool = False
     """The line that limits what can happen, such as the most that will be spent."""
+    block: bool = False
+    """The value is a text with lines of its own."""
 
 
 class Detail(Struct, frozen=True, kw_only=True):
