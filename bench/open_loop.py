@@ -94,7 +94,7 @@ async def at_rate(
                 await asyncio.sleep(pause)
             if load.over.done():
                 break
-            load.ask(due)
+            load.ask(min(due, time.perf_counter()))  # a timer may ring up to a millisecond early
         async with asyncio.timeout(PATIENCE):
             await load.over
     finally:
