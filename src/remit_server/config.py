@@ -30,6 +30,9 @@ _BOUNDS = {  # least and most, both included
     "approval_lifetime": (1, _YEARS),
     "longest_approval": (1, _YEARS),
     "poll_interval": (1, 3600),
+    "longest_poll": (0, 30),  # CIBA Core 1.0 section 7.3
+    "asks_per_agent": (1, 1_000_000),
+    "asks_per_person": (1, 1_000_000),
     "assertion_lifetime": (1, 3600),
     "dpop_window": (1, 600),
     "clock_skew": (0, 300),
@@ -79,6 +82,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The longest `requested_expiry` that is granted (CIBA section 7.1)."""
     poll_interval: int = 5
     """Between polls of a pending decision."""
+    longest_poll: int = 25
+    """A poll that prefers to wait (RFC 7240) is held so long at most. 0: none is."""
+    asks_per_agent: int = 60
+    """Requests for approval that one agent may put to one person in an hour."""
+    asks_per_person: int = 200
+    """Requests for approval that all agents together may put to one person in an hour."""
+    unknown_users: Literal["refused", "silent"] = "refused"
+    """What an agent hears that asks somebody who is not there or may not be asked by it: an error, or nothing until the request
+    expires, as of a person who does not answer."""
     assertion_lifetime: int = 300
     """The longest life of a client assertion that is accepted."""
     dpop_window: int = 60

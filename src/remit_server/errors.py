@@ -32,6 +32,8 @@ RemitError
 │   ├── InvalidBindingMessage    invalid_binding_message      CIBA 13
 │   ├── UnknownUser              unknown_user_id              CIBA 13
 │   ├── ExpiredLoginHint         expired_login_hint_token     CIBA 13
+│   ├── MissingUserCode          missing_user_code            CIBA 13
+│   ├── InvalidUserCode          invalid_user_code            CIBA 13
 │   ├── InvalidToken             invalid_token                RFC 6750 3.1
 │   ├── InsufficientScope        insufficient_scope           RFC 6750 3.1
 │   ├── InsufficientAuthentication  insufficient_user_authentication  RFC 9470 3
@@ -248,6 +250,16 @@ class UnknownUser(ProtocolError):
 class ExpiredLoginHint(ProtocolError):
     code = "expired_login_hint_token"
     text = "The login_hint_token has expired."
+
+
+class MissingUserCode(ProtocolError):
+    code = "missing_user_code"
+    text = "The user's own code is needed, and was not sent."
+
+
+class InvalidUserCode(ProtocolError):
+    code = "invalid_user_code"
+    text = "The user_code is not the user's."
 
 
 class InvalidToken(ProtocolError):

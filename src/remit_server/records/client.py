@@ -32,6 +32,13 @@ class Client(Struct, frozen=True, kw_only=True):
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     assertion_algs: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"
+    """How it hears of an answer (CIBA Core 1.0 section 4, as the next three)."""
+    backchannel_client_notification_endpoint: str | None = None
+    backchannel_authentication_request_signing_alg: str | None = None
+    """It asks by signed requests of this algorithm, and by no others."""
+    backchannel_user_code_parameter: bool = False
+    """It brings the person's own secret code, so that nobody can make it prompt a stranger."""
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None

@@ -21,6 +21,8 @@ class User(Struct, frozen=True, kw_only=True):
     password: str | None = None
     """An argon2id PHC string."""
     password_changed_at: int = 0
+    backchannel_user_code: str | None = None
+    """An argon2id PHC string of the code that an agent must bring to ask them (CIBA Core 1.0 section 7.1)."""
     upstream: tuple[str, str] | None = None
     """(connection name, subject there) when the person signs in through another provider."""
     profile: dict[str, Any] = field(default_factory=dict)

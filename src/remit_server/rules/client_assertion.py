@@ -47,7 +47,7 @@ def judge(
     claims = token.claims
     if claims.get("iss") != client.id or claims.get("sub") != client.id:
         raise InvalidClient("iss and sub of a client_assertion must be the client_id.")
-    if not _meant_for(claims.get("aud"), issuer):
+    if not meant_for(claims.get("aud"), issuer):
         raise InvalidClient("The audience of a client_assertion must be this server's issuer, and nothing else.")
     expires_at, jti = claims.get("exp"), claims.get("jti")
     if not isinstance(expires_at, int) or isinstance(expires_at, bool) or expires_at + skew <= now:
@@ -63,7 +63,7 @@ def judge(
     return Assertion(jti, expires_at)
 
 
-def _meant_for(audience: Any, issuer: str) -> bool:
+def meant_for(audience: Any, issuer: str) -> bool:
     """Exactly our issuer, alone. The scheme of a loopback development issuer is not held against a client that always
     writes https, nor a trailing slash against one that adds or drops it: both still name this server and no other."""
     if isinstance(audience, list) and len(audience) == 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_plus
 
 from remit_server.errors import InvalidClient, InvalidRequest
@@ -90,10 +91,7 @@ async def _by_assertion(assertion: str, form: Form, machines: Machines) -> Clien
     client = await machines.store.clients.get(client_id)
     if client is None or "private_key_jwt" not in client.auth_methods:
         raise InvalidClient
-    jwks = client.jwks or (await machines.outbound.jwks(client.jwks_uri, named=True) if client.jwks_uri else None)
-    if jwks is None:
-        raise InvalidClient("This client has no keys registered.")
-    settings = machines.settings
+    jwks, settings = await keys_of(machines, client), machines.settings
     proof = client_assertion.judge(
         assertion, client, jwks, issuer=settings.issuer, now=machines.clock.now(), longest=settings.assertion_lifetime,
         skew=settings.clock_skew,
@@ -103,6 +101,14 @@ async def _by_assertion(assertion: str, form: Form, machines: Machines) -> Clien
     except Lost as error:
         raise InvalidClient("This client_assertion was used before.") from error
     return _proven(client, "private_key_jwt", right=True)
+
+
+async def keys_of(machines: Machines, client: Client) -> dict[str, Any]:
+    """The JWK Set by which a client signs. Raises `InvalidClient` when it has registered none."""
+    jwks = client.jwks or (await machines.outbound.jwks(client.jwks_uri, named=True) if client.jwks_uri else None)
+    if jwks is None:
+        raise InvalidClient("This client has no keys registered.")
+    return jwks
 
 
 def burn(machines: Machines, name: str, expires_at: int) -> Step:

@@ -68,8 +68,13 @@ async def parse_form(request: Request, *, repeatable: frozenset[str] = REPEATABL
         except UnicodeDecodeError as error:
             raise InvalidRequest("The body is not UTF-8.") from error
     if kind == "application/json":
-        return Form(_flat(parse_json(body)))
+        return from_json(parse_json(body))
     raise UnsupportedMediaType
+
+
+def from_json(members: Mapping[str, Any]) -> Form:
+    """The parameters that a JSON object holds."""
+    return Form(_flat(members))
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

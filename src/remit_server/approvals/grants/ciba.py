@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from remit_server.approvals.poll import collect
+from remit_server.approvals.poll import Poll
 from remit_server.runtime.machines import Machines
 from remit_server.wire.grants import TokenRequest
 from remit_server.wire.http import Answer
@@ -13,7 +13,7 @@ class Ciba:
     name = "ciba"
 
     def __init__(self, machines: Machines) -> None:
-        self._machines = machines
+        self._poll = Poll(machines)
 
     async def __call__(self, asked: TokenRequest) -> Answer:
-        return await collect(self._machines, asked, asked.form.need("auth_req_id"), kind="ciba", grant=self.name)
+        return await self._poll(asked, asked.form.need("auth_req_id"), kind="ciba", grant=self.name)
