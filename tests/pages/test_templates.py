@@ -18,7 +18,7 @@ from tests.pages.preview import HOSTILE, NOW, SAMPLES, PreviewServer, card
 
 from remit_server.ui import policy, render, wording
 from remit_server.ui.assets import STATIC, Assets
-from remit_server.ui.reveal import reveal
+from remit_server.rules.visible import reveal
 from remit_server.ui.views.sign_in import SignedOutView
 
 RENDERER = render.Renderer(Assets())

@@ -10,6 +10,7 @@ from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Co
 from remit_server.records.event import Actor, Event
 from remit_server.records.key import SigningKey
 from remit_server.records.lending import Lending, Offer
+from remit_server.records.notification import Delivery, Preferences, PushSubscription
 from remit_server.records.organisation import Api, DetailType, Organisation, Policy
 from remit_server.records.passkey import Passkey
 from remit_server.records.person import Interaction, SecondFactor, Session, User
@@ -18,7 +19,7 @@ from remit_server.records.proxy import ProxiedCall, ProxyRule
 
 __all__ = [
     "Actor", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
-    "ConnectedAccount", "Connection", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
-    "Organisation", "Passkey", "Policy", "Provider", "ProxiedCall", "ProxyRule", "PushedRequest", "SecondFactor", "SecretHash",
+    "ConnectedAccount", "Connection", "Delivery", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
+    "Organisation", "Passkey", "Policy", "Preferences", "Provider", "ProxiedCall", "ProxyRule", "PushSubscription", "PushedRequest", "SecondFactor", "SecretHash",
     "Session", "SigningKey", "Token", "Upstream", "User",
 ]  # fmt: skip

@@ -26,3 +26,19 @@ def unseen(character: str) -> bool:
 def hides(text: str) -> bool:
     """Whether a text has such a character."""
     return any(map(unseen, text))
+
+
+_ACCENTS_IN_A_ROW: Final = 3  # no living script needs more; a longer pile grows over the lines above and below
+
+
+def reveal(text: str) -> str:
+    """`text` with each hiding character replaced by `⟨U+XXXX⟩`. Plain text in, plain text out: not yet escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    out: list[str] = []
+    accents = 0
+    for character in text:
+        accents = accents + 1 if unicodedata.combining(character) else 0
+        hidden = unseen(character) or accents > _ACCENTS_IN_A_ROW
+        out.append(f"⟨U+{ord(character):04X}⟩" if hidden else character)
+    return "".join(out)

@@ -14,11 +14,13 @@ from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRe
 from remit_server.storage.groups.approvals import Approvals, BlockedAskers
 from remit_server.storage.groups.clients import Clients
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
+from remit_server.storage.groups.deliveries import Deliveries
 from remit_server.storage.groups.keys import DataKeys, Secrets, SigningKeys
 from remit_server.storage.groups.leases import Leases
 from remit_server.storage.groups.lendings import Lendings
 from remit_server.storage.groups.passkeys import Passkeys
 from remit_server.storage.groups.people import Interactions, Sessions, Users
+from remit_server.storage.groups.preferences import PreferencesOf, PushSubscriptions
 from remit_server.storage.groups.proxied_calls import ProxiedCalls
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
@@ -53,6 +55,9 @@ class Store:
         self.once = Once(engine)
         self.approvals = Approvals(sealed, barrier)
         self.blocked_askers = BlockedAskers(engine)
+        self.deliveries = Deliveries(engine)
+        self.preferences = PreferencesOf(sealed, barrier)
+        self.push_subscriptions = PushSubscriptions(sealed, barrier)
         self.connected_accounts = ConnectedAccounts(sealed, barrier)
         self.lendings = Lendings(sealed, barrier)
         self.connect_attempts = ConnectAttempts(sealed, barrier)

@@ -10,9 +10,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from remit_server.rules.visible import reveal
 from remit_server.ui import wording
 from remit_server.ui.assets import Assets
-from remit_server.ui.reveal import reveal
 from remit_server.ui.views.parts import View
 
 TEMPLATES = Path(__file__).parent / "templates"

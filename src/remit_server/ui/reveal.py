@@ -6,25 +6,8 @@ Source", CVE-2021-42574). Such characters are shown by their code point, as in `
 """
 
 import re
-import unicodedata
 
-from remit_server.rules.visible import unseen
-
-_ACCENTS_IN_A_ROW = 3  # no living script needs more; a longer pile grows over the lines above and below
-
-
-def reveal(text: str) -> str:
-    """`text` with each hiding character replaced by `⟨U+XXXX⟩`. Plain text in, plain text out: not yet escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    out: list[str] = []
-    accents = 0
-    for character in text:
-        accents = accents + 1 if unicodedata.combining(character) else 0
-        hides = unseen(character) or accents > _ACCENTS_IN_A_ROW
-        out.append(f"⟨U+{ord(character):04X}⟩" if hides else character)
-    return "".join(out)
-
+from remit_server.rules.visible import reveal
 
 _LINE_END = re.compile(r"\r\n?|\n")
 

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup, escape
 
-from remit_server.ui.reveal import reveal, reveal_lines
+from remit_server.rules.visible import reveal
+from remit_server.ui.reveal import reveal_lines
 from remit_server.ui.views.activity import Happening
 
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -154,6 +154,8 @@ class Applier:
             store.lendings.end_of_user(user_id),
             may_miss(store.second_factors.forget(user_id)),
             store.passkeys.forget(user_id),
+            store.preferences.forget(user_id),
+            store.push_subscriptions.forget(user_id),
             store.sessions.end_all(user_id, now),
             store.users.remove(user_id),
         )

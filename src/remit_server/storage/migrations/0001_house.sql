@@ -30,6 +30,11 @@ CREATE INDEX approvals_open ON approvals (expires_at) WHERE state IN ('pending',
 CREATE INDEX approvals_by_asker ON approvals (client_id, user_id, created_at);
 CREATE INDEX approvals_to_tell ON approvals (notify_at) WHERE notify_at IS NOT NULL;
 CREATE TABLE blocked_askers (user_id {text} NOT NULL, client_id {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (user_id, client_id));
+CREATE TABLE deliveries (approval_id {text} NOT NULL, recipient {text} NOT NULL, way {text} NOT NULL, tries {int} NOT NULL, version {int} NOT NULL, due_at {int} NOT NULL, PRIMARY KEY (approval_id, recipient));
+CREATE INDEX deliveries_due ON deliveries (due_at);
+CREATE TABLE preferences (user_id {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
+CREATE TABLE push_subscriptions (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL);
+CREATE INDEX push_subscriptions_by_user ON push_subscriptions (user_id);
 CREATE TABLE connected_accounts (id {text} NOT NULL PRIMARY KEY, user_id {text} NOT NULL, connection {text} NOT NULL, upstream_id {text}, state {text} NOT NULL, version {int} NOT NULL, unanswered {int} NOT NULL, lease_until {int} NOT NULL, lease_holder {text} NOT NULL, refresh_at {int}, used_at {int}, used_by {text}, limited {int} NOT NULL, chosen {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX connected_accounts_by_user ON connected_accounts (user_id, connection);
 CREATE UNIQUE INDEX connected_accounts_upstream ON connected_accounts (user_id, connection, upstream_id) WHERE state <> 'disconnected';

@@ -50,6 +50,12 @@ APPROVALS = _table(
     grant_id=TEXT, taken_at=INT, mode=TEXT, same=TEXT, notify_at=INT, notify_tries=INT, body=BLOB,
 )  # fmt: skip
 BLOCKED_ASKERS = _table("blocked_askers", "user_id client_id", user_id=TEXT, client_id=TEXT, created_at=INT)
+DELIVERIES = _table(
+    "deliveries", "approval_id recipient",
+    approval_id=TEXT, recipient=TEXT, way=TEXT, tries=INT, version=INT, due_at=INT,
+)  # fmt: skip
+PREFERENCES = _table("preferences", "user_id", user_id=TEXT, body=BLOB)
+PUSH_SUBSCRIPTIONS = _table("push_subscriptions", "id", id=TEXT, user_id=TEXT, created_at=INT, body=BLOB)
 CONNECTED_ACCOUNTS = _table(
     "connected_accounts", "id",
     id=TEXT, user_id=TEXT, connection=TEXT, upstream_id=TEXT, state=TEXT, version=INT, unanswered=INT,
@@ -81,8 +87,8 @@ EVENTS = _table(
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
 SEALED = (
-    ORGANISATION, CONNECTIONS, APPROVALS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, INTERACTIONS, SIGNING_KEYS,
-    SECRETS,
+    ORGANISATION, CONNECTIONS, APPROVALS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, PREFERENCES,
+    PUSH_SUBSCRIPTIONS, INTERACTIONS, SIGNING_KEYS, SECRETS,
 )  # fmt: skip
 """Their `body` is sealed by the barrier."""
 
