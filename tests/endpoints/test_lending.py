@@ -32,7 +32,7 @@ async def lent(
 async def taken_back(vault: Vault, client: str = "agent") -> None:
     user = await vault.house.store.users.get("auth0|ada")
     assert user is not None
-    await take_back(vault.house.machines, user, (await vault.account()).id, client)
+    await take_back(vault.house.machines, user, await vault.account(), client)
 
 
 async def connected(vault: Vault) -> None:

@@ -61,7 +61,7 @@ async def test_each_reason_and_its_way_out(vault: Vault, ada: User) -> None:
 
     person, account = await house.store.users.get("auth0|ada"), await vault.account()
     assert person is not None
-    await take_back(house.machines, person, account.id, "agent")
+    await take_back(house.machines, person, account, "agent")
     await house.store.commit(house.store.connected_accounts.limit(account, limited=True))
     assert await needs(ada, "limited") == accounts
     await lend(house.machines, person, account, "agent", away=False)

@@ -82,7 +82,7 @@ sign_in = SignInView(
     organisation="Acme",
     client_name="Trading assistant",
     upstreams=(Upstream(name="Acme Workforce", href="/login/upstream/acme?resume=r1"),),
-    
+
 )
 security = SecurityView(csrf=CSRF, viewer=ada, now=NOW, app_since=NOW - 3 * DAY)
 enrol = EnrolView(csrf=CSRF, viewer=ada, resume="r1", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
@@ -222,6 +222,7 @@ accounts = AccountsView(
                     label="ada@example.com",
                     scopes=(see, change),
                     connected_at=NOW - 3 * DAY,
+                    renewed_at=NOW - 20 * MINUTE,
                     default=True,
                     agents=(assistant_uses, replace(helper_uses, may=True)),
                     takes_over="countess@lovelace.example",
@@ -252,6 +253,7 @@ accounts = AccountsView(
                     shared_by="Acme",
                     may_change=False,
                     connected_at=NOW - 200 * DAY,
+                    ends_at=NOW + 6 * DAY,
                     agents=(replace(assistant_uses, away=False, last_used_at=None),),
                 ),
             ),

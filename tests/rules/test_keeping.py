@@ -7,9 +7,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from remit_server.records import ConnectedAccount, Narrowed
+from remit_server.records import ConnectedAccount, Connection, Narrowed
 from remit_server.records.connection import WELL
-from remit_server.rules.keeping import LET_BE, LONGEST, MAYBE_SPENT, PATIENT, SAID, ahead, broken, due, failed, pause
+from remit_server.rules.keeping import (
+    LET_BE,
+    LONGEST,
+    MAYBE_SPENT,
+    PATIENT,
+    SAID,
+    ahead,
+    broken,
+    due,
+    ends_soon,
+    failed,
+    pause,
+)  # fmt: skip
 
 NOW = 1_000_000
 ACCOUNT = ConnectedAccount(
@@ -105,3 +117,29 @@ class TestAhead:
     def test_never_what_only_the_person_can_mend(self) -> None:
         assert ahead(account(state="reconnect")) is None
         assert ahead(account(refresh_token=None)) is None
+
+
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "days", "changes", "left"),
+    [
+        (180, 165, {}, None),
+        (180, 166, {}, 14),
+        (180, 179, {}, 1),
+        (180, 179, {"refreshed_at": NOW + 10 * DAY}, 11),
+        (180, 179, {"narrowed": (msgspec.structs.replace(PART, issued_at=NOW + 150 * DAY),)}, None),
+        (180, 179, {"state": "reconnect"}, None),
+        (180, 179, {"refresh_token": None}, None),
+        (4, 2, {}, None),
+        (4, 3, {}, 1),
+        (None, 10_000, {}, None),
+    ],
+)
+def test_the_end_of_a_grant_is_told_when_it_is_near(
+    lifetime: int | None, days: int, changes: dict[str, Any], left: int | None
+) -> None:
+    connection = Connection(name="c", provider="p", refresh_lifetime=lifetime and lifetime * DAY)
+    ends = ends_soon(account(**changes), connection, NOW + days * DAY)
+    assert ends == (None if left is None else NOW + (days + left) * DAY)

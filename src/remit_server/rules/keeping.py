@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from remit_server.records import ConnectedAccount, Narrowed
+from remit_server.records import ConnectedAccount, Connection, Narrowed
 
 Kind = Literal["busy", "broken", "refused", "stranger", "unreachable", "silent", "unreadable"]
 """How a provider failed to give a token. `busy`: it asks us to come later. `broken`: it says that it has trouble of its own.
@@ -39,6 +39,8 @@ PATIENT: Final = 3600
 """Seconds for which a Retry-After is obeyed at most."""
 LET_BE: Final = 8
 """After so many failures, some 15 minutes, an account is asked for again only when somebody needs it."""
+SOON: Final = 14 * 86400
+"""Seconds before a grant's end in which its person is told."""
 AHEAD: Final = 300
 """Seconds before a token's end in which it is renewed ahead of need; as many again spread the accounts."""
 
@@ -96,6 +98,16 @@ def ahead(account: ConnectedAccount) -> tuple[str, ...] | None:
         return asked
     used = held is not None and account.used_at is not None and account.used_at >= held.issued_at
     return asked if used else None
+
+
+def ends_soon(account: ConnectedAccount, connection: Connection, now: int) -> int | None:
+    """When the provider will forget the grant if nobody uses it before; None while that is more than `SOON` away, or not
+    known. Nothing renews what nobody uses: a grant that is forgotten on both sides is one less to lose."""
+    if account.state != "ok" or account.refresh_token is None or connection.refresh_lifetime is None:
+        return None
+    renewed = max(account.created_at, account.refreshed_at or 0, *(held.issued_at for held in account.narrowed))
+    ends = renewed + connection.refresh_lifetime
+    return ends if ends - now <= min(SOON, connection.refresh_lifetime // 4) else None
 
 
 def _in_demand(account: ConnectedAccount) -> Narrowed | None:

@@ -62,7 +62,7 @@ async def agree(machines: Machines, user: User, account: ConnectedAccount, terms
     store = machines.store
     before = {each.client_id: each for each in await store.lendings.of_user(user.id) if each.account_id == account.id}
     for client_id in before.keys() - terms.lent.keys():
-        await take_back(machines, user, account.id, client_id)
+        await take_back(machines, user, account, client_id)
     if terms.limited != account.limited and sharing.may_change(account, user):
         step = store.connected_accounts.limit(account, limited=terms.limited)
         event = machines.event(

@@ -38,10 +38,12 @@ async def lend(machines: Machines, user: User, account: ConnectedAccount, client
     await machines.store.commit(step, events=(event,))
 
 
-async def take_back(machines: Machines, user: User, account_id: str, client_id: str) -> None:
+async def take_back(machines: Machines, user: User, account: ConnectedAccount, client_id: str) -> None:
     """End a lending of the person. Raises `NotFound` when there is none."""
-    event = machines.event("vault.lending_ended", user=user.id, client=client_id, subject=account_id)
+    event = machines.event(
+        "vault.lending_ended", user=user.id, client=client_id, subject=account.id, connection=account.connection
+    )
     try:
-        await machines.store.commit(machines.store.lendings.end(account_id, user.id, client_id), events=(event,))
+        await machines.store.commit(machines.store.lendings.end(account.id, user.id, client_id), events=(event,))
     except Lost as error:
         raise NotFound(detail="not lent") from error

@@ -8,7 +8,7 @@ from typing import Literal
 
 from remit_server.records import Client, ConnectedAccount, Connection, Lending, User
 from remit_server.records.connection import ORGANISATION
-from remit_server.rules import sharing
+from remit_server.rules import keeping, sharing
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
@@ -42,6 +42,7 @@ async def accounts_page(
     connections = {c.name: c for c in await store.connections.all() if "connected_accounts" in c.use}
     found = await vault.seen(machines, user)
     told = _Told(
+        now=machines.clock.now(),
         user=user,
         organisation=await organisation_name(machines),
         clients={client.id: client for client in await store.clients.all() if client.state != "retired"},
@@ -52,7 +53,7 @@ async def accounts_page(
     view = AccountsView(
         csrf=who.csrf,
         viewer=await viewer_of(machines, user),
-        now=machines.clock.now(),
+        now=told.now,
         organisation=told.organisation,
         providers=tuple(told.provider(name, connections.get(name)) for name in there),
         offers=tuple(
@@ -95,6 +96,7 @@ def purpose_of(connection: Connection) -> str:
 class _Told:
     """What this person may know of the accounts, in the words of the page."""
 
+    now: int
     user: User
     organisation: str
     clients: dict[str, Client]
@@ -124,6 +126,8 @@ class _Told:
             may_change=sharing.may_change(account, self.user),
             scopes=scopes_told(connection, account.scopes),
             connected_at=account.created_at,
+            renewed_at=account.refreshed_at if account.refreshed_at != account.created_at else None,
+            ends_at=keeping.ends_soon(account, connection, self.now) if connection else None,
             default=account.default and bool(others),
             may_default=bool(others) and not account.default,
             limited=account.limited,

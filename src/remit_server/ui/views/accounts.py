@@ -41,6 +41,10 @@ class Account(Struct, frozen=True, kw_only=True):
     """Whether this person may reconnect, limit and disconnect it."""
     scopes: tuple[Scope, ...] = ()
     connected_at: int
+    renewed_at: int | None = None
+    """When the provider last gave new access; None before the first time."""
+    ends_at: int | None = None
+    """When the provider will forget the grant, if no agent uses it before; told only when that is near."""
     default: bool = False
     """Agents that name no account get this one."""
     may_default: bool = False
