@@ -14,6 +14,7 @@ from starlette.routing import Router
 from remit_server.access import refusals
 from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
+from remit_server.approvals.notify_client import Teller
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
 from remit_server.identity.unused import forget_unused
@@ -173,6 +174,7 @@ class RemitApp:
             default=observed("none", _nothing(pages), traces),
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
+        self._teller = Teller(self.machines)
         self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines, refresher))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,6 +189,7 @@ class RemitApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._worker.start()
+                self._teller.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.close()
@@ -196,6 +199,7 @@ class RemitApp:
     async def close(self) -> None:
         """Stop taking, drain what was taken, let go."""
         await self._worker.close()
+        await self._teller.close()
         await self.machines.background.close()
         await self.machines.outbound.close()
         self.machines.passwords.close()

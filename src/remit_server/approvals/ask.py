@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +16,9 @@ from remit_server.runtime.ids import hashed, new_id
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost
 from remit_server.wire.targets import Target
+
+TOLD: Final = "clients to tell"
+"""Whoever tells clients of answers listens to this topic."""
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -135,5 +138,6 @@ def topic(approval: Approval) -> str:
 
 
 def wakes(approval: Approval) -> tuple[str, ...]:
-    """Who must hear of a change: whoever polls it, and the inbox of the person."""
-    return (topic(approval), f"inbox:{approval.user_id}") if approval.user_id else (topic(approval),)
+    """Who must hear of a change: whoever polls it, whoever tells the client, and the inbox of the person."""
+    inbox = (f"inbox:{approval.user_id}",) if approval.user_id else ()
+    return (topic(approval), *inbox, *(() if approval.mode == "poll" else (TOLD,)))
