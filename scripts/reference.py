@@ -185,8 +185,11 @@ def _provider(entry: Any) -> str:
     if entry.register:
         lines += [f"{'Key' if entry.fields else 'Client id'}: <{entry.register}>", ""]
     if entry.parameters:
-        rows = [(f"`{name}`", one.description, f"`{one.example}`") for name, one in entry.parameters.items()]
-        lines += [table(("parameter", "what it is", "such as"), rows), ""]
+        rows = [
+            (f"`{name}`", one.description, f"`{one.example}`", f"`{one.default}`" if one.default else "must be given")
+            for name, one in entry.parameters.items()
+        ]
+        lines += [table(("parameter", "what it is", "such as", "if you say nothing"), rows), ""]
     if entry.scopes:
         lines += [
             table(("scope", "what it allows"), [(f"`{name}`", words) for name, words in entry.scopes.items()]),

@@ -26,7 +26,8 @@ LEDGER: dict[str, Promise] = {
         "An endpoint is in the file named after its URL's last word, a grant in the one named after its type.",
     ),
     "house.one-way-out": Promise(
-        "docs/adr/0001", "Every request that the server makes goes through runtime/outbound.py."
+        "docs/adr/0001",
+        "Every request that the server makes goes through runtime/outbound.py, and mail through runtime/mail.py.",
     ),
     "house.reads-the-same-everywhere": Promise(
         "docs/adr/0003", "No tracked file names a path of one machine or a host that served a package."
@@ -182,6 +183,25 @@ LEDGER: dict[str, Promise] = {
         "RFC 7662 section 2.2", "Whoever may not see a token learns active false and nothing else."
     ),
     "oauth.revocation": Promise(
+    "approval.ping": Promise("standards 1e", "A client in ping mode is told that there is an answer, and fetches it."),
+    "approval.push": Promise("standards 1e", "A client in push mode gets exactly what was approved, and may not poll."),
+    "approval.client-told-despite-failure": Promise(
+        "standards 1e", "A client that could not be told is told again, with the same, by whichever node is alive."
+    ),
+    "approval.asked-by-acquaintances": Promise(
+        "attack 8", "An agent asks only people who have to do with it; others are to it as people who are not there."
+    ),
+    "approval.asked-so-often": Promise(
+        "attack 8", "How often an agent asks a person is bounded, and who hears no, or nothing, waits longer each time."
+    ),
+    "approval.asked-once": Promise("attack 8", "What is open already is not asked again: there is one card, one request."),
+    "approval.unknown-as-silent": Promise(
+        "attack 8", "With `unknown_users: silent` an agent cannot tell somebody who is not there from somebody who is silent."
+    ),
+    "approval.long-poll": Promise(
+        "issue 4", "A poll that prefers to wait is answered within a second of the decision, on whichever node."
+    ),
+    "approval.survives": Promise("issue 4", "Killing a server loses no request, no answer and no message to a client."),
         "RFC 7009", "A revoked token and what hangs on it are dead at once; unknown tokens answer 200."
     ),
     "vault.one-refresher": Promise(
@@ -233,7 +253,8 @@ LEDGER: dict[str, Promise] = {
         "What a provider granted in a connect flow that nobody completed is revoked there, unless that ends an account in use.",
     ),
     "vault.hot-exchange": Promise(
-        "docs/adr/0011", "A hot exchange is one read and one committed event; the note of its use is written once a minute."
+        "docs/adr/0011",
+        "A hot exchange is one read and one committed event; the note of its use is written once a minute.",
     ),
     "vault.own-account": Promise(
         "standards 3.12", "Whose account is borrowed follows from the subject token alone; other people's are as none."
@@ -242,7 +263,16 @@ LEDGER: dict[str, Promise] = {
         "standards 3.12", "A connect link works for the person whose agent asked, once, and tells others nothing."
     ),
     "vault.no-more-than-allowed": Promise(
-        "standards 3.13", "A client never gets an upstream token with a scope that it may not borrow."
+        "standards 3.13",
+        "A client never gets an upstream token with a scope that it may not borrow, unless the operator said `lend_wider`.",
+    ),
+    "vault.no-wider-than-listed": Promise(
+        "docs/adr/0012",
+        "Also with `lend_wider`, no token is lent that allows more than the operator listed for the connection.",
+    ),
+    "vault.own-address-pinned": Promise(
+        "docs/adr/0012",
+        "A provider may say where an account's API is, but its token goes only to a host that the connection's pattern names.",
     ),
     "vault.right-client": Promise(
         "RFC 8693 section 2.1",

@@ -18,7 +18,7 @@ from remit_server.catalog.load import documents, extended, providers, read_provi
 from remit_server.config import Settings
 from remit_server.errors import ConfigurationError
 from remit_server.records import Provider
-from remit_server.rules.providers import URLS, resolve
+from remit_server.rules.providers import URLS, located, resolve
 from remit_server.runtime.clock import SystemClock
 from remit_server.runtime.outbound import Outbound
 
@@ -61,7 +61,8 @@ def test_the_catalog_can_be_read() -> None:
 
 def test_urls_are_https_and_name_known_parameters_only(entry: Provider) -> None:
     for name, url in urls(entry):
-        extra = {"revocation_endpoint": {"token", "client_id"}}.get(name, set())
+        own = entry.account_values.keys()
+        extra = {"revocation_endpoint": {"token", "client_id"}, "api_base": own, "account": own}.get(name, set())
         assert url.startswith("https://"), name
         assert set(_PLACE.findall(url)) <= entry.parameters.keys() | extra, name
 
@@ -70,7 +71,9 @@ def test_what_apply_makes_of_it_can_be_called(entry: Provider) -> None:
     """With the examples of its parameters every URL is one that the way out accepts, and nothing is left to be filled in."""
     way_out = Outbound(Settings(issuer="https://us.example/"), SystemClock())
     parameters = {name: one.example for name, one in entry.parameters.items()}
-    found = resolve(entry, {"name": "c", "provider": entry.name, "parameters": parameters})
+    made = resolve(entry, {"name": "c", "provider": entry.name, "parameters": parameters})
+    found = located(made, {name: one.example for name, one in made.account_values.items()})
+    assert found is not None
     for name in URLS:
         if url := getattr(found, name):
             way_out.check_url(url.replace("{token}", "t").replace("{client_id}", "c"))
@@ -85,11 +88,13 @@ def test_parameters_are_used_and_their_examples_fit(entry: Provider) -> None:
     assert entry.parameters.keys() <= used
     for parameter in entry.parameters.values():
         assert re.fullmatch(parameter.pattern, parameter.example)
+        assert parameter.default is None or re.fullmatch(parameter.pattern, parameter.default)
 
 
 def test_no_parameter_leads_away_from_the_provider(entry: Provider) -> None:
-    """Whatever an operator is talked into typing, the host stays within a domain that the entry names."""
-    for name, parameter in entry.parameters.items():
+    """Whatever an operator is talked into typing, and whatever a provider answers, the host stays within a domain that the entry
+    names."""
+    for name, parameter in [*entry.parameters.items(), *entry.account_values.items()]:
         ways_out = ("evil.example", f"evil.example/{parameter.example}", f"{parameter.example}.evil.example",
                     f"{parameter.example}@evil.example", f"{parameter.example}:1@evil.example", f"{parameter.example}/..",
                     f"{parameter.example}#", f"{parameter.example}?", f"{parameter.example}\\", f"{parameter.example}\n",
@@ -152,6 +157,9 @@ GOOD = {
         {"account": {"from": "answer", "id": "id", "url": "https://a.example/me"}}, {"refresh": "none", "offline_scopes": ["o"]},
         {"credential": {"header": "X-Key", "query": "key"}}, {"scopes": {"two words": "Both"}}, {"extends": "nobody"},
         {"account": {"id": "id", "url": "https://a.example/me", "body": "{}"}}, {"name": "oauth2"},
+        {"token_params": {"grant_type": "x"}}, {"refresh_params": {"scope": "x"}}, {"never_expires": True, "jwt_lifetime": True},
+        {"account_values": {"host": {"from": "answer", "at": "host", "pattern": "acme", "example": "acme"}}},
+        {"account_values": {"host": {"from": "header", "at": "host", "pattern": "^acme$", "example": "acme"}}},
     ],
     ids=str,
 )  # fmt: skip

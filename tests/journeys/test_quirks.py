@@ -13,8 +13,8 @@ from tests.fixtures.house import House, built, sqlite
 from tests.fixtures.quirks import Quirky, quirky
 from tests.ledger import proves
 
-from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
-from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field
+from remit_server.records import ConnectAttempt, ConnectedAccount, Connection, ProxyRule
+from remit_server.records.provider import AccountLookup, AccountValue, AnswerPaths, Credential, Field
 from remit_server.rules.connection import Issued, Later, Withdrawn
 from remit_server.rules.providers import Identity
 from remit_server.runtime.outbound import OutboundRefused
@@ -114,6 +114,26 @@ async def test_a_provider_without_pkce_sees_no_verifier(house: House, provider: 
     assert "code_verifier" not in provider.last.form
 
 
+async def test_further_members_of_the_token_request(house: House, provider: Quirky) -> None:
+    desk = connection(provider, token_params={"expires_in": 7200, "expiring": "1"}, refresh_params={"expires_in": 60})
+    await redeem(house, desk)
+    assert (provider.last.form["expires_in"], provider.last.form["expiring"]) == ("7200", "1")
+    await refresh(house, desk)
+    assert (provider.last.form["expires_in"], "expiring" in provider.last.form) == ("60", False)
+    await redeem(house, msgspec.structs.replace(desk, token_request="json"))
+    assert provider.last.json["expires_in"] == 7200, "a number stays one"
+    await redeem(house, msgspec.structs.replace(desk, token_params={"code": "another", "grant_type": "password"}))
+    assert (provider.last.form["code"], provider.last.form["grant_type"]) == ("the code", "authorization_code")
+
+
+async def test_an_end_and_a_spelling_of_its_own(house: House, provider: Quirky) -> None:
+    ends = house.clock.now() + 1234
+    provider.says("POST /token", {"access_token": "at", "ends": ends, "scope": "https://graph.example/a b"})
+    found = connection(provider, answer=AnswerPaths(expires_at="ends"), scope_prefix="https://graph.example/")
+    outcome = await redeem(house, found)
+    assert (outcome.scopes, outcome.expires_at) == (("a", "b"), ends)
+
+
 async def test_refreshing_elsewhere(house: House, provider: Quirky) -> None:
     provider.says("POST /refresh", TOKEN)
     await refresh(house, connection(provider, refresh_endpoint=f"{provider.url}/refresh"))
@@ -202,6 +222,36 @@ async def test_revoking_with_the_token_itself(house: House, provider: Quirky, wa
     assert provider.last.headers["x-token"] == "at/1"
 
 
+@pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
+@pytest.mark.parametrize(
+    ("way", "sent"),
+    [("rfc7009_basic", {"token": "rt/1?x", "token_type_hint": "refresh_token"}), ("rfc7009_json", {"token": "rt/1?x"})],
+)
+async def test_revoking_with_basic_whatever_the_token_endpoint_takes(
+    house: House, provider: Quirky, method: Any, way: Any, sent: dict[str, str]
+) -> None:
+    provider.says("POST /revoke", b"")
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way, auth_method=method)
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert (provider.last.json if way == "rfc7009_json" else provider.last.form) == sent
+    assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
+
+
+async def test_revoking_with_the_token_itself_and_once_more_in_a_form(house: House, provider: Quirky) -> None:
+    provider.says("POST /revoke", {})
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke="post_bearer_token")
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert (provider.last.headers["authorization"], provider.last.form) == ("Bearer at/1", {"token": "at/1"})
+
+
+async def test_revoking_as_square_wants_it(house: House, provider: Quirky) -> None:
+    provider.says("POST /revoke", {"success": True})
+    found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke="square_client")
+    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert provider.last.headers["authorization"] == "Client s:cret"
+    assert provider.last.json == {"client_id": "re mit", "access_token": "at/1"}
+
+
 async def test_revoking_a_github_grant(house: House, provider: Quirky) -> None:
     provider.says("DELETE /applications/re%20mit/grant", b"", 204)
     found = connection(
@@ -236,7 +286,7 @@ async def test_where_nothing_can_be_revoked_nothing_is_asked(house: House, provi
         house.machines, connection(provider, revoke="none", revocation_endpoint=there), ACCOUNT
     )
     only = ConnectedAccount(id="1", user_id="u", connection="c", refresh_token="rt")
-    for way in ("post_bearer", "delete_bearer", "github_grant"):
+    for way in ("post_bearer", "post_bearer_token", "delete_bearer", "github_grant", "square_client"):
         assert not await upstream.revoke(
             house.machines, connection(provider, revoke=way, revocation_endpoint=there), only
         )
@@ -403,6 +453,107 @@ async def test_an_issuer_that_fails_is_left_alone_for_a_moment(
 # From end to end
 
 
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+
+async def prepared(house: House, found: Connection, **may: Any) -> dict[str, Any]:
+    """The connection is there, `agent` may borrow what it says, and the person is signed in; what the agent asks with."""
+    agent = await house.store.clients.get("agent")
+    assert agent is not None
+    agent = msgspec.structs.replace(agent, **{"connections": {found.name: found.scopes}, **may})
+    await house.store.commit(house.store.connections.put(found), house.store.clients.put(agent))
+    tokens = await house.tokens_for("agent", scope="openid offline_access")
+    return {
+        "grant_type": EXCHANGE, "connection": found.name, "subject_token": tokens["refresh_token"],
+        "subject_token_type": "urn:ietf:params:oauth:token-type:refresh_token", **house.proof("agent"),
+    }  # fmt: skip
+
+
+async def connected(house: House, name: str, lend: dict[str, Any], came: str = "") -> str:
+    """The person follows the agent's link to the provider and comes back with `came` beside the code; what they read then."""
+    browser = await house.sign_in()
+    await browser.get((await house.http.post("/oauth/token", data=lend)).json()["connect_uri"])
+    await browser.submit(press=("answer", "continue"))
+    there = next(part.partition('"')[0].replace("&amp;", "&") for part in browser.page.text.split("url=")[1:])
+    state = parse_qs(urlsplit(there).query)["state"][0]
+    await browser.get(f"/connect/callback/{name}?code=c0de&state={state}{came}")
+    return browser.page.text
+
+
+@proves("vault.no-wider-than-listed")
+async def test_a_provider_that_adds_up_what_was_granted(house: House, provider: Quirky) -> None:
+    mail = connection(
+        provider, name="mail", display_name="Mail", scopes=("read", "send"), scopes_accumulate=True, token_endpoint=f"{provider.url}/token",
+        account=AccountLookup(id="who", source="answer"),
+    )  # fmt: skip
+    lend = await prepared(house, mail, connections={"mail": ("read",)})
+    provider.says(
+        "POST /token",
+        {"access_token": "wide", "who": "u1", "scope": "read send", "expires_in": 600, "refresh_token": "r"},
+    )
+    await connected(house, "mail", lend)
+    asked = len(provider.asked)
+    refused = await house.http.post("/oauth/token", data=lend)
+    assert refused.status_code == 400, refused.text
+    assert "all that the user ever allowed there into each token" in refused.json()["error_description"]
+    assert len(provider.asked) == asked, "a narrower one is not even asked for"
+
+    await house.store.commit(house.store.connections.put(msgspec.structs.replace(mail, lend_wider=True)))
+    lent = (await house.http.post("/oauth/token", data=lend)).json()
+    assert (lent["access_token"], lent["scope"]) == ("wide", "read send"), "and the agent is told what it holds"
+
+    fewer = msgspec.structs.replace(mail, lend_wider=True, scopes=("read",))
+    await house.store.commit(house.store.connections.put(fewer))
+    refused = await house.http.post("/oauth/token", data=lend)
+    assert "more than this connection is for" in refused.json()["error_description"], "the operator's list is the end"
+
+
+@proves("vault.own-address-pinned")
+async def test_an_account_at_an_address_of_its_own(house: House, provider: Quirky) -> None:
+    """The host from the token answer, the company from the redirect, as QuickBooks, Salesforce and Pipedrive do."""
+    host = provider.url.removeprefix("http://")
+    books = connection(
+        provider, name="books", display_name="Books", scopes=("read",), api_base="http://{host}/company/{realm}/",
+        account=AccountLookup(id="id", label="email", url="http://{host}/me"),
+        account_values={
+            "host": AccountValue(source="answer", at="api", prefix="http://", pattern=r"^127\.0\.0\.1:[0-9]+$", example="127.0.0.1:1"),
+            "realm": AccountValue(source="redirect", at="realmId", pattern="^[0-9]{1,20}$", example="1"),
+        },
+        proxy=(ProxyRule(paths=("/**",), methods=("GET",)),),
+    )  # fmt: skip
+    lend = await prepared(house, books, proxy={"books": (ProxyRule(paths=("/bills",), methods=("GET",)),)})
+    provider.says("GET /me", {"id": "u1", "email": "ada@a.example"})
+    said = {"access_token": "tok", "api": provider.url, "scope": "read", "expires_in": 600}
+    for answer, came in (
+        ({**said, "api": "http://evil.example"}, "&realmId=12"), ({**said, "api": None}, "&realmId=12"), (said, ""),
+        (said, "&realmId=12%2F..%2Fadmin"), (said, "&realmId=" + "1" * 21),
+    ):  # fmt: skip
+        provider.says("POST /token", answer)
+        assert "did not say where the account is" in await connected(house, "books", lend, came)
+        assert provider.last.path == "/token", "the token goes nowhere else"
+    provider.says("POST /token", said)
+    assert "ada@a.example · 12" in await connected(house, "books", lend, "&realmId=12")
+    (account,) = await house.store.connected_accounts.connected("auth0|ada", "books")
+    assert (account.upstream_id, account.values) == ("u1:12", {"host": host, "realm": "12"})
+
+    provider.says("GET /company/12/bills", {"bills": []})
+    vault = await house.tokens_for("agent", audience=f"{house.issuer}vault/", scope="openid vault:proxy")
+    bearer = {"Authorization": f"Bearer {vault['access_token']}"}
+    called = await house.http.get("/vault/proxy/books/bills", headers=bearer)
+    assert (called.status_code, called.json()) == (200, {"bills": []})
+    assert (provider.last.path, provider.last.headers["authorization"]) == ("/company/12/bills", "Bearer tok")
+    assert (await house.http.get("/vault/proxy/books/other", headers=bearer)).status_code == 403
+
+    asked = len(provider.asked)
+    narrow = msgspec.structs.replace(books.account_values["host"], pattern=r"^api\.books\.example$")
+    moved = msgspec.structs.replace(books, account_values={**books.account_values, "host": narrow})
+    await house.store.commit(house.store.connections.put(moved))
+    refused = await house.http.get("/vault/proxy/books/bills", headers=bearer)
+    assert refused.status_code == 401, refused.text
+    assert "connect it again" in refused.text
+    assert len(provider.asked) == asked, "what fitted once and does not now gets no token"
+
+
 async def test_a_chat_with_every_quirk_is_connected_and_lent(house: House, provider: Quirky) -> None:
     chat = connection(
         provider, name="chat", display_name="Chat", scopes=("chat.read", "chat.write"), scope_separator=",",
@@ -411,16 +562,7 @@ async def test_a_chat_with_every_quirk_is_connected_and_lent(house: House, provi
         token_request="json", lifetime=600, authorization_params={"team": "T1"},
         account=AccountLookup(id=("team.id", "user.id"), label="team.name", source="answer"),
     )  # fmt: skip
-    agent = await house.store.clients.get("agent")
-    assert agent is not None
-    agent = msgspec.structs.replace(agent, connections={"chat": ("chat.read", "chat.write")})
-    await house.store.commit(house.store.connections.put(chat), house.store.clients.put(agent))
-    tokens = await house.tokens_for("agent", scope="openid offline_access")
-    lend = {
-        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "connection": "chat",
-        "subject_token": tokens["refresh_token"], "subject_token_type": "urn:ietf:params:oauth:token-type:refresh_token",
-        **house.proof("agent"),
-    }  # fmt: skip
+    lend = await prepared(house, chat)
     refused = (await house.http.post("/oauth/token", data=lend)).json()
     browser = await house.sign_in()
     await browser.get(refused["connect_uri"])
@@ -441,5 +583,5 @@ async def test_a_chat_with_every_quirk_is_connected_and_lent(house: House, provi
     assert provider.last.json["code"] == "c0de"
     lent = (await house.http.post("/oauth/token", data=lend)).json()
     assert (lent["access_token"], lent["scope"], lent["expires_in"]) == ("tok", "chat.read chat.write", 600)
-    (account,) = await house.store.connected_accounts.of_user("auth0|ada")
+    (account,) = await house.store.connected_accounts.connected("auth0|ada", "chat")
     assert (account.upstream_id, account.refresh_token) == ("T1:U1", "ref")

@@ -18,10 +18,12 @@ from remit_server.rules.connection import (
     TooWide,
     Use,
     Withdrawn,
+    bound,
     plan,
     read_reply,
     renewed,
     scopes_of,
+    too_wide,
 )
 
 NOW = 1_000_000
@@ -169,3 +171,35 @@ class TestRenewed:
             held = renewed(held, ISSUED, (str(number),))
         assert len(held.narrowed) == MOST_NARROWED
         assert held.narrowed[0].asked == ("19",)
+
+
+def test_where_nothing_can_be_narrowed_nothing_is_asked_for() -> None:
+    may = frozenset(READ)
+    assert plan(account(), READ, may=may, now=NOW, narrows=False) == TooWide()
+    assert plan(account(), READ, may=frozenset(BOTH), now=NOW, narrows=False) == WHOLE
+    assert plan(account(), READ, may=may, now=NOW + 4000, narrows=False) == Refresh(), "all of it, or nothing"
+    assert plan(account(scopes=READ), READ, may=may, now=NOW, narrows=False).scopes == READ  # type: ignore[union-attr]
+
+
+def test_only_the_operator_widens_and_never_beyond_what_they_listed() -> None:
+    connection = msgspec.structs.replace(CONNECTION, scopes=BOTH)
+    assert bound(connection, frozenset(READ)) == set(READ)
+    wider = bound(msgspec.structs.replace(connection, lend_wider=True), frozenset(READ))
+    assert wider == set(BOTH)
+    assert plan(account(), READ, may=wider, now=NOW, narrows=False) == WHOLE
+    assert plan(account(scopes=(*BOTH, "admin")), READ, may=wider, now=NOW, narrows=False) == TooWide()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({}, "gives no token for a part of what the user allowed, and that is more than this client may borrow."),
+        (
+            {"scopes_accumulate": True},
+            "puts all that the user ever allowed there into each token, and that is more than this",
+        ),
+        ({"lend_wider": True}, "more than this connection is for."),
+    ],
+)
+def test_why_there_is_none_in_words(members: dict[str, Any], words: str) -> None:
+    assert words in too_wide(msgspec.structs.replace(CONNECTION, **members))

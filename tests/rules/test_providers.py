@@ -7,14 +7,27 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec import structs
 
 from remit_server.catalog.load import providers
 from remit_server.errors import InvalidRequest
 from remit_server.records import Client, ConnectAttempt, Connection, Provider
-from remit_server.records.provider import AccountLookup, AnswerPaths, Credential, Field, Parameter
+from remit_server.records.provider import AccountLookup, AccountValue, AnswerPaths, Credential, Field, Parameter
 from remit_server.rules.connecting import authorization_url, wish
 from remit_server.rules.connection import Issued, Later, Withdrawn, read_reply
-from remit_server.rules.providers import Identity, at, attach, bare, identity, label_of, misread, resolve
+from remit_server.rules.providers import (
+    Identity,
+    at,
+    attach,
+    bare,
+    identity,
+    joined,
+    kept,
+    label_of,
+    located,
+    misread,
+    resolve,
+)
 from remit_server.rules.providers_check import problems
 
 SHOP = Provider(
@@ -60,6 +73,78 @@ def test_what_was_written_outranks_the_entry() -> None:
     assert found.token_endpoint == "https://login.acme.example/{shop}", "parameters are the entry's"
 
 
+def test_a_parameter_may_have_a_default() -> None:
+    usual = Parameter(
+        pattern=r"^[a-z-]+\.shop\.example$", example="a.shop.example", description="W.", default="b.shop.example"
+    )
+    entry = structs.replace(SHOP, parameters={"shop": usual})
+    nothing = WRITTEN | {"parameters": {}}
+    assert list(problems(entry, nothing)) == []
+    assert resolve(entry, nothing).api_base == "https://b.shop.example/api/"
+    assert resolve(entry, WRITTEN).api_base == "https://ada.shop.example/api/"
+    assert resolve(providers()["microsoft-outlook"], {"name": "m"}).token_endpoint.split("/")[3] == "common"
+
+
+def test_a_header_may_name_our_client() -> None:
+    entry = structs.replace(SHOP, api_headers={"Client-Id": "{client_id}", "X-Other": "{other}"})
+    assert resolve(entry, WRITTEN).api_headers == {"Client-Id": "remit", "X-Other": "{other}"}
+    mine = resolve(entry, WRITTEN | {"api_headers": {"X-Mine": "id={client_id}"}})
+    assert mine.api_headers["X-Mine"] == "id=remit"
+    assert "{client_id}" not in str(resolve(providers()["twitch"], WRITTEN).api_headers)
+
+
+REALM = AccountValue(source="redirect", at="realmId", pattern="^[0-9]{1,20}$", example="12")
+HOST = AccountValue(
+    source="answer", at="where.url", prefix="https://", pattern=r"^[a-z]+\.acme\.example$", example="a.acme.example"
+)
+BOOKS: dict[str, Any] = {
+    "account_values": {"realm": REALM, "host": HOST}, "api_base": "https://{host}/company/{realm}/",
+    "account": AccountLookup(id="id", url="https://{host}/me"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("https://us.acme.example", {"host": "us.acme.example"}), ("us.acme.example", {}), ("http://us.acme.example", {}),
+        ("https://evil.example", {}), ("https://us.acme.example.evil.example", {}), ("https://us.acme.example/", {}),
+        ("https://evil.example/us.acme.example", {}), ("https://us.acme.example\n", {}), (["https://us.acme.example"], {}),
+        ("https://" + "a" * 300 + ".acme.example", {}), (None, {}),
+    ],
+)  # fmt: skip
+def test_only_what_fits_is_kept_with_an_account(said: Any, found: dict[str, str]) -> None:
+    members = {"where": {"url": said}, "realmId": "12"}
+    assert kept(connection(**BOOKS), "answer", members) == found, "and nothing that the redirect should have said"
+    assert kept(connection(**BOOKS), "redirect", members) == {"realm": "12"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"realm": "12"}, {"host": "us.acme.example", "realm": "1/2"}, {"host": "evil.example", "realm": "12"}],
+)
+def test_an_account_that_does_not_say_where_it_is_is_nowhere(values: dict[str, str]) -> None:
+    """Also one that said it when the connection was another."""
+    assert located(connection(**BOOKS), values) is None
+
+
+def test_an_account_has_an_address_of_its_own() -> None:
+    here = located(connection(**BOOKS), {"host": "us.acme.example", "realm": "12", "other": "x"})
+    assert here is not None
+    assert here.api_base == "https://us.acme.example/company/12/"
+    assert here.account is not None
+    assert here.account.url == "https://us.acme.example/me"
+    plain = connection(api_base="https://a.example/{realm}/")
+    assert located(plain, {"realm": "12"}) is plain
+
+
+def test_whom_the_redirect_names_is_part_of_whose_account_it_is() -> None:
+    ada = Identity("7", "ada@a.example")
+    assert joined(ada, {"realm": "12"}) == Identity("7:12", "ada@a.example · 12")
+    assert joined(ada, {}) == ada
+    assert joined(Identity(None, "Ada"), {"realm": "12"}).id is None
+    assert joined(Identity("x" * 250), {"realm": "1" * 20}).id is None, "never shortened"
+
+
 KEY = Field(name="key", title="API key", secret=True, pattern="^sk_[a-z0-9]+$")
 NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
 
@@ -93,6 +178,15 @@ NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
         (SHOP, {"api_headers": {"X-A": "1\r\n"}}, ("api_headers",), "not plain text"),
         (SHOP, {"credential": Credential(header="Host")}, ("credential",), "no header"),
         (SHOP, {"scope_parameter": "state"}, ("scope_parameter",), "`scope` or `user_scope`"),
+        (SHOP, {"scope_prefix": "https://s/", "scopes": ("https://s/read",)}, ("scopes",), "write 'https://s/read' as 'read'"),
+        (SHOP, {"token_params": {"code": "x"}}, ("token_params", "code"), "ours to set"),
+        (SHOP, {"refresh_params": {"scope": "x"}}, ("refresh_params", "scope"), "ours to set"),
+        (SHOP, {"api_base": "https://{realm}/"}, ("api_base",), "nothing says what {realm}"),
+        (SHOP, {"account_values": {"realm": REALM}}, ("account_values", "realm"), "stands neither"),
+        (SHOP, {"account_values": {"realm": structs.replace(REALM, pattern="(")}, "api_base": "https://{realm}/"},
+         ("account_values", "realm", "pattern"), "not a regular expression"),
+        (SHOP, {"account_values": {"realm": structs.replace(REALM, example="x")}, "api_base": "https://{realm}/"},
+         ("account_values", "realm", "example"), "does not fit"),
         (SHOP, {"lifetime": -5}, ("lifetime",), "at least 60"),
         (bare("api_key"), {"parameters": {}, "fields": (KEY,), "account": AccountLookup(id="x", source="answer")},
          ("account", "from"), "no token answer"),
@@ -206,6 +300,8 @@ def test_an_answer_that_is_not_ok_is_an_error(ok: Any) -> None:
     [
         ({}, "a b", ("a", "b")), ({"scope_separator": ","}, "a,b", ("a", "b")), ({"scope_separator": ","}, "a b", ("a", "b")),
         ({}, ["a", "b", 7], ("a", "b")), ({}, None, ("a",)), ({}, 7, ("a",)),
+        ({"scope_prefix": "https://g/"}, "https://g/a b https://h/c", ("a", "b", "https://h/c")),
+        ({"scope_prefix": "https://g/", "offline_scopes": ("offline",)}, "https://g/a https://g/offline https://g/", ("a",)),
         ({"offline_scopes": ("offline",), "account_scopes": ("openid", "b")}, "a b offline openid extra", ("a", "b", "extra")),
     ],
 )  # fmt: skip
@@ -223,6 +319,46 @@ def test_scopes_of_an_answer(members: dict[str, Any], said: Any, scopes: tuple[s
 )  # fmt: skip
 def test_lifetimes(members: dict[str, Any], said: Any, expires_at: int | None) -> None:
     assert read(connection(**members), {"access_token": "t", "expires_in": said}).expires_at == expires_at
+
+
+ENDS = AnswerPaths(expires_at="ends")
+
+
+@pytest.mark.parametrize(
+    ("ends", "expires_at"),
+    [
+        ("1970-01-01T00:30:00Z", 1800), ("1970-01-01T01:30:00+01:00", 1800), (1800, 1800), ("1800", 1800), (999, 1600),
+        ("1970-01-01T00:30:00", 1600), ("1970-01-01T00:10:00Z", 1600), ("soon", 1600), (None, 1600), (10**12, 1600),
+        ("9" * 5000, 1600), ({"a": 1}, 1600), (True, 1600),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_end_instead_of_a_lifetime(ends: Any, expires_at: int) -> None:
+    square = connection(answer=ENDS, lifetime=600)
+    assert read(square, {"access_token": "t", "ends": ends}).expires_at == expires_at
+    assert read(square, {"access_token": "t", "ends": ends, "expires_in": 60}).expires_at == 1060
+    assert read(structs.replace(square, never_expires=True), {"access_token": "t", "ends": ends}).expires_at is None
+
+
+def jwt(claims: bytes) -> str:
+    return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("token", "expires_at"),
+    [
+        (jwt(b'{"exp":1800,"sub":"ada"}'), 1800), (jwt(b'{"exp":1800.5}'), 1800), (jwt(b'{"exp":900}'), None),
+        (jwt(b'{"exp":"1800"}'), None), (jwt(b'{"exp":true}'), None), (jwt(b"{}"), None), (jwt(b"[1800]"), None),
+        (jwt(b'{"exp":1e300}'), None), (jwt(b'{"a":' + b"[" * 9000), None), ("opaque", None), ("a.b", None), ("a.%.c", None),
+        ("a.é.c", None),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_a_token_that_says_itself_when_it_ends(token: str, expires_at: int | None) -> None:
+    monday = connection(jwt_lifetime=True)
+    assert read(monday, {"access_token": token}).expires_at == expires_at
+    assert read(monday, {"access_token": token, "expires_in": 60}).expires_at == 1060
+    assert read(connection(), {"access_token": token}).expires_at is None, "who does not say so is not looked into"
 
 
 def test_a_provider_without_refresh_tokens_gives_none() -> None:

@@ -371,3 +371,22 @@ class TestInflate:
         inflate = Inflate("gzip")
         list(inflate.feed(gzip.compress(b"x" * 1000)[:-8]))
         assert not inflate.whole
+
+
+def test_a_call_is_put_where_the_account_is() -> None:
+    own = connection(api_base="https://{host}/company/{realm}/")
+    here = connection(api_base="https://us.acme.example/company/12/")
+    call = judge(Asked(method="GET", path="/bills", query="a=1"), own, ALL)
+    found = proxying.located(call, own, here)
+    assert (found.url, found.host, found.path) == (
+        "https://us.acme.example/company/12/bills?a=1",
+        "us.acme.example",
+        "/bills",
+    )
+    plain = connection()
+    call = judge(Asked(method="GET", path="/a"), plain, ALL)
+    assert proxying.located(call, plain, plain) == call
+    rules = (ProxyRule(paths=("/**",), methods=("GET",), hosts=("files.example",)),)
+    elsewhere = connection(api_base=own.api_base, proxy=rules)
+    call = judge(Asked(method="GET", path="/a", host="files.example"), elsewhere, rules)
+    assert proxying.located(call, elsewhere, here).url == "https://files.example/a", "another host stays another host"

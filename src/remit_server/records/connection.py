@@ -28,6 +28,8 @@ class Connection(Upstream, frozen=True, kw_only=True):
     scope_words: dict[str, str] = field(default_factory=dict)
     """Scopes in words for the person, as far as they are known."""
     display_name: str | None = None
+    lend_wider: bool = False
+    """Where the provider gives nothing narrower, a token may allow more than the agent may borrow, up to `scopes`."""
     shared_with: tuple[str, ...] = ()
     """Groups whose members may borrow the organisation's accounts here; empty: nobody."""
     proxy: tuple[ProxyRule, ...] = ()
@@ -63,6 +65,8 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     credentials: dict[str, str] = field(default_factory=dict)
     """What the person typed, by the name of the field, where there are keys and passwords instead of tokens."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What `account_values` of the connection asks to be kept."""
     narrowed: tuple[Narrowed, ...] = ()
     state: Literal["ok", "reconnect", "disconnected"] = "ok"
     """`disconnected` is a disconnect under way: nobody borrows any more, the provider is being told, the row goes last."""
@@ -150,4 +154,3 @@ class ConnectAttempt(Struct, frozen=True, kw_only=True):
     def owner(self) -> str:
         """Whose the account will be."""
         return ORGANISATION if self.shared else self.user_id
-

@@ -7,7 +7,10 @@ from typing import Literal
 from msgspec import Struct, field
 
 Kind = Literal["oauth2", "oidc", "api_key", "basic"]
-Revoke = Literal["rfc7009", "delete_token_in_path", "post_bearer", "delete_bearer", "github_grant", "none"]
+Revoke = Literal[
+    "rfc7009", "rfc7009_basic", "rfc7009_json", "delete_token_in_path", "post_bearer", "post_bearer_token", "delete_bearer",
+    "github_grant", "square_client", "none",
+]  # fmt: skip
 
 
 class AnswerPaths(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,6 +19,8 @@ class AnswerPaths(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     access_token: str = "access_token"  # noqa: S105 - a path
     refresh_token: str = "refresh_token"  # noqa: S105
     expires_in: str = "expires_in"
+    expires_at: str | None = None
+    """The moment of its end: RFC 3339, or seconds since 1970. Read when there is no `expires_in`."""
     scope: str = "scope"
     ok: str | None = None
     """A member that must be true; otherwise the answer is an error, whatever its status."""
@@ -70,6 +75,24 @@ class Parameter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A regular expression of the whole value; it keeps the host within the provider's own domain."""
     example: str
     description: str
+    default: str | None = None
+    """What it is when the operator does not say."""
+
+
+class AccountValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What each account has of its own and the provider says while it is connected. `{name}` stands for it in `api_base` and
+    in the URL of `account`."""
+
+    source: Literal["answer", "redirect"] = field(name="from")
+    """The token answer, or the parameters with which the person comes back; of the latter, the account's identity is made
+    as well."""
+    at: str
+    """A dotted path, or the parameter's name."""
+    prefix: str = ""
+    """What stands before it and is not kept."""
+    pattern: str
+    """A regular expression of the whole value; it keeps the host within the provider's own domain."""
+    example: str
 
 
 class Upstream(Struct, frozen=True, kw_only=True):
@@ -92,16 +115,26 @@ class Upstream(Struct, frozen=True, kw_only=True):
     token_request: Literal["form", "json"] = "form"  # noqa: S105
     scope_separator: str = " "
     scope_parameter: str = "scope"
+    scope_prefix: str = ""
+    """What answers put before a scope that was asked for without it."""
+    scopes_accumulate: bool = False
+    """Each token has all that the person ever granted, whatever is asked for; so nothing narrower is asked for."""
     offline_scopes: tuple[str, ...] = ()
     """Asked for beside the others, to get a refresh token; never shown and never lent."""
     account_scopes: tuple[str, ...] = ()
     """Asked for beside the others, so that the provider says whose account it is; lent only if `scopes` has them too."""
     authorization_params: dict[str, str] = field(default_factory=dict)
+    token_params: dict[str, str | int] = field(default_factory=dict)
+    """Further members of the request that redeems a code."""
+    refresh_params: dict[str, str | int] = field(default_factory=dict)
+    """The same of the one that redeems a refresh token."""
     answer: AnswerPaths = AnswerPaths()
     refresh_answer: AnswerPaths | None = None
     """Where the answer to a refresh looks different."""
     lifetime: int | None = None
     """Seconds of an access token when the answer does not say. None: not known, and it is used until refused."""
+    jwt_lifetime: bool = False
+    """The access token is a JWT, and its `exp` is read when the answer does not say."""
     never_expires: bool = False
     refresh: Literal["rotates", "stays", "none"] | None = None
     """What happens to a refresh token that is used; `none`: there are no refresh tokens; None: not known."""
@@ -112,6 +145,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     revoke: Revoke = "rfc7009"
     account: AccountLookup | None = None
     """None: the userinfo endpoint, where there is one."""
+    account_values: dict[str, AccountValue] = field(default_factory=dict)
     api_headers: dict[str, str] = field(default_factory=dict)
     """What every API call needs."""
     credential: Credential = Credential()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -13,8 +15,9 @@ from msgspec import Struct
 
 from remit_server.records import ConnectedAccount, Connection, Narrowed
 from remit_server.records.connection import WELL
+from remit_server.records.provider import AnswerPaths
 from remit_server.rules import keeping
-from remit_server.rules.providers import Identity, at, beside, identity
+from remit_server.rules.providers import Identity, at, beside, identity, kept
 
 MARGIN = 60
 """Seconds before its end in which a token is renewed: a task that starts with it should be able to finish."""
@@ -58,16 +61,23 @@ Plan = Use | Refresh | Reconnect | Wait | TooWide
 
 
 def plan(
-    account: ConnectedAccount, wanted: tuple[str, ...], *, may: frozenset[str], now: int, last_minute: bool = False
+    account: ConnectedAccount,
+    wanted: tuple[str, ...],
+    *,
+    may: frozenset[str],
+    now: int,
+    last_minute: bool = False,
+    narrows: bool = True,
 ) -> Plan:
     """What to do for a client that wants these scopes and may borrow `may`.
 
     The token carries exactly what is wanted, if the provider can narrow; never more than the client may borrow.
-    `last_minute`: the provider cannot be reached, so a token is good to its end.
+    `last_minute`: the provider cannot be reached, so a token is good to its end. `narrows`: asking the provider for less
+    is worth a try.
     """
     if account.state != "ok":
         return Reconnect(cause=account.cause or "The account was disconnected.")
-    whole, all_of_it = _whole(account), set(wanted) == set(account.scopes)
+    whole, all_of_it = _whole(account), not narrows or set(wanted) == set(account.scopes)
     held = whole if all_of_it else _narrowed(account, wanted)
     if held and _fresh(held, now, 0 if last_minute else MARGIN):
         return _use(held, may)
@@ -78,6 +88,24 @@ def plan(
     if account.refresh_token:
         return _renew(account, (), now)
     return Reconnect(cause="The access has run out, and the provider gave nothing to renew it with.")
+
+
+def bound(connection: Connection, may: frozenset[str]) -> frozenset[str]:
+    """What a token may allow that is lent to a client that may borrow `may`. Wider than that only by the operator's word, and
+    never beyond what they listed for the connection."""
+    return may.union(connection.scopes) if connection.lend_wider else may
+
+
+def too_wide(connection: Connection) -> str:
+    """Why there is no token, in words for whoever runs the client."""
+    name = connection.display_name or connection.name
+    if connection.scopes_accumulate:
+        why = f"{name} puts all that the user ever allowed there into each token"
+    else:
+        why = f"{name} gives no token for a part of what the user allowed"
+    if connection.lend_wider:
+        return f"{why}, and that is more than this connection is for."
+    return f"{why}, and that is more than this client may borrow."
 
 
 def _renew(account: ConnectedAccount, scopes: tuple[str, ...], now: int) -> Refresh | Wait:
@@ -122,6 +150,8 @@ class Issued(Struct, frozen=True, kw_only=True):
     expires_at: int | None
     whose: Identity | None = None
     """Where the provider says it in the same answer."""
+    values: dict[str, str] = {}
+    """What is kept with the account of the answer."""
 
 
 class Withdrawn(Struct, frozen=True, kw_only=True):
@@ -171,7 +201,6 @@ def read_reply(
         said = error or "without a token that can be used"
         return Later(kind=_kind(status, error), why=f"the provider answered {status} {said[:60]}")
     scopes = scopes_of(connection, at(members, paths.scope))
-    lifetime = None if connection.never_expires else _number(at(members, paths.expires_in)) or connection.lifetime
     lookup = connection.account
     return Issued(
         access_token=token,
@@ -179,10 +208,46 @@ def read_reply(
         # Without the member the scopes are those that were asked for (RFC 6749 section 5.1).
         scopes=asked if scopes is None else scopes,
         issued_at=now,
-        # A token that is over when it comes would be renewed for ever: 0 is how some say that they do not know.
-        expires_at=now + lifetime if lifetime else None,
+        expires_at=None if connection.never_expires else _end(connection, paths, members, token, now),
         whose=identity(lookup, members) if lookup and lookup.source == "answer" else None,
+        values=kept(connection, "answer", members),
     )
+
+
+def _end(connection: Connection, paths: AnswerPaths, members: Mapping[str, Any], token: str, now: int) -> int | None:
+    """When an access token ends. One that is over when it comes would be renewed for ever: 0 is how some say that they do not
+    know, and a moment that has passed says no more."""
+    if seconds := _number(at(members, paths.expires_in)):
+        return now + seconds
+    end = _moment(at(members, paths.expires_at)) if paths.expires_at else None
+    if end is None and connection.jwt_lifetime:
+        end = _exp(token)
+    if end is not None and end > now:
+        return end
+    return now + connection.lifetime if connection.lifetime else None
+
+
+def _moment(value: Any) -> int | None:
+    """Seconds since 1970, also from RFC 3339; None for what has no offset, since then nobody knows when it is."""
+    if isinstance(value, str) and not value.isdigit():
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(value[:64])
+            return int(moment.timestamp()) if moment.tzinfo else None
+    return _number(value)
+
+
+class _Claims(Struct):
+    exp: int | float | None = None
+
+
+def _exp(token: str) -> int | None:
+    """`exp` of a JWT (RFC 7519 section 4.1.4), unverified: the token is the provider's, and all that hangs on it is when we ask
+    for the next one."""
+    with suppress(ValueError, RecursionError, msgspec.DecodeError):
+        _, part, _ = token.split(".")
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=_Claims)
+        return _number(claims.exp)
+    return None
 
 
 def scopes_of(connection: Connection, said: Any) -> tuple[str, ...] | None:
@@ -193,7 +258,8 @@ def scopes_of(connection: Connection, said: Any) -> tuple[str, ...] | None:
     if not isinstance(said, str):
         return None
     pieces = said.split(connection.scope_separator) if connection.scope_separator.strip(" ,") else [said]
-    found = dict.fromkeys(scope for piece in pieces for scope in _SPLIT.split(piece) if scope)
+    spelled = (scope.removeprefix(connection.scope_prefix) for piece in pieces for scope in _SPLIT.split(piece))
+    found = dict.fromkeys(scope for scope in spelled if scope)
     return tuple(scope for scope in found if scope not in beside(connection))
 
 

@@ -18,7 +18,7 @@ KEYED = frozenset({"api_key", "basic"})
 LONGEST = 255
 PLACE = re.compile(r"\{([a-z_]+)\}")
 """Where a parameter or a field goes."""
-_BY_KEY = frozenset({"authorization_params", "api_headers"})
+_BY_KEY = frozenset({"authorization_params", "token_params", "refresh_params", "api_headers", "account_values"})
 URLS = (
     "issuer", "authorization_endpoint", "token_endpoint", "refresh_endpoint", "revocation_endpoint", "userinfo_endpoint",
     "jwks_uri", "api_base",
@@ -33,19 +33,26 @@ def bare(kind: Any) -> Provider:
 
 def resolve(entry: Provider, written: Mapping[str, Any]) -> Connection:
     """The connection, complete. What the operator wrote (by the names of `Connection`, and `parameters`) outranks the entry;
-    parameters of the authorization request and headers are merged."""
-    values = written.get("parameters") or {}
+    parameters of requests, headers and account values are merged. `{client_id}` in a header is our own."""
+    values = values_of(entry, written)
     members = {name: getattr(entry, name) for name in Upstream.__struct_fields__}
     members |= {name: _filled(members[name], values) for name in _FILLED}
     own = {name: value for name, value in written.items() if name in Connection.__struct_fields__ and value is not None}
     for name, value in own.items():
         members[name] = members[name] | value if name in _BY_KEY else value
+    members["api_headers"] = _filled(members["api_headers"], {"client_id": own.get("client_id", "")})
     scopes = own.get("scopes", ())
     words = {**entry.scopes, **(scopes if isinstance(scopes, Mapping) else {})}
     members["scopes"] = tuple(scopes)
     members["scope_words"] = {scope: words[scope] for scope in scopes if scope in words}
     members.setdefault("display_name", entry.title or None)
     return Connection(**{"provider": entry.name, **members})
+
+
+def values_of(entry: Provider, written: Mapping[str, Any]) -> dict[str, str]:
+    """The entry's parameters, as far as they are known."""
+    defaults = {name: one.default for name, one in entry.parameters.items() if one.default is not None}
+    return defaults | (written.get("parameters") or {})
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
@@ -82,6 +89,36 @@ class Identity(Struct, frozen=True):
 
     id: str | None = None
     label: str | None = None
+
+
+def joined(whose: Identity, said: Mapping[str, str]) -> Identity:
+    """The identity of an account that the person chose among several at the provider, which said in the redirect which one."""
+    if not said or whose.id is None:
+        return whose
+    label = " · ".join(filter(None, (whose.label, *said.values())))
+    return Identity(_text(":".join((whose.id, *said.values()))), _text(label))
+
+
+def kept(connection: Connection, source: str, members: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept with an account of what the provider says there; only what fits."""
+    found = {}
+    for name, one in connection.account_values.items():
+        said = _text(at(members, one.at)) or ""
+        value = said.removeprefix(one.prefix)
+        if one.source == source and said.startswith(one.prefix) and re.fullmatch(one.pattern, value):
+            found[name] = value
+    return found
+
+
+def located(connection: Connection, values: Mapping[str, str]) -> Connection | None:
+    """The connection with its API's address as it is for one account. None when a value of the account is not there, or does
+    not fit as the connection is now: a token goes to no host that its pattern does not name."""
+    for name, one in connection.account_values.items():
+        if not re.fullmatch(one.pattern, values.get(name, "")):
+            return None
+    own = {name: values[name] for name in connection.account_values}
+    filled = {name: _filled(getattr(connection, name), own) for name in ("api_base", "account")}
+    return structs.replace(connection, **filled) if own else connection
 
 
 USERINFO = AccountLookup(id="sub", label=("email", "preferred_username", "name"))

@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from remit_server.records import Connection, Provider
-from remit_server.rules.providers import KEYED, PLACE, resolve
+from remit_server.rules.providers import KEYED, PLACE, resolve, values_of
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _OURS = frozenset({"host", "cookie", "content-length", "content-type", "transfer-encoding", "connection"})
+_OF_A_TOKEN_REQUEST = frozenset(
+    {
+        "client_assertion", "client_assertion_type", "client_id", "client_secret", "code", "code_verifier", "grant_type",
+        "redirect_uri", "refresh_token", "scope",
+    }
+)  # fmt: skip
 _NEEDS = {"oauth2": ("authorization_endpoint", "token_endpoint"), "oidc": ("issuer",)}
 
 Problem = tuple[tuple[str | int, ...], str]
@@ -20,7 +26,7 @@ Problem = tuple[tuple[str | int, ...], str]
 def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
     """`written` is as for `resolve`. The URLs in it are not judged here: who calls knows which may be http."""
     yield from _parameters(entry, written.get("parameters") or {})
-    if entry.parameters.keys() - (written.get("parameters") or {}).keys():
+    if entry.parameters.keys() - values_of(entry, written).keys():
         return  # nothing can be resolved yet
     found = resolve(entry, written)
     for name in _NEEDS.get(found.kind, ("fields", "api_base")):
@@ -28,6 +34,7 @@ def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
             yield (), f"provider {found.provider} needs `{name}`"
     yield from _typed(found) if found.kind in KEYED else _client(found)
     yield from _account(found)
+    yield from _account_values(found)
     yield from _headers(found)
     yield from _values(found)
     if entry.scopes and written.get("scopes") is None:
@@ -37,7 +44,8 @@ def problems(entry: Provider, written: Mapping[str, Any]) -> Iterator[Problem]:
 def _parameters(entry: Provider, given: Mapping[str, str]) -> Iterator[Problem]:
     for name, one in entry.parameters.items():
         if name not in given:
-            yield ("parameters",), f"{entry.name} needs `{name}`, such as {one.example}: {one.description}"
+            if one.default is None:
+                yield ("parameters",), f"{entry.name} needs `{name}`, such as {one.example}: {one.description}"
         elif not re.fullmatch(one.pattern, given[name]):
             text = f"{given[name]!r} is no {name} of {entry.name}; one looks like {one.example}"
             yield ("parameters", name), text
@@ -58,6 +66,11 @@ def _client(found: Connection) -> Iterator[Problem]:
     for scope in found.scopes:
         if scope in found.offline_scopes:
             yield ("scopes",), f"{scope!r} is asked for by itself and never lent; leave it out"
+        if found.scope_prefix and scope.startswith(found.scope_prefix):
+            yield ("scopes",), f"write {scope!r} as {scope.removeprefix(found.scope_prefix)!r}"
+    for where in ("token_params", "refresh_params"):
+        for name in getattr(found, where).keys() & _OF_A_TOKEN_REQUEST:
+            yield (where, name), f"{name} is ours to set"
 
 
 def _typed(found: Connection) -> Iterator[Problem]:
@@ -84,6 +97,23 @@ def _account(found: Connection) -> Iterator[Problem]:
         yield ("account",), "give `url`, or `from: answer`"
     if found.account.source == "answer" and found.kind in KEYED:
         yield ("account", "from"), "there is no token answer to read"
+
+
+def _account_values(found: Connection) -> Iterator[Problem]:
+    places = set(PLACE.findall(f"{found.api_base} {found.account.url if found.account else ''}"))
+    for name in sorted(places - found.account_values.keys()):
+        yield ("api_base",), f"nothing says what {{{name}}} stands for"
+    for name, one in found.account_values.items():
+        at = ("account_values", name)
+        if name not in places:
+            yield at, f"{{{name}}} stands neither in `api_base` nor in the URL of `account`"
+        try:
+            if not re.fullmatch(one.pattern, one.example):
+                yield (*at, "example"), f"{one.example!r} does not fit the pattern"
+        except re.error:
+            yield (*at, "pattern"), f"{one.pattern!r} is not a regular expression"
+    if found.account_values and found.kind in KEYED:
+        yield ("account_values",), "there is no token answer to read"
 
 
 def _headers(found: Connection) -> Iterator[Problem]:

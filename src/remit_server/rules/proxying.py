@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_plus, urlencode, urljoin, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from remit_server.errors import Forbidden, InvalidRequest
 from remit_server.records import Connection, ProxyRule
@@ -80,6 +80,17 @@ def judge(asked: Asked, connection: Connection, rules: Sequence[ProxyRule]) -> C
         method=asked.method, host=host, path=path, origin=f"{scheme}://{host}",
         target=f"{target}?{query}" if query else target,
     )  # fmt: skip
+
+
+def located(call: Call, connection: Connection, here: Connection) -> Call:
+    """The call as it is for one account, whose API may stand at an address of its own (`here`). What was judged is the path and
+    the connection's own home, so only these two are put in their place."""
+    base, home = urlsplit(connection.api_base or ""), urlsplit(here.api_base or "")
+    if call.host != base.netloc.lower():
+        return call
+    target = home.path.rstrip("/") + call.target.removeprefix(base.path.rstrip("/"))
+    host = home.netloc.lower()
+    return structs.replace(call, host=host, origin=f"{home.scheme}://{host}", target=target)
 
 
 def passes(method: str) -> bool:

@@ -8,14 +8,14 @@ agent was given instead of a token, ends here.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from remit_server.errors import AccessDenied, Conflict, InvalidRequest, NotFound, ProtocolError, TooManyRequests
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, Event, User
 from remit_server.records.connection import DONE, HELD, RETURNED, SENT, WELL
-from remit_server.rules import connecting, sharing
+from remit_server.rules import connecting, providers, sharing
 from remit_server.rules.connection import Issued
 from remit_server.rules.redemption import challenge_of
 from remit_server.runtime.ids import hashed, new_id, new_secret
@@ -173,27 +173,31 @@ async def returned(
 
 
 async def redeem(
-    machines: Machines, attempt: ConnectAttempt, connection: Connection, code: str | None
+    machines: Machines, attempt: ConnectAttempt, connection: Connection, code: str | None, said: Mapping[str, str]
 ) -> tuple[ConnectedAccount, str | None]:
     """The account, and the connect code for the client that waits for it; without such a client, the account is kept already.
-    Raises `NotConnectedHere`."""
+    `said` are the parameters with which the person came back. Raises `NotConnectedHere`."""
     if code is None:
         raise NotConnectedHere("The provider was not allowed to go on, so nothing was connected.")
     redirect_uri = connecting.callback(machines.settings.url(""), connection.name)
     outcome = await upstream.redeem(machines, connection, attempt, code, redirect_uri)
     if not isinstance(outcome, Issued):
         raise NotConnectedHere("The provider did not complete the connection. Try again.", detail=repr(outcome))
+    chosen = providers.kept(connection, "redirect", said)
+    here = providers.located(connection, values := outcome.values | chosen)
+    if here is None:
+        raise NotConnectedHere("The provider did not say where the account is. Try again.", detail="account_values")
     try:
-        whose = await upstream.identity(machines, connection, outcome.access_token, outcome.whose)
+        whose = await upstream.identity(machines, here, outcome.access_token, outcome.whose)
     except OutboundRefused as error:
         raise NotConnectedHere(
             "The provider did not say whose account it is. Try again.", detail=error.detail
         ) from error
-    now = machines.clock.now()
+    now, whose = machines.clock.now(), providers.joined(whose, chosen)
     account = ConnectedAccount(
         id=new_id(), user_id=attempt.owner, connection=connection.name, label=whose.label, upstream_id=whose.id,
         scopes=outcome.scopes, access_token=outcome.access_token, access_expires_at=outcome.expires_at,
-        refresh_token=outcome.refresh_token, created_at=now, refreshed_at=now,
+        refresh_token=outcome.refresh_token, values=values, created_at=now, refreshed_at=now,
     )  # fmt: skip
     return await arrived(machines, attempt, account)
 
@@ -296,7 +300,7 @@ def _renewed(before: ConnectedAccount, fresh: ConnectedAccount) -> ConnectedAcco
         before, label=fresh.label or before.label, upstream_id=fresh.upstream_id or before.upstream_id,
         scopes=fresh.scopes, access_token=fresh.access_token, access_expires_at=fresh.access_expires_at,
         refresh_token=fresh.refresh_token or before.refresh_token, refreshed_at=fresh.refreshed_at,
-        credentials=fresh.credentials, narrowed=(), **WELL,
+        credentials=fresh.credentials, values=fresh.values, narrowed=(), **WELL,
     )  # fmt: skip
 
 

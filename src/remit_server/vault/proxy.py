@@ -92,6 +92,7 @@ class Proxy:
         body = await self._body(request)
         found, permit = await self._borrowed(proxied, request.header("remit-account"))
         try:
+            proxied = _at_home(proxied, found.account)
             attached = await self._credential(proxied, found.account)
         except (UpstreamRefused, NotConnected) as error:
             raise await mendable(self._machines, proxied.borrower, error) from None
@@ -278,6 +279,15 @@ class _Body:
 
 
 def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
+def _at_home(proxied: Proxied, account: ConnectedAccount) -> Proxied:
+    """The same with the API's address as it is for this account. Raises `UpstreamRefused` when that is not known."""
+    here = providers.located(proxied.connection, account.values)
+    if here is None:
+        raise UpstreamRefused("Where this account's API is was not kept: connect it again.")
+    call = proxying.located(proxied.call, proxied.connection, here)
+    return msgspec.structs.replace(proxied, call=call, connection=here)
+
+
     """What an answer must not hold: what was attached, with and without its scheme, and what it was made of."""
     values = {*attached.headers.values(), *attached.query.values(), *account.credentials.values()}
     return tuple(values | {value.partition(" ")[2] for value in attached.headers.values() if " " in value})

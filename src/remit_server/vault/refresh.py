@@ -77,15 +77,16 @@ class Refresher:
         """A token with these scopes. Raises `UpstreamRefused` when only the person can help, `AccessDenied` when the
         provider cannot give less than the client may not have, `TemporarilyUnavailable` when trying again may do."""
         until = time.monotonic() + PATIENCE
+        may, narrows = rules.bound(connection, may), not connection.scopes_accumulate
         while True:
             now = self._machines.clock.now()
-            match rules.plan(account, wanted, may=may, now=now):
+            match rules.plan(account, wanted, may=may, now=now, narrows=narrows):
                 case Use() as use:
                     return use
                 case Reconnect(cause=cause):
                     raise UpstreamRefused(f"The account must be connected again. {cause}")
                 case TooWide():
-                    raise AccessDenied("The provider gives no token that allows only what this client may borrow.")
+                    raise AccessDenied(rules.too_wide(connection))
                 case Wait() as wait:
                     found: Result | Wait = wait
                 case Refresh(scopes=asked):
@@ -93,12 +94,14 @@ class Refresher:
             match found:
                 case ConnectedAccount():
                     account = found
+                case NotNarrowed() if narrows and connection.lend_wider:
+                    narrows = False
                 case NotNarrowed():
                     raise AccessDenied("The provider gives no token for a part of what the person granted.")
                 case None:
                     raise NotConnected
                 case Wait(why=why, seconds=seconds):
-                    spare = rules.plan(account, wanted, may=may, now=now, last_minute=True)
+                    spare = rules.plan(account, wanted, may=may, now=now, last_minute=True, narrows=narrows)
                     if isinstance(spare, Use):
                         return spare
                     raise TemporarilyUnavailable(f"{why} Try again later.", headers={"Retry-After": str(seconds)})

@@ -23,6 +23,8 @@ class NotAccepted(OutboundRefused):
 
 
 _JSON = {"Accept": "application/json"}
+_OF_EITHER_TOKEN = frozenset({"rfc7009", "rfc7009_basic", "rfc7009_json", "delete_token_in_path"})
+"""Ways to revoke that take a refresh token as well."""
 
 
 async def complete(machines: Machines, connection: Connection) -> Connection:
@@ -34,7 +36,9 @@ async def redeem(
     machines: Machines, connection: Connection, attempt: ConnectAttempt, code: str, redirect_uri: str
 ) -> Outcome:
     """Exchange a code (RFC 6749 section 4.1.3). It goes to this connection's token endpoint and nowhere else."""
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    form = connection.token_params | {
+        "grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri,
+    }  # fmt: skip
     if connection.pkce == "S256":
         form["code_verifier"] = attempt.upstream_verifier or ""
     return await _ask(machines, connection, form, attempt.scopes)
@@ -46,7 +50,7 @@ async def refresh(
 ) -> Outcome:  # fmt: skip
     """A new access token (RFC 6749 section 6): for `asked`, or for all that was granted (`scopes`) when that is empty.
     `seconds` is how long the answer may take, to its last byte."""
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    form = connection.refresh_params | {"grant_type": "refresh_token", "refresh_token": refresh_token}
     if asked:
         # Some providers give no next refresh token to who does not ask for it each time.
         form["scope"] = connection.scope_separator.join((*asked, *connection.offline_scopes))
@@ -74,21 +78,39 @@ async def revoke(machines: Machines, connection: Connection, account: ConnectedA
 
 async def _revoke(machines: Machines, connection: Connection, account: ConnectedAccount, token: str) -> Reply | None:
     url, access = connection.revocation_endpoint, account.access_token
-    if url is None or (connection.revoke not in {"rfc7009", "delete_token_in_path"} and access is None):
+    if url is None or (connection.revoke not in _OF_EITHER_TOKEN and access is None):
         return None
+    method, headers, json = "POST", _JSON | _basic(connection), False
+    form: dict[str, str | int] = {"token": token}
     match connection.revoke:
+        case "rfc7009":
+            return await _post(machines, connection, url, form | _hint(account))
+        case "rfc7009_basic":
+            form |= _hint(account)
+        case "rfc7009_json":
+            json = True
         case "delete_token_in_path":
-            return await machines.outbound.send("DELETE", url.replace("{token}", quote(token, safe="")), headers=_JSON)
+            method, headers, form, url = "DELETE", _JSON, {}, url.replace("{token}", quote(token, safe=""))
         case "post_bearer" | "delete_bearer" as way:
-            headers, url = _attached(connection, url, access or "")
-            return await machines.outbound.send(way.partition("_")[0].upper(), url, headers=headers)
+            (headers, url), method, form = _attached(connection, url, access or ""), way.partition("_")[0].upper(), {}
+        case "post_bearer_token":
+            (headers, url), form = _attached(connection, url, access or ""), {"token": access or ""}
         case "github_grant":
             url = url.replace("{client_id}", quote(connection.client_id, safe=""))
-            headers = connection.api_headers | _JSON | {"Content-Type": "application/json", **_basic(connection)}
-            body = msgspec.json.encode({"access_token": access})
-            return await machines.outbound.send("DELETE", url, headers=headers, body=body)
-    hint = "refresh_token" if account.refresh_token else "access_token"
-    return await _post(machines, connection, url, {"token": token, "token_type_hint": hint})
+            method, headers, form, json = (
+                "DELETE",
+                connection.api_headers | headers,
+                {"access_token": access or ""},
+                True,
+            )
+        case "square_client":
+            headers = connection.api_headers | _JSON | {"Authorization": f"Client {connection.client_secret or ''}"}
+            form, json = {"client_id": connection.client_id, "access_token": access or ""}, True
+    return await _send(machines, method, url, headers, form, json=json)
+
+
+def _hint(account: ConnectedAccount) -> dict[str, str | int]:
+    return {"token_type_hint": "refresh_token" if account.refresh_token else "access_token"}
 
 
 async def identity(
@@ -103,9 +125,7 @@ async def identity(
     lookup = connection.account or msgspec.structs.replace(USERINFO, url=connection.userinfo_endpoint or "")
     if not lookup.url:
         return Identity()
-    headers, url = _attached(connection, lookup.url, secret)
-    headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
-    reply = await machines.outbound.send(lookup.method, url, headers=headers, body=(lookup.body or "").encode())
+    lookup, reply = found
     if reply.status != 200:
         kind = NotAccepted if reply.status in {401, 403} else OutboundRefused
         raise kind(detail=f"the account lookup answered {reply.status}")
@@ -131,7 +151,7 @@ def _attached(connection: Connection, url: str, secret: str | Mapping[str, str])
 async def _ask(
     machines: Machines,
     connection: Connection,
-    form: dict[str, str],
+    form: dict[str, str | int],
     scopes: tuple[str, ...],
     *,
     refreshing: bool = False,
@@ -158,7 +178,7 @@ async def _ask(
 
 
 async def _post(
-    machines: Machines, connection: Connection, url: str, form: dict[str, str], *, seconds: float = TIMEOUT
+    machines: Machines, connection: Connection, url: str, form: dict[str, str | int], *, seconds: float = TIMEOUT
 ) -> Reply:
     """As our client there (RFC 6749 section 2.3.1)."""
     headers = dict(_JSON)
@@ -167,11 +187,18 @@ async def _post(
     else:
         secret = {"client_secret": connection.client_secret} if connection.client_secret else {}
         form = {**form, "client_id": connection.client_id, **secret}
-    if connection.token_request == "json":  # noqa: S105 - a form
-        headers["Content-Type"], body = "application/json", msgspec.json.encode(form)
-    else:
-        headers["Content-Type"], body = "application/x-www-form-urlencoded", urlencode(form).encode()
-    return await machines.outbound.send("POST", url, headers=headers, body=body, timeout=seconds)
+    json = connection.token_request == "json"  # noqa: S105 - a form
+    return await _send(machines, "POST", url, headers, form, json=json, seconds=seconds)
+
+
+async def _send(
+    machines: Machines, method: str, url: str, headers: dict[str, str], form: dict[str, str | int], *, json: bool,
+    seconds: float = TIMEOUT,
+) -> Reply:  # fmt: skip
+    body = msgspec.json.encode(form) if json else urlencode(form).encode()
+    kind = "application/json" if json else "application/x-www-form-urlencoded"
+    headers = {**headers, "Content-Type": kind} if form else headers
+    return await machines.outbound.send(method, url, headers=headers, body=body, timeout=seconds)
 
 
 def _basic(connection: Connection) -> dict[str, str]:

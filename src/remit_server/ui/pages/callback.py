@@ -58,7 +58,7 @@ class ConnectCallback:
             machines, user, request.params["connection"], state=form.need("state"), iss=form.get("iss")
         )
         try:
-            account, connect_code = await connect.redeem(machines, attempt, connection, form.get("code"))
+            account, connect_code = await connect.redeem(machines, attempt, connection, form.get("code"), form.plain())
         except NotConnectedHere as error:
             return await self._failed(user, attempt, connection, error)
         if attempt.redirect_uri:
