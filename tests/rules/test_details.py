@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from tests.fixtures.asking import ORDER
+from tests.ledger import proves
 
 from remit_server.catalog.load import detail_types
 from remit_server.errors import InvalidDetails
 from remit_server.rules.details import MOST, covers, digest, judge
+from remit_server.rules.reading import read
 
 ALLOWED = {"trade_order", "payment"}
 TEXT = json.dumps([ORDER])
@@ -77,3 +79,46 @@ def test_granted_covers_the_same_and_nothing_else() -> None:
     assert covers((ORDER,), ())
     assert not covers((ORDER,), ({**ORDER, "quantity": 11},))
     assert not covers((), (ORDER,))
+
+
+OTHER = '[{"type": "urn:example:other", "what": "x", "of": {"a": [1, true, null, {"b": "10"}]}}]'
+
+
+@proves("details.undescribed")
+def test_a_type_without_a_document_is_taken_where_the_api_names_it() -> None:
+    (detail,) = judge(OTHER, detail_types(), ALLOWED, ["urn:example:other"])
+    reading = read(detail, None)
+    assert not reading.known
+    assert reading.sentence == "do something of a kind that is not known here (urn:example:other)"
+    assert [(line.label, line.value) for line in reading.lines] == [
+        ("of.a 1", "1"), ("of.a 2", "true"), ("of.a 3", "null"), ("of.a 4.b", '"10"'), ("what", '"x"'),
+    ]  # fmt: skip
+    for elsewhere in ((), ["urn:example:another"]):
+        with pytest.raises(InvalidDetails):
+            judge(OTHER, detail_types(), ALLOWED, elsewhere)
+
+
+@proves("details.undescribed")
+def test_a_described_type_is_never_taken_without_its_document() -> None:
+    with pytest.raises(InvalidDetails):
+        judge('[{"type": "payment", "all": true}]', detail_types(), ["trade_order"], ["payment"])
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        '"a b": 1', '"Goes to": 1', '"": 1', '"\\u202e": 1', '"a": "\\u202e"', '"a": "x\\ny"', f'"a": "{"x" * 501}"',
+        f'"a": [{",".join(["1"] * 50)}]', '"a": [[[[1]]]]', '"a": 1e400', '"a": 9007199254740992', '"a": 1, "a": 2',
+    ],
+)  # fmt: skip
+@proves("details.undescribed")
+def test_what_does_not_fit_the_plain_card_is_refused(member: str) -> None:
+    judge('[{"type": "other", "a": 1}]', {}, (), ["other"])
+    with pytest.raises(InvalidDetails):
+        judge(f'[{{"type": "other", {member}}}]', {}, (), ["other"])
+
+
+def test_lines_are_where_the_type_has_them() -> None:
+    (example, *_) = detail_types()["message"].document["examples"]
+    lines = read(example["details"], detail_types()["message"]).lines
+    assert [line.label for line in lines if line.block] == ["Text"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from remit_server.records import (
     Actor,
+    Allowance,
     Approval,
     Client,
     Code,
@@ -79,3 +80,12 @@ def account(**fields: Any) -> ConnectedAccount:
         "refresh_token": "upstream-refresh", "scopes": ("read",),
     }  # fmt: skip
     return ConnectedAccount(**{**defaults, **fields})
+
+
+def allowance(**fields: Any) -> Allowance:
+    defaults = {
+        "id": f"al_{number()}", "user_id": "auth0|ada", "client_id": "c_1", "type": "payment",
+        "audiences": ("https://bank.example/",), "limits": {"account": "...4821"}, "currency": "EUR",
+        "per_act": 3_000, "total": 10_000, "times": 5, "created_at": NOW, "expires_at": LATER,
+    }  # fmt: skip
+    return Allowance(**{**defaults, **fields})

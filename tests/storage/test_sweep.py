@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.storage.conftest import NOW
-from tests.storage.samples import approval, code, event, pushed, token
+from tests.storage.samples import allowance, approval, code, event, pushed, token
 
 from remit_server.records import Approval, ConnectAttempt, Event, Interaction, Session
 from remit_server.storage import sweep as sweeping
@@ -28,6 +28,7 @@ async def fill(store: Store, expires_at: int) -> None:
         store.interactions.add(Interaction(hash=n, kind="sign_in", expires_at=expires_at)),
         store.sessions.add(Session(hash=n, sid=n, user_id="u", auth_time=0, expires_at=expires_at)),
         store.connect_attempts.add(attempt),
+        store.allowances.add(allowance(expires_at=expires_at)),
         store.once.burn(n, expires_at),
         *store.once.attempt(n, expires_at - 60, 60),
     )

@@ -80,8 +80,8 @@ async def remove(machines: Machines, client: Client, address: str) -> None:
     """Forget the client; its tokens are refused from now on (RFC 7592 section 2.3)."""
     event = machines.event("client.removed", client=client.id, subject=client.id, address=address, dynamic=True)
     clients = machines.store.clients
-    lent = machines.store.lendings.end_of_client(client.id)
-    await machines.store.commit(clients.remove(client.id), lent, events=(event,), wakes=(clients.wake(client.id),))
+    theirs = machines.store.lendings.end_of_client(client.id), machines.store.allowances.forget_client(client.id)
+    await machines.store.commit(clients.remove(client.id), *theirs, events=(event,), wakes=(clients.wake(client.id),))
 
 
 def shown(machines: Machines, client: Client) -> dict[str, Any]:

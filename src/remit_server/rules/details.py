@@ -78,9 +78,16 @@ def _never(constant: str) -> Any:
 
 
 def _number(written: str) -> int | float:
-    """`10.0` and `1e1` are the whole number 10 to every reader of JSON, and to every rule here."""
+    """`10.0` and `1e1` are the whole number 10 to every reader of JSON, and to every rule here.
+
+    A whole number beyond 2^53 - 1 is refused, however it is written: readers do not agree on it (RFC 7493 section 2.2).
+    """
     value = float(written)
-    return int(value) if abs(value) <= EXACT and value.is_integer() else value
+    if not value.is_integer():
+        return value
+    if abs(value) > EXACT:
+        raise ValueError("a whole number that is not exact")
+    return int(value)
 
 
 def moment(text: str) -> bool:

@@ -22,7 +22,7 @@ def difference(kind: DetailType, approved: dict[str, Any], actual: dict[str, Any
     for name in sorted(approved.keys() | actual.keys()):
         if name not in approved or name not in actual:
             return name
-        if not within(approved[name], actual[name], modes.get(name, "equal"), _words(kind, name)):
+        if not within(approved[name], actual[name], modes.get(name, "equal"), words_of(kind, name)):
             return name
     return None
 
@@ -80,6 +80,7 @@ def _inside(outer: Any, inner: Any) -> bool:
     return all(isinstance(time, str) and moment(time) for time in times) and list(times) == sorted(times)
 
 
-def _words(kind: DetailType, name: str) -> list[Any] | None:
+def words_of(kind: DetailType, name: str) -> list[Any] | None:
+    """The words of a member that is an enumeration, from least to most."""
     words = kind.document["schema"]["properties"].get(name, {}).get("enum")
     return words if isinstance(words, list) else None

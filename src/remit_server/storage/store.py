@@ -11,6 +11,7 @@ from remit_server.records.event import Event
 from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Row, Step, Unit
 from remit_server.storage.groups.agreements import Codes, Grants, Once, PushedRequests, Tokens
+from remit_server.storage.groups.allowances import Allowances
 from remit_server.storage.groups.approvals import Approvals, BlockedAskers
 from remit_server.storage.groups.clients import Clients
 from remit_server.storage.groups.connections import ConnectAttempts, ConnectedAccounts
@@ -58,6 +59,7 @@ class Store:
         self.deliveries = Deliveries(engine)
         self.preferences = PreferencesOf(sealed, barrier)
         self.push_subscriptions = PushSubscriptions(sealed, barrier)
+        self.allowances = Allowances(sealed, barrier)
         self.connected_accounts = ConnectedAccounts(sealed, barrier)
         self.lendings = Lendings(sealed, barrier)
         self.connect_attempts = ConnectAttempts(sealed, barrier)

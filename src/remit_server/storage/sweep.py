@@ -32,6 +32,8 @@ KEEP: Final = (
     # The vault first gives back what a provider granted in a flow that nobody completed.
     Keep(t.CONNECT_ATTEMPTS, "expires_at", HOUR),
     Keep(t.PUSHED_REQUESTS, "expires_at", HOUR),
+    # A person looks back on what they allowed; the trail keeps it for good.
+    Keep(t.ALLOWANCES, "expires_at", 30 * DAY),
     # What is presented again after it was spent betrays a thief, so the spent ones stay known for a while.
     Keep(t.CODES, "expires_at", DAY),
     Keep(t.TOKENS, "expires_at", 7 * DAY),

@@ -114,7 +114,10 @@ class Applier:
             case "client", "change":
                 return (store.clients.change(replace(change.new, updated_at=now)),)
             case "client", "remove":
-                return store.clients.remove(change.key), store.lendings.end_of_client(change.key)
+                return (
+                    store.clients.remove(change.key), store.lendings.end_of_client(change.key),
+                    store.allowances.forget_client(change.key),
+                )  # fmt: skip
             case "relation store", "remove":
                 return store.relations.remove_store(change.old.id)
             case "relation store", _:
@@ -152,6 +155,7 @@ class Applier:
                 for one in await store.connected_accounts.of_user(user_id)
             ),
             store.lendings.end_of_user(user_id),
+            store.allowances.forget_user(user_id),
             may_miss(store.second_factors.forget(user_id)),
             store.passkeys.forget(user_id),
             store.preferences.forget(user_id),

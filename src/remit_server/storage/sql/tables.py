@@ -49,6 +49,11 @@ APPROVALS = _table(
     state=TEXT, version=INT, interval=INT, polled_at=INT, slow_downs=INT, decided_at=INT, decided_by=TEXT, reason=TEXT,
     grant_id=TEXT, taken_at=INT, mode=TEXT, same=TEXT, notify_at=INT, notify_tries=INT, body=BLOB,
 )  # fmt: skip
+ALLOWANCES = _table(
+    "allowances", "id",
+    id=TEXT, user_id=TEXT, client_id=TEXT, type=TEXT, total=INT, times=INT, expires_at=INT, revoked_at=INT, spent=INT,
+    uses=INT, used_at=INT, body=BLOB,
+)  # fmt: skip
 BLOCKED_ASKERS = _table("blocked_askers", "user_id client_id", user_id=TEXT, client_id=TEXT, created_at=INT)
 DELIVERIES = _table(
     "deliveries", "approval_id recipient",
@@ -87,7 +92,7 @@ EVENTS = _table(
 CHAIN = _table("chain", "id", id=INT, seq=INT, hash=BLOB)
 
 SEALED = (
-    ORGANISATION, CONNECTIONS, APPROVALS, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, PREFERENCES,
+    ORGANISATION, CONNECTIONS, APPROVALS, ALLOWANCES, CONNECTED_ACCOUNTS, CONNECT_ATTEMPTS, SECOND_FACTORS, PASSKEYS, PREFERENCES,
     PUSH_SUBSCRIPTIONS, INTERACTIONS, SIGNING_KEYS, SECRETS,
 )  # fmt: skip
 """Their `body` is sealed by the barrier."""
