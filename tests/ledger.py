@@ -164,6 +164,24 @@ LEDGER: dict[str, Promise] = {
     "page.escaping": Promise(
         "standards 3.9", "What others wrote is shown as text, with hidden characters made visible."
     ),
+    "details.nothing-unseen": Promise(
+        "docs/adr/0015",
+        "Every member of a rich request is bounded, shown to the person, and compared in one way, or its type is refused.",
+    ),
+    "details.one-digest": Promise(
+        "RFC 8785", "A request has one canonical form and one digest, the same in the server and in the SDK."
+    ),
+    "details.undescribed": Promise(
+        "docs/adr/0015",
+        "A type that no document describes is taken where the API names it, shown whole, and of high risk.",
+    ),
+    "details.edits-narrow": Promise(
+        "docs/adr/0015", "Whatever passes under an edited request would have passed under what was asked."
+    ),
+    "details.risk": Promise("docs/adr/0015", "Knowing less about a request never makes its risk lower."),
+    "allowance.bounded": Promise(
+        "docs/adr/0015", "What an allowance covers never exceeds its bounds, however many use it at once."
+    ),
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
