@@ -174,6 +174,22 @@ async def test_no_path_leads_out_of_the_api(bridge: Bridge, path: str) -> None:
     assert got.status_code in {200, 400, 403, 404}
 
 
+@proves("proxy.one-reading")
+@pytest.mark.parametrize("path", ["/a/x;v=1", "/a/x;v=1?q=2;3", "/a;k/b", "/a/x:y@z", "/a/%C3%A4;%20"])
+async def test_what_goes_up_is_what_was_judged(bridge: Bridge, path: str) -> None:
+    """An HTTP library that drops the parameters of a path would make of one allowed call another one."""
+    assert (await bridge.call("GET", path)).status_code == 200
+    assert [seen.line for seen in bridge.api.seen] == [f"GET /v3{path} HTTP/1.1"]
+
+
+@proves("proxy.one-reading")
+async def test_a_rule_for_the_members_is_none_for_the_collection(bridge: Bridge) -> None:
+    await bridge.change(proxy={"calendar": (ProxyRule(paths=("/files/*",), methods=("DELETE",)),)})
+    for path in ("/files/", "/files/;x", "/files/%3Bx", "/files/;", "/files"):
+        assert (await bridge.call("DELETE", path)).status_code in {400, 403}, path
+    assert bridge.api.seen == []
+
+
 @proves("proxy.allow-list")
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1", "169.254.169.254", "[::1]", "api.example@evil", "evil\t", "a/b"]

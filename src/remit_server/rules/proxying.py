@@ -140,8 +140,9 @@ def _segment(raw: str) -> str:
         raise _unclear("is not UTF-8") from None
     # Parameters of a segment (RFC 3986 section 3.3) are cut off by some servers before they resolve its dots.
     for seen in (text, unicodedata.normalize("NFKC", text)):
-        if seen.partition(";")[0] in {".", ".."}:
-            raise _unclear("has a dot segment")
+        name, parameters, _ = seen.partition(";")
+        if name in {".", ".."} or (parameters and not name):
+            raise _unclear("has a dot segment, or nothing before a semicolon")
         if any(char in "/\\%" or unicodedata.category(char) == "Cc" for char in seen):
             raise _unclear("has an encoded slash, backslash, percent sign or control character")
     return "".join(pieces)

@@ -106,6 +106,13 @@ def _inner(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
+def _whole(parts: SplitResult) -> httpcore2.URL:
+    """The URL as it was judged. A string would be taken apart by httpcore, which drops `;` and what follows it from the last
+    segment: `DELETE /files/;x` would go up as `DELETE /files/`."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return httpcore2.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target)
+
+
 class _Guard(httpcore2.AsyncNetworkBackend):
     """Resolves, judges every address, and connects to one that was judged."""
 
@@ -261,7 +268,9 @@ class Outbound:
             async with (
                 asyncio.timeout(timeout),
                 slots,
-                pool.stream(method, url, headers=sent, content=body, extensions={"timeout": caps}) as response,
+                pool.stream(
+                    method, _whole(parts), headers=sent, content=body, extensions={"timeout": caps}
+                ) as response,
             ):
                 chunks, size = [], 0
                 async for chunk in response.aiter_stream():
@@ -299,7 +308,7 @@ class Outbound:
                 await slot.acquire()
         except TimeoutError:
             raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
-        request = httpcore2.Request(method, url, headers=sent, content=body, extensions={"timeout": caps})
+        request = httpcore2.Request(method, _whole(parts), headers=sent, content=body, extensions={"timeout": caps})
         try:
             with _translated(parts.hostname):
                 response = await self._streams.handle_async_request(request)
