@@ -183,24 +183,6 @@ LEDGER: dict[str, Promise] = {
         "docs/adr/0015", "What an allowance covers never exceeds its bounds, however many use it at once."
     ),
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
-    "approval.not-by-agents": Promise(
-        "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
-    ),
-    "story.check": Promise(
-        "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
-    ),
-    "attack.refresh-stolen-key": Promise(
-        "RFC 9449 section 5", "A public client's refresh token is worth nothing without the key it was bound to."
-    ),
-    "oauth.issuer-exact": Promise(
-        "RFC 8414 section 3.3", "The issuer is the same bytes in configuration, metadata and tokens."
-    ),
-    "oauth.dpop": Promise("RFC 9449", "A bound token needs a fresh proof by its key for this method and URL, once."),
-    "oauth.dpop-nonce": Promise("RFC 9449 section 8", "A missing or stale nonce gets use_dpop_nonce and a new one."),
-    "oauth.introspection": Promise(
-        "RFC 7662 section 2.2", "Whoever may not see a token learns active false and nothing else."
-    ),
-    "oauth.revocation": Promise(
     "approval.ping": Promise("standards 1e", "A client in ping mode is told that there is an answer, and fetches it."),
     "approval.push": Promise("standards 1e", "A client in push mode gets exactly what was approved, and may not poll."),
     "approval.client-told-despite-failure": Promise(
@@ -220,6 +202,24 @@ LEDGER: dict[str, Promise] = {
         "issue 4", "A poll that prefers to wait is answered within a second of the decision, on whichever node."
     ),
     "approval.survives": Promise("issue 4", "Killing a server loses no request, no answer and no message to a client."),
+    "approval.not-by-agents": Promise(
+        "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
+    ),
+    "story.check": Promise(
+        "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
+    ),
+    "attack.refresh-stolen-key": Promise(
+        "RFC 9449 section 5", "A public client's refresh token is worth nothing without the key it was bound to."
+    ),
+    "oauth.issuer-exact": Promise(
+        "RFC 8414 section 3.3", "The issuer is the same bytes in configuration, metadata and tokens."
+    ),
+    "oauth.dpop": Promise("RFC 9449", "A bound token needs a fresh proof by its key for this method and URL, once."),
+    "oauth.dpop-nonce": Promise("RFC 9449 section 8", "A missing or stale nonce gets use_dpop_nonce and a new one."),
+    "oauth.introspection": Promise(
+        "RFC 7662 section 2.2", "Whoever may not see a token learns active false and nothing else."
+    ),
+    "oauth.revocation": Promise(
         "RFC 7009", "A revoked token and what hangs on it are dead at once; unknown tokens answer 200."
     ),
     "vault.one-refresher": Promise(
@@ -264,7 +264,8 @@ LEDGER: dict[str, Promise] = {
         "the trouble is said in words and told once, and so is its end.",
     ),
     "vault.ahead-of-need": Promise(
-        "issue: vault", "An account that is used is renewed before its token runs out; one that nobody uses is left alone."
+        "issue: vault",
+        "An account that is used is renewed before its token runs out; one that nobody uses is left alone.",
     ),
     "vault.gives-back": Promise(
         "issue: vault",
@@ -381,6 +382,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "proxy.no-redirects": Promise(
         "issue: proxy mode", "No redirect is followed, and a Location leads back to the proxy or is left out."
+    ),
+    "proxy.unauthorized": Promise(
+        "RFC 9110 section 15.5.2",
+        "An account is called broken when the provider refuses its grant, never because one call got a 401.",
     ),
     "proxy.agent-holds-nothing": Promise(
         "issue: proxy mode",
