@@ -278,7 +278,6 @@ class _Body:
             yield piece
 
 
-def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
 def _at_home(proxied: Proxied, account: ConnectedAccount) -> Proxied:
     """The same with the API's address as it is for this account. Raises `UpstreamRefused` when that is not known."""
     here = providers.located(proxied.connection, account.values)
@@ -288,6 +287,7 @@ def _at_home(proxied: Proxied, account: ConnectedAccount) -> Proxied:
     return msgspec.structs.replace(proxied, call=call, connection=here)
 
 
+def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
     """What an answer must not hold: what was attached, with and without its scheme, and what it was made of."""
     values = {*attached.headers.values(), *attached.query.values(), *account.credentials.values()}
     return tuple(values | {value.partition(" ")[2] for value in attached.headers.values() if " " in value})

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
+from remit_server.records.provider import AccountLookup
 from remit_server.rules.connection import Later, Outcome, read_reply
 from remit_server.rules.providers import USERINFO, Identity, attach
 from remit_server.rules.providers import identity as read_identity
@@ -125,7 +126,9 @@ async def identity(
     lookup = connection.account or msgspec.structs.replace(USERINFO, url=connection.userinfo_endpoint or "")
     if not lookup.url:
         return Identity()
-    lookup, reply = found
+    headers, url = _attached(connection, lookup.url, secret)
+    headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
+    reply = await machines.outbound.send(lookup.method, url, headers=headers, body=(lookup.body or "").encode())
     if reply.status != 200:
         kind = NotAccepted if reply.status in {401, 403} else OutboundRefused
         raise kind(detail=f"the account lookup answered {reply.status}")
