@@ -90,9 +90,10 @@ async def _asked_once(machines: Machines, approval: Approval, event: Event) -> A
     person, client = approval.user_id or "", approval.client_id
     wait = asking.pause(await store.approvals.last_asked(client, person, asking.REMEMBERED), now)
     approval = msgspec.structs.replace(approval, same=_same(machines, approval))
+    of_agent, of_all = f"asks|{person}|{client}", f"asks|{person}"
     budgets = (
-        *store.once.spend(f"asks|{person}|{client}", now, asking.WINDOW, settings.asks_per_agent),
-        *store.once.spend(f"asks|{person}", now, asking.WINDOW, settings.asks_per_person),
+        *store.once.spend(of_agent, now, asking.WINDOW, settings.asks_per_agent),
+        *store.once.spend(of_all, now, asking.WINDOW, settings.asks_per_person),
     )
     while True:
         if (open_ := await store.approvals.same(approval.same or "")) is not None:
@@ -102,10 +103,11 @@ async def _asked_once(machines: Machines, approval: Approval, event: Event) -> A
         if wait:
             raise _enough(wait)
         try:
-            await store.commit(store.approvals.add(approval), *budgets, events=(event,), wakes=wakes(approval))
+            await store.commit(*budgets, store.approvals.add(approval), events=(event,), wakes=wakes(approval))
         except Lost as error:
-            if error.step:
+            if error.step < len(budgets):
                 raise _enough(asking.SHORTEST) from error
+            await store.commit(store.once.refund(of_agent), store.once.refund(of_all))
             continue  # the same was asked in this moment, elsewhere
         return Asked(approval, handle_of(machines, approval.id))
 

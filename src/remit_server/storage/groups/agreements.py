@@ -229,6 +229,7 @@ class Once:
     _SPEND = Update(
         t.ATTEMPTS, set=_MORE.set, where=f"{_MORE.where} AND (attempts.expires_at <= :now OR attempts.count < :most)"
     )
+    _REFUND = Update(t.ATTEMPTS, set="count = count - 1", where="attempts.key = :key AND attempts.count > 0")
     _FORGET = Delete(t.ATTEMPTS, where="attempts.key = :key")
 
     def __init__(self, engine: Engine) -> None:
@@ -251,6 +252,10 @@ class Once:
         """`attempt`, but the second step loses when there were `most` in the window."""
         start, _ = self.attempt(key, now, window)
         return start, Step(self._SPEND, {"key": key, "now": now, "until": now + window, "most": most})
+
+    def refund(self, key: str) -> Step:
+        """Take one attempt back."""
+        return Step(self._REFUND, {"key": key}, may_miss=True)
 
     def forget(self, key: str) -> Step:
         """Begin to count anew: the attempt succeeded."""
