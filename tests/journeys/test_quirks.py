@@ -413,6 +413,20 @@ async def test_what_the_operator_wrote_is_not_discovered(house: House, provider:
     assert provider.asked == []
 
 
+async def test_whoever_needs_an_endpoint_is_told_that_it_is_missing(
+    house: House, provider: Quirky, oidc: Connection
+) -> None:
+    """Sign-in needs the keys, and connecting does not."""
+    provider.says(WELL_KNOWN, document(provider, jwks_uri=None))
+    await upstream.complete(house.machines, oidc)
+    with pytest.raises(OutboundRefused) as refused:
+        await house.machines.discovery.complete(oidc, "token_endpoint", "jwks_uri")
+    assert "jwks_uri" in (refused.value.detail or "")
+    assert await house.machines.discovery.complete(connection(provider), "jwks_uri") == connection(provider), (
+        "no issuer"
+    )
+
+
 @proves("vault.discovered-by-issuer")
 @pytest.mark.parametrize(
     "change",
@@ -483,7 +497,7 @@ async def connected(house: House, name: str, lend: dict[str, Any], came: str = "
 @proves("vault.no-wider-than-listed")
 async def test_a_provider_that_adds_up_what_was_granted(house: House, provider: Quirky) -> None:
     mail = connection(
-        provider, name="mail", display_name="Mail", scopes=("read", "send"), scopes_accumulate=True, token_endpoint=f"{provider.url}/token",
+        provider, name="mail", display_name="Mail", scopes=("read", "send"), scopes_accumulate=True,
         account=AccountLookup(id="who", source="answer"),
     )  # fmt: skip
     lend = await prepared(house, mail, connections={"mail": ("read",)})
@@ -508,6 +522,27 @@ async def test_a_provider_that_adds_up_what_was_granted(house: House, provider: 
     assert "more than this connection is for" in refused.json()["error_description"], "the operator's list is the end"
 
 
+@proves("vault.no-more-than-allowed")
+async def test_a_provider_that_gives_no_part(house: House, provider: Quirky) -> None:
+    drive = connection(
+        provider, name="drive", display_name="Drive", scopes=("read", "send"), refresh_endpoint=f"{provider.url}/refresh",
+        account=AccountLookup(id="who", source="answer"),
+    )  # fmt: skip
+    lend = await prepared(house, drive, connections={"drive": ("read",)})
+    provider.says(
+        "POST /token",
+        {"access_token": "wide", "who": "u1", "scope": "read send", "expires_in": 600, "refresh_token": "r"},
+    )
+    provider.says("POST /refresh", {"error": "invalid_scope"}, 400)
+    await connected(house, "drive", lend)
+    refused = await house.http.post("/oauth/token", data=lend)
+    assert "no token for a part" in refused.json()["error_description"]
+    assert provider.last.form["scope"] == "read", "it was asked for"
+    await house.store.commit(house.store.connections.put(msgspec.structs.replace(drive, lend_wider=True)))
+    lent = (await house.http.post("/oauth/token", data=lend)).json()
+    assert (lent["access_token"], lent["scope"]) == ("wide", "read send")
+
+
 @proves("vault.own-address-pinned")
 async def test_an_account_at_an_address_of_its_own(house: House, provider: Quirky) -> None:
     """The host from the token answer, the company from the redirect, as QuickBooks, Salesforce and Pipedrive do."""
@@ -516,7 +551,9 @@ async def test_an_account_at_an_address_of_its_own(house: House, provider: Quirk
         provider, name="books", display_name="Books", scopes=("read",), api_base="http://{host}/company/{realm}/",
         account=AccountLookup(id="id", label="email", url="http://{host}/me"),
         account_values={
-            "host": AccountValue(source="answer", at="api", prefix="http://", pattern=r"^127\.0\.0\.1:[0-9]+$", example="127.0.0.1:1"),
+            "host": AccountValue(
+                source="answer", at="api", prefix="http://", pattern=r"^127\.0\.0\.1:[0-9]+$", example="127.0.0.1:1"
+            ),
             "realm": AccountValue(source="redirect", at="realmId", pattern="^[0-9]{1,20}$", example="1"),
         },
         proxy=(ProxyRule(paths=("/**",), methods=("GET",)),),

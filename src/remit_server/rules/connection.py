@@ -243,7 +243,7 @@ class _Claims(Struct):
 def _exp(token: str) -> int | None:
     """`exp` of a JWT (RFC 7519 section 4.1.4), unverified: the token is the provider's, and all that hangs on it is when we ask
     for the next one."""
-    with suppress(ValueError, RecursionError, msgspec.DecodeError):
+    with suppress(ValueError, RecursionError):
         _, part, _ = token.split(".")
         claims = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=_Claims)
         return _number(claims.exp)
