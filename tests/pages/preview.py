@@ -35,7 +35,7 @@ from remit_server.ui.views.console import AgentRow, ConnectionRow, ConsoleView, 
 from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
 from remit_server.ui.views.failure import ErrorView, NotFoundView
 from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
-from remit_server.ui.views.security import EnrolView, SecurityView
+from remit_server.ui.views.security import EnrolView, Passkey, PasskeysView, SecurityView
 from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
 
 NOW = 1_795_356_000  # 22 November 2026, 14:00 UTC
@@ -82,9 +82,18 @@ sign_in = SignInView(
     organisation="Acme",
     client_name="Trading assistant",
     upstreams=(Upstream(name="Acme Workforce", href="/login/upstream/acme?resume=r1"),),
-
 )
 security = SecurityView(csrf=CSRF, viewer=ada, now=NOW, app_since=NOW - 3 * DAY)
+passkeys = (
+    Passkey(id="p1", name="Phone", created_at=NOW - 9 * DAY, used_at=NOW - 2 * HOUR, synced=True),
+    Passkey(id="p2", name="Security key", created_at=NOW - DAY),
+)
+asked_for = {"rpId": "id.example", "challenge": "Y2hhbGxlbmdl", "allowCredentials": [], "userVerification": "required"}
+to_make = {
+    "rp": {"id": "id.example", "name": ODD}, "user": {"id": "YWRh", "name": "ada@example.com", "displayName": ODD},
+    "challenge": "Y2hhbGxlbmdl", "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+}  # fmt: skip
+add_passkey = PasskeysView(csrf=CSRF, viewer=ada, options=to_make, name="iPhone", first=True)
 enrol = EnrolView(csrf=CSRF, viewer=ada, resume="r1", secret="GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")
 second_factor = SecondFactorView(csrf=CSRF, resume="r1", identifier="ada@example.com")
 set_up = SetUpView(csrf=CSRF, ticket="t1", issuer="http://127.0.0.1:8080/")
@@ -393,6 +402,7 @@ error = ErrorView(
 
 SAMPLES: dict[str, View] = {
     "sign-in": sign_in,
+    "sign-in-passkey": replace(sign_in, passkey=asked_for, passkey_error=ODD),
     "sign-in-plain": replace(sign_in, client_name=None, upstreams=()),
     "sign-in-error": replace(
         sign_in,
@@ -411,7 +421,16 @@ SAMPLES: dict[str, View] = {
     ),
     "second-factor": second_factor,
     "second-factor-error": replace(second_factor, identifier=ODD, error="This code is over. Enter the one shown now."),
+    "second-factor-passkey": replace(second_factor, app=False, passkey=asked_for),
+    "second-factor-either": replace(second_factor, passkey=asked_for, passkey_error="That did not prove who you are."),
+    "second-factor-neither": replace(second_factor, app=False),
     "security": security,
+    "security-passkeys": replace(security, passkeys=passkeys),
+    "security-passkey-only": replace(security, app_since=None, passkeys=passkeys[:1], passkey_error=ODD),
+    "security-passkeys-hostile": replace(security, passkeys=tuple(replace(each, name=ODD) for each in passkeys)),
+    "passkeys": add_passkey,
+    "passkeys-error": replace(add_passkey, viewer=mallory, name=ODD, first=False, error=ODD),
+    "passkeys-nowhere": replace(add_passkey, options=None),
     "security-off": replace(security, app_since=None, done="Your authenticator app is removed."),
     "security-hostile": replace(security, viewer=mallory, done=ODD, error=ODD),
     "enrol": enrol,
