@@ -204,6 +204,49 @@ def _provider(entry: Any) -> str:
     return "\n".join(lines)
 
 
+def detail_types() -> str:
+    """The detail types that ship: how each reads, what the person may change, and how a call is compared."""
+    found = importlib.import_module("remit_server.catalog.load").detail_types()
+    intro = (
+        "What an agent may ask for out of the box, from `src/remit_server/catalog/details/`.\n"
+        "[Detail types](../detail-types.md) explains the parts, and how to write one."
+    )
+    rows = [(f"[`{name}`](#{name})", kind.document["title"]) for name, kind in found.items()]
+    parts = [f"# Detail types\n\n{intro}\n\n{table(('type', 'what it is'), rows)}"]
+    return "\n\n".join([*parts, *(_detail_type(kind.document) for kind in found.values())])
+
+
+def _detail_type(document: dict[str, Any]) -> str:
+    modes = {name: mode for mode, names in document["enforce"].items() for name in names}
+    editable, needed = document.get("editable", {}), document["schema"]["required"]
+    rows = [
+        (
+            f"`{name}`",
+            schema.get("description", ""),
+            "yes" if name in needed else "no",
+            f"`{modes[name]}`",
+            f"`{editable[name]}`" if name in editable else "",
+        )
+        for name, schema in document["schema"]["properties"].items()
+        if name != "type"
+    ]
+    risk = document["risk"]
+    words = risk if isinstance(risk, str) else "high when one holds: " + "; ".join(one["say"] for one in risk["high"])
+    ahead = document.get("allowance")
+    allowed = "no" if ahead is None else f"up to a sum of `{ahead['amount']}`" if "amount" in ahead else "by number"
+    if ahead is not None and not ahead.get("high"):
+        allowed += ", never at high risk"
+    example = document["examples"][0]
+    facts = table(("", ""), [(label, value.replace("\n", " ↵ ")) for label, value in example["facts"].items()])
+    return "\n\n".join([
+        f"## {document['type']}",
+        f"**{document['title']}.** An example: the agent wants to *{example['sentence']}* for you.",
+        facts,
+        table(("member", "what it is", "needed", "compared", "editable"), rows),
+        f"Risk: {words}. Allowed ahead: {allowed}.",
+    ])  # fmt: skip
+
+
 def openapi() -> str:
     """What programs read of it (scripts/openapi.py)."""
     return importlib.import_module("openapi").text()
@@ -217,6 +260,7 @@ SOURCES = {
     "routes.md": (routes, "routes"),
     "commands.md": (commands, "cli"),
     "providers.md": (providers, "catalog.load"),
+    "detail-types.md": (detail_types, "catalog.load"),
     "openapi.json": (openapi, "routes"),
 }
 
