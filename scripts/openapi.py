@@ -76,6 +76,9 @@ DESCRIBED = {
     "GET /me/v1/approvals": Operation(gives="Approvals"),
     "GET /me/v1/approvals/{id}": Operation(gives="Approval"),
     "POST /me/v1/approvals/{id}/answer": Operation("answer! version:int! digest! reason", JSON, "Approval"),
+    "GET /me/v1/notifications": Operation(gives="Notifications"),
+    "PUT /me/v1/notifications": Operation("ways:list private:bool quiet:list time_zone", JSON, "Notifications"),
+    "DELETE /me/v1/notifications/{id}": Operation(status=204),
     "GET /me/v1/passkeys": Operation(gives="Passkeys"),
     "PATCH /me/v1/passkeys/{id}": Operation("name!", JSON, "Passkey"),
     "DELETE /me/v1/passkeys/{id}": Operation(status=204),
@@ -145,6 +148,7 @@ TEXTS = {"type": "array", "items": TEXT}
 KINDS = {
     "": TEXT,
     "int": NUMBER,
+    "bool": {"type": "boolean"},
     "number": {"type": "string", "pattern": "^[0-9]{1,9}$"},
     "list": TEXTS,
     "object": {"type": "object"},
@@ -177,6 +181,9 @@ SCHEMAS = {
     "Approval": record(id=TEXT, state=TEXT, version=NUMBER, digest=TEXT, created_at=NUMBER, expires_at=NUMBER),
     "Passkey": record(id=TEXT, name=TEXT, synced={"type": "boolean"}, created_at=NUMBER),
     "Passkeys": record(passkeys={"type": "array", "items": {"$ref": "#/components/schemas/Passkey"}}),
+    "Notifications": record(
+        ways=TEXTS, available=TEXTS, private={"type": "boolean"}, time_zone=TEXT, browsers={"type": "array"}
+    ),
     "Begun": record(auth_session=TEXT, connect_uri=TEXT, connect_params={"type": "object"}, expires_in=NUMBER),
     "Account": record(id=TEXT, connection=TEXT),
     "Accounts": record(accounts={"type": "array", "items": {"$ref": "#/components/schemas/Account"}}),

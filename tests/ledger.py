@@ -202,6 +202,30 @@ LEDGER: dict[str, Promise] = {
         "issue 4", "A poll that prefers to wait is answered within a second of the decision, on whichever node."
     ),
     "approval.survives": Promise("issue 4", "Killing a server loses no request, no answer and no message to a client."),
+    "channels.outbox": Promise(
+        "docs/adr/0016",
+        "Who is to be told is written with the request: no crash loses it, one node tells at a time, and it ends with the request.",
+    ),
+    "channels.fallback": Promise(
+        "docs/adr/0016", "A way that fails gives way to the next while there is time, and the timeline says both."
+    ),
+    "channels.quiet-hours": Promise(
+        "docs/adr/0016", "Quiet hours, by the person's own clock, hold back all but what would expire before they end."
+    ),
+    "channels.nothing-secret": Promise(
+        "sdk-and-pages 4", "A message has no secret and none of the agent's prose in it, and decides nothing."
+    ),
+    "channels.own": Promise(
+        "docs/adr/0016", "How a person is told is seen and changed by the organisation's own apps, and never by an agent."
+    ),
+    "channels.email": Promise(
+        "standards 3.9", "An e-mail has the headers, the recipient and the tags that we wrote, whatever an agent is called."
+    ),
+    "channels.web-push": Promise(
+        "RFC 8291, RFC 8292", "A push is readable in that browser only, signed by us, and goes to listed push services only."
+    ),
+    "channels.webhook": Promise("Standard Webhooks 1.0.0", "A webhook is signed, and a repeat has the same id."),
+    "channels.ntfy": Promise("sdk-and-pages 4", "A message by ntfy opens the page and has no button."),
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
     ),

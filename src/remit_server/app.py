@@ -15,6 +15,12 @@ from remit_server.access import refusals
 from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
 from remit_server.approvals.notify_client import Teller
+from remit_server.approvals.channels.email import Email
+from remit_server.approvals.channels.notice import Channel
+from remit_server.approvals.channels.ntfy import Ntfy
+from remit_server.approvals.channels.outbox import Outbox
+from remit_server.approvals.channels.web_push import WebPush
+from remit_server.approvals.channels.webhook import Webhooks
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
 from remit_server.identity.unused import forget_unused
@@ -157,6 +163,7 @@ class RemitApp:
     """The ASGI app. Paths without placeholders are found in one look-up, before any router."""
 
     machines: Machines
+    outbox: Outbox = field(init=False)
     _exact: dict[str, App] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -175,6 +182,12 @@ class RemitApp:
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
         self._teller = Teller(self.machines)
+        ways: dict[str, Channel] = {
+            "web_push": WebPush(self.machines),
+            "ntfy": Ntfy(self.machines),
+            "email": Email(self.machines),
+        }
+        self.outbox = Outbox(self.machines, ways, Webhooks(self.machines))
         self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines, refresher))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,6 +202,7 @@ class RemitApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._worker.start()
+                self.outbox.start()
                 self._teller.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -199,6 +213,7 @@ class RemitApp:
     async def close(self) -> None:
         """Stop taking, drain what was taken, let go."""
         await self._worker.close()
+        await self.outbox.close()
         await self._teller.close()
         await self.machines.background.close()
         await self.machines.outbound.close()

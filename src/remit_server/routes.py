@@ -14,10 +14,12 @@ from remit_server.access.endpoints.evaluations import Evaluations
 from remit_server.access.endpoints.read import Read
 from remit_server.access.endpoints.write import Write
 from remit_server.access.stores import Stores
+from remit_server.approvals.channels.web_push import WebPush
 from remit_server.approvals.endpoints.answer import Answer
 from remit_server.approvals.endpoints.approvals import Approvals
 from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
 from remit_server.approvals.endpoints.code import Code
+from remit_server.approvals.endpoints.notifications import Browser, Notifications
 from remit_server.approvals.grants.ciba import Ciba
 from remit_server.approvals.grants.device_code import DeviceCode
 from remit_server.identity.advance import Advance
@@ -135,6 +137,9 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        # approvals: how the person is told
+        Route("GET PUT", "/me/v1/notifications", Notifications(m), cors=True),
+        Route("DELETE", "/me/v1/notifications/{id}", Browser(m, WebPush(m)), cors=True),
         # identity: the person's passkeys
         Route("GET", "/me/v1/passkeys", Passkeys(m), cors=True),
         Route("PATCH DELETE", "/me/v1/passkeys/{id}", Passkey(m), cors=True),

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from remit_server.approvals.channels.outbox import filed
 from remit_server.errors import TooManyRequests
 from remit_server.records import Approval, Client, Event
 from remit_server.rules import asking
@@ -79,7 +80,9 @@ async def ask(machines: Machines, client: Client, question: Question) -> Asked:
     )  # fmt: skip
     if question.kind == "ciba":
         return await _asked_once(machines, approval, event)
-    await machines.store.commit(machines.store.approvals.add(approval), events=(event,), wakes=wakes(approval))
+    await machines.store.commit(
+        machines.store.approvals.add(approval), *await filed(machines, approval), events=(event,), wakes=wakes(approval)
+    )
     return Asked(approval, handle)
 
 
@@ -95,6 +98,7 @@ async def _asked_once(machines: Machines, approval: Approval, event: Event) -> A
         *store.once.spend(of_agent, now, asking.WINDOW, settings.asks_per_agent),
         *store.once.spend(of_all, now, asking.WINDOW, settings.asks_per_person),
     )
+    told = await filed(machines, approval)
     while True:
         if (open_ := await store.approvals.same(approval.same or "")) is not None:
             if now < open_.expires_at:
@@ -103,7 +107,7 @@ async def _asked_once(machines: Machines, approval: Approval, event: Event) -> A
         if wait:
             raise _enough(wait)
         try:
-            await store.commit(*budgets, store.approvals.add(approval), events=(event,), wakes=wakes(approval))
+            await store.commit(*budgets, store.approvals.add(approval), *told, events=(event,), wakes=wakes(approval))
         except Lost as error:
             if error.step < len(budgets):
                 raise _enough(asking.SHORTEST) from error

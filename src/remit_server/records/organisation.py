@@ -15,8 +15,8 @@ class Organisation(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = field(default_factory=dict)
     """Fields of `config.Settings`, as the manifest gave them; they take effect when a server starts."""
     channels: dict[str, Any] = field(default_factory=dict)
-    """How people are told: `email: {smtp, from}`, `web_push: {contact}`. The row is sealed, as the relay's URL may hold a
-    password."""
+    """How people are told: `email: {smtp, from}`, `web_push: {contact, hosts}`, `ntfy: {server, token}`, `webhooks: [{name,
+    url, secret}]`. The row is sealed, since there are secrets in it."""
     applied: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What the manifest brought, keys by kind: only this is removed when it is no longer there."""
 

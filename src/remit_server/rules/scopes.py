@@ -16,6 +16,7 @@ ACCOUNT = (
     "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts",
     "read:me:approvals", "answer:me:approvals",
     "read:me:passkeys", "update:me:passkeys", "delete:me:passkeys",
+    "read:me:notifications", "update:me:notifications",
 )  # fmt: skip
 """Scopes of our own API for the person's account, whose audience is `{issuer}me/`."""
 
@@ -25,7 +26,8 @@ the organisation allows and what the person lends."""
 
 ANSWER = "answer:me:approvals"
 PASSKEYS = frozenset(scope for scope in ACCOUNT if scope.endswith(":passkeys"))
-_OWN = {ANSWER, *PASSKEYS}
+NOTIFICATIONS = frozenset(scope for scope in ACCOUNT if scope.endswith(":notifications"))
+_OWN = {ANSWER, *PASSKEYS, *NOTIFICATIONS}
 """For the organisation's own apps in a person's hand."""
 _IN_HAND = frozenset({"web", "native", "spa"})
 """Kinds of client that a person operates; the others act by themselves."""

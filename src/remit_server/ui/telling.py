@@ -30,6 +30,8 @@ ABOUT_YOUR_ACCOUNT = {
     "read:me:passkeys": "see your passkeys",
     "update:me:passkeys": "rename your passkeys",
     "delete:me:passkeys": "remove your passkeys",
+    "read:me:notifications": "see how you are told that an agent waits for you",
+    "update:me:notifications": "change how you are told that an agent waits for you",
 }
 READS = frozenset({"read", "readonly", "list", "view", "search"})
 CHANGES = frozenset(

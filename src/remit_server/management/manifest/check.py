@@ -19,11 +19,13 @@ from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Provider, ProxyRule
 from remit_server.records.connection import ORGANISATION
 from remit_server.rules import connecting, exchange, providers, providers_check, proxying, redirects
+from remit_server.rules.webhook_signature import key_of as key_of_webhook
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _DETAIL_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _EMAIL = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_PLACE = re.compile(r"[a-z0-9.-]+(:[0-9]{1,5})?")
 
 Problem = tuple[Path_, str]
 
@@ -363,3 +365,23 @@ def _channels(m: d.Manifest) -> Iterator[Problem]:
             yield (*at, "from"), f"{email.sender!r} is not an e-mail address"
     if (push := m.channels.web_push) is not None and not push.contact.startswith(("mailto:", "https:")):
         yield ("channels", "web_push", "contact"), "write mailto:… or https:…"
+    for i, host in enumerate(push.hosts if push else ()):
+        if not _PLACE.fullmatch(host):
+            yield ("channels", "web_push", "hosts", i), "write a host, with its port where that is not 443"
+    if (ntfy := m.channels.ntfy) is not None and (problem := _url(ntfy.server)):
+        yield ("channels", "ntfy", "server"), problem
+    yield from _webhooks(m.channels.webhooks)
+
+
+def _webhooks(webhooks: tuple[d.Webhook, ...]) -> Iterator[Problem]:
+    names = [webhook.name for webhook in webhooks]
+    for i, webhook in enumerate(webhooks):
+        at: Path_ = ("channels", "webhooks", i)
+        if names.count(webhook.name) > 1 or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", webhook.name):
+            yield (*at, "name"), "give each a name of its own, in small letters, digits and hyphens"
+        if problem := _url(webhook.url):
+            yield (*at, "url"), problem
+        try:
+            key_of_webhook(webhook.secret.value)
+        except ValueError as error:
+            yield (*at, "secret"), str(error)

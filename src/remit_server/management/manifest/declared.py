@@ -218,11 +218,31 @@ class Email(Struct, frozen=True, kw_only=True):
 class WebPush(Struct, frozen=True, kw_only=True):
     contact: str
     """A `mailto:` or `https:` URL at which push services reach the operator (RFC 8292 section 2.1)."""
+    hosts: tuple[str, ...] = ()
+    """Push services beside those of the browsers' vendors, such as `push.example:8443`: no others are called."""
+
+
+class Ntfy(Struct, frozen=True, kw_only=True):
+    server: str
+    """The URL of an ntfy server."""
+    token: Secret | None = None
+    """An access token that may publish there."""
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """Called for every request that a person is asked, signed as Standard Webhooks has it."""
+
+    name: str
+    url: str
+    secret: Secret
+    """`whsec_` and 24 to 64 random bytes in base64."""
 
 
 class Channels(Struct, frozen=True, kw_only=True):
     email: Email | None = None
     web_push: WebPush | None = None
+    ntfy: Ntfy | None = None
+    webhooks: tuple[Webhook, ...] = ()
 
 
 SECRET_SETTINGS = frozenset({"metrics_token", "registration_token"})

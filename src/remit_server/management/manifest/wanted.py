@@ -162,4 +162,8 @@ def _channels(channels: d.Channels) -> dict[str, Any]:
         found["email"] = {"smtp": channels.email.smtp.value, "from": channels.email.sender}
     if channels.web_push:
         found["web_push"] = msgspec.to_builtins(channels.web_push)
+    if ntfy := channels.ntfy:
+        found["ntfy"] = {"server": ntfy.server} | ({"token": ntfy.token.value} if ntfy.token else {})
+    if channels.webhooks:
+        found["webhooks"] = [{"name": each.name, "url": each.url, "secret": each.secret.value} for each in channels.webhooks]
     return found
