@@ -19,11 +19,12 @@ LIFETIME = 600
 """Seconds from the link to the end of the flow."""
 RESERVED = frozenset(
     {
-        "client_id", "client_secret", "code", "code_challenge", "code_challenge_method", "iss", "nonce", "redirect_uri",
-        "request", "request_uri", "response_mode", "response_type", "scope", "state", "user_scope",
+        "authorization_details", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method",
+        "dpop_jkt", "iss", "nonce", "optional_scope", "redirect_uri", "request", "request_uri", "response_mode", "response_type",
+        "scope", "state", "user_scope",
     }
 )  # fmt: skip
-"""Parameters that are ours to set."""
+"""Parameters that are ours to set: what is asked for is what the person reads on the start page."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43,128}")
 
 
@@ -93,7 +94,7 @@ def _params(value: Any, wrong: list[tuple[str, str]]) -> dict[str, str]:
     for name, item in value.items():
         # In JSON a client may write `"max_age": 0`; in a URL everything is text.
         text = str(item).lower() if isinstance(item, bool) else str(item) if isinstance(item, int) else item
-        if name in RESERVED:
+        if name.lower() in RESERVED:  # some providers do not mind capitals
             wrong.append(("authorization_params", f"may not set {name}"))
         elif not isinstance(text, str) or len(text) > 1024 or "\x00" in text or not name.isprintable():
             wrong.append(("authorization_params", f"{name[:60]!r} must be a string of at most 1024 characters"))
