@@ -12,10 +12,12 @@ from tests.endpoints.test_device import allow, poll, start
 from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
+from remit_server.oversight.agents import suspend
 from remit_server.records import ConnectedAccount
 from remit_server.records.connection import ORGANISATION
 from remit_server.storage.contract import Params, Unit
 from remit_server.storage.sql.statements import Select
+from remit_server.vault import upstream
 from remit_server.vault.lend import lend, take_back
 
 NOT_FOUND = "federated_connection_refresh_token_not_found"
@@ -155,6 +157,50 @@ async def test_what_is_taken_back_in_this_moment_is_not_lent(vault: Vault, monke
     answer = await vault.exchange()
     assert (answer.status_code, answer.json()["error"]) == (401, NOT_FOUND)
     assert await vault.house.events("vault.exchanged") == []
+
+
+@pytest.mark.parametrize("what", ["limited", "taken back", "signed out", "suspended", "not for it any more", "revoked"])
+@proves("vault.limited")
+async def test_what_changes_while_the_provider_is_asked_counts(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A refresh takes seconds. A second exchange within a minute notes no use, so no write of its own would lose."""
+    await vault.connected()
+    store, now = vault.house.store, vault.house.clock.now
+    vault.later(300)
+    account, token = await vault.account(), await vault.refresh_token()
+    await store.commit(store.connected_accounts.touch(account.id, now(), "agent"))
+    given = await store.lendings.get(account.id, "auth0|ada", "agent")
+    assert given is not None
+    await store.commit(store.lendings.use(given, now()))
+    if what == "limited":
+        await taken_back(vault)
+    ask = upstream.refresh
+
+    async def meanwhile(*params: Any, **more: Any) -> Any:
+        match what:
+            case "limited":
+                await store.commit(store.connected_accounts.limit(account, limited=True))
+            case "taken back":
+                await store.commit(store.connected_accounts.limit(account, limited=True))
+                await taken_back(vault)
+            case "signed out":
+                await leaves(vault)
+            case "suspended":
+                await suspend(store, vault.house.clock, "agent")
+            case "not for it any more":
+                await vault.allow("agent")
+            case "revoked":
+                grants = await store.grants.of_user("auth0|ada")
+                await store.commit(*(store.grants.revoke(grant.id, now(), "the person") for grant in grants))
+        return await ask(*params, **more)
+
+    monkeypatch.setattr(upstream, "refresh", meanwhile)
+    answer = await vault.exchange(subject_token=token)
+    assert answer.status_code in {400, 401}, answer.text
+    assert "access_token" not in answer.json()
+    assert await vault.house.events("vault.exchanged") == []
+    assert len(await vault.house.events("vault.refreshed")) == 1, "what the provider gave is kept all the same"
 
 
 async def shared_account(vault: Vault) -> ConnectedAccount:

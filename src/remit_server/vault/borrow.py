@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from remit_server.errors import NotConnected, ProtocolError, UpstreamRefused
+from remit_server.errors import AccessDenied, NotConnected, ProtocolError, UpstreamRefused
 from remit_server.records import Client, ConnectedAccount, Connection, Grant, Lending, User
 from remit_server.rules import exchange, sharing
+from remit_server.rules.connection import Use
 from remit_server.rules.exchange import Share, Want
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Step
@@ -87,6 +89,27 @@ async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: 
         nothing = NotConnected("The user has granted nothing that this client may borrow: ask them to allow it.")
         raise await mendable(machines, who, nothing, "missing_scopes", account=offer.account)
     return Borrowed(account=offer.account, lending=offer.lending, away=not there, share=share)
+
+
+def holds(account: ConnectedAccount, use: Use) -> bool:
+    """Whether the account had this token when it was read, so that nobody waited for it."""
+    return use.access_token in {account.access_token, *(part.access_token for part in account.narrowed)}
+
+
+async def still(machines: Machines, who: Borrower, subject: str, account: ConnectedAccount) -> None:
+    """Look once more after a wait for the provider: in these seconds the person may have taken back their word, and somebody
+    may have stopped the agent. `subject` is the hash of the token that stands for the person. Raises as `borrowed`, and
+    `AccessDenied`."""
+    client = await machines.store.clients.get(who.client.id)
+    asked = await machines.store.lendings.asked(subject, who.connection.name, who.client.id)
+    if client is None or client.state != "active" or who.connection.name not in client.connections:
+        raise AccessDenied("This client was stopped.")
+    # A subject token that was used meanwhile, to be rotated, has served its purpose; one that was revoked has not.
+    held = asked.held if asked else None
+    if held is None or held.token.revoked_at or held.grant_revoked_at or not held.user or held.user.state != "active":
+        raise AccessDenied("What stood for the user was revoked.")
+    assert asked is not None, "it was read with its token"
+    await borrowed(machines, msgspec.structs.replace(who, client=client, user=held.user), asked, account.id)
 
 
 async def mendable(

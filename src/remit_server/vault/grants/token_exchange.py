@@ -18,7 +18,7 @@ from remit_server.runtime.verify import Dead
 from remit_server.storage.contract import Lost
 from remit_server.storage.groups.lendings import Asked
 from remit_server.vault import own_token
-from remit_server.vault.borrow import Borrower, borrowed, link, mendable
+from remit_server.vault.borrow import Borrower, borrowed, holds, link, mendable, still
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.form import Form
 from remit_server.wire.grants import TokenRequest
@@ -61,6 +61,8 @@ class TokenExchange:
             use = await self._refresher.usable(connection, found.account, found.share.scopes, may=may)
         except (UpstreamRefused, NotConnected) as error:
             raise await mendable(machines, who, error, account=found.account) from None
+        if not holds(found.account, use):
+            await still(machines, who, token.hash, found.account)
         if not set(use.scopes) <= set(act.scopes):  # the provider gives nothing narrower: judge what it gives
             permit = await permitted(machines, replace(act, scopes=use.scopes))
 
