@@ -7,6 +7,7 @@ not instead of them: a provider that wanted the agent to have the token could al
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 8
 """A credential shorter than this is not looked for: it would be found everywhere."""
 _MASK = b"*"
+_TRIPLET = re.compile(r"%[0-9A-F]{2}")
 
 
 def spellings(secrets: Iterable[str]) -> frozenset[str]:
@@ -23,8 +25,10 @@ def spellings(secrets: Iterable[str]) -> frozenset[str]:
     for secret in secrets:
         if len(secret) < SHORTEST:
             continue
-        found |= {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-        found.add(json.dumps(secret)[1:-1].replace("/", "\\/"))
+        written = json.dumps(secret)[1:-1]
+        found |= {secret, written, written.replace("/", "\\/"), written.replace("+", "\\u002B")}
+        encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+        found |= encoded | {_TRIPLET.sub(lambda octet: octet[0].lower(), text) for text in encoded}
         for lead in range(3):  # in base64 a text looks different by where in a group of three octets it begins
             found |= _inside_base64(secret.encode(), lead)
     return frozenset(found)
