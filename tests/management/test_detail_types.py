@@ -51,7 +51,7 @@ def test_inline_is_the_same(tmp_path: Path) -> None:
     ("was", "now", "message"),
     [
         ("type: room_booking\n", "type: payment\n", "payment"),
-        ("maxLength: 500", "maxLenght: 500", "note needs maxLength"),
+        ("maxLength: 500", "maxLenght: 500", "note uses maxLenght, which is not read here"),
         ("'{guests}'", "'{guests:number}'", "guests is not shown"),
         ("'book {room} for", "'book {note} for", "{note} is free text"),
         ("12 people", "a dozen", "differs in book Ada 2.04 for 12 people"),

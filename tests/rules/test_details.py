@@ -122,3 +122,12 @@ def test_lines_are_where_the_type_has_them() -> None:
     (example, *_) = detail_types()["message"].document["examples"]
     lines = read(example["details"], detail_types()["message"]).lines
     assert [line.label for line in lines if line.block] == ["Text"]
+
+
+def test_no_item_looks_like_no_items() -> None:
+    (_, example) = detail_types()["message"].document["examples"]
+    kind = detail_types()["message"]
+    shown = [
+        read({**example["details"], "attachments": held}, kind).lines[-1].value for held in ([], ["none"], ["(none)"])
+    ]
+    assert shown == ["(none)", "none", "“(none)”"]

@@ -13,6 +13,8 @@ from tests.ledger import proves
 
 from remit_server.catalog.load import detail_types
 from remit_server.errors import InvalidDetails
+from remit_server.records import DetailType
+from remit_server.rules.detail_types import faults
 from remit_server.rules.details import canonical, digest, fits
 from remit_server.rules.editing import Edited, judge
 from remit_server.rules.enforcing import difference, within
@@ -31,6 +33,12 @@ def test_an_edit_has_its_own_digest_and_its_changes_in_words() -> None:
     assert result.canonical == canonical([{**ORDER, "quantity": 8}])
     assert result.digest == digest(result.details) != digest((ORDER,))
     assert result.changes == ("Shares: 10 × ZEKO → 8 × ZEKO", "At most: 412.00 USD → 329.60 USD")
+
+
+def test_an_edit_is_read_as_a_request_is() -> None:
+    result = edited(ORDER, quantity=8.0)
+    assert result == edited(ORDER, quantity=8)
+    assert type(result.details[0]["quantity"]) is int
 
 
 def test_no_change_is_no_edit() -> None:
@@ -165,3 +173,13 @@ def test_at_least_is_the_reverse_of_at_most() -> None:
     assert within(10, 11, "at_least")
     assert within("view", "edit", "at_least", ["view", "edit"])
     assert not within("edit", "own", "at_most", ["view", "edit"])
+
+
+def test_the_words_of_an_enumeration_may_stand_in_defs() -> None:
+    document = json.loads(json.dumps(TYPES["file_sharing"].document))
+    document["schema"]["$defs"] = {"role": document["schema"]["properties"]["role"]}
+    document["schema"]["properties"]["role"] = {"$ref": "#/$defs/role"}
+    kind = DetailType(type="file_sharing", document=document)
+    assert list(faults(document)) == []
+    assert difference(kind, SHARING, {**SHARING, "role": "view"}) is None
+    assert difference(kind, SHARING, {**SHARING, "role": "edit"}) == "role"

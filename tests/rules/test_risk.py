@@ -87,7 +87,7 @@ def test_what_is_not_as_usual() -> None:
     assert risk(other, earlier=(ORDER,)).unusual == (), "amounts of two currencies do not compare"
     assert risk(larger, earlier=({**ORDER, "quantity": 1}, ORDER, {**ORDER, "quantity": 900})).unusual != ()
     two = {**MESSAGE, "recipients": ["bob@example.com", "carol@example.com"]}
-    assert risk(two, earlier=(MESSAGE,)).unusual == ("first message to carol@example.com",)
+    assert risk(two, earlier=(MESSAGE,)).unusual == ("first message to “carol@example.com”",)
     assert risk(PAYMENT).unusual == (), "what makes it high is said once"
     assert risk(DELETION).unusual == ("first deletion in “Mail of ada@example.com”",)
 

@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal
-
-from msgspec import Struct
+from typing import Any, Final
 
 from remit_server.errors import InvalidDetails
 from remit_server.records import DetailType
+from remit_server.rules.detail_schema import Member, Shape, members_of, schema_faults
 from remit_server.rules.details import judge
 from remit_server.rules.enforcing import modes_of
 from remit_server.rules.reading import PLACE, read
 
-Shape = Literal["money", "window", "number", "time", "boolean", "word", "token", "text", "tokens", "texts", "object"]
-"""What a member is to a reader. A word is of an enumeration; a token has a pattern, so it cannot be a sentence; a text is
-free."""
-LONGEST_TEXT: Final = 5000
-MOST_ITEMS: Final = 100
 _FORMATS: Final[dict[str, frozenset[str]]] = {
     "money": frozenset({"money"}), "number": frozenset({"number", "tokens", "texts"}), "time": frozenset({"time"}),
     "capital": frozenset({"word"}), "quoted": frozenset({"text", "texts", "token", "tokens"}),
@@ -41,123 +35,32 @@ _COMPARED: Final = {
 }  # fmt: skip
 _VERBS: Final = {
     "above": frozenset({"money", "number", "texts", "tokens"}), "outside": frozenset({"token", "tokens"}),
+    "first": frozenset({"word", "token", "text", "tokens", "texts"}),
     "is": frozenset({"word", "token", "number", "boolean"}), "is_not": frozenset({"word", "token", "number", "boolean"}),
 }  # fmt: skip
-
-
-class Member(Struct, frozen=True):
-    """A member that a text may name, by its path."""
-
-    shape: Shape
-    needed: bool
-    """It is in every request."""
+_REVEALED: Final[dict[str, frozenset[str]]] = {
+    "": frozenset({"word", "token", "text", "tokens", "texts"}), "capital": frozenset({"word"}),
+    "money": frozenset({"money"}), "number": frozenset({"number"}), "time": frozenset({"time"}), "|": frozenset({"boolean"}),
+}  # fmt: skip
+"""The formats that show all of a value: the others count, or cut."""
 
 
 def faults(document: dict[str, Any]) -> Iterator[str]:
     """What is wrong, in words; nothing when it may be used. The document already has the form of the catalog."""
-    wrong = [*_schema_faults("", document["schema"], document["schema"])]
+    wrong = [*schema_faults("", document["schema"], document["schema"])]
     yield from wrong
     if wrong:
         return  # the rest reads the schema
-    members = _members(document["schema"])
+    members = members_of(document["schema"])
     derived = _derived(document, members)
     every = members | derived
-    rest = (_enforced(document), _compared(document, members), _texts(document, every), _shown(document, members),
+    rest = (_overshadowed(document, members), _enforced(document),
+            _compared(document, members), _texts(document, every), _shown(document, members),
             _conditions(document, every), _allowance(document, every))  # fmt: skip
     wrong = [fault for each in rest for fault in each]
     yield from wrong
     if not wrong:
         yield from _examples(DetailType(type=document["type"], document=document))
-
-
-def _schema_faults(path: str, node: dict[str, Any], root: dict[str, Any], depth: int = 0) -> Iterator[str]:
-    at = f"schema: {path or 'the object'}"
-    if depth > 4:
-        yield f"{at} is too deep to be shown"
-    elif "$ref" in node and not _target(node, root):
-        yield f"{at} refers to something outside $defs"
-    else:
-        node = _resolved(node, root)
-        match node.get("type", "nothing"):
-            case _ if "enum" in node or "const" in node:
-                words = node.get("enum", [node.get("const")])
-                if not words or not all(isinstance(word, str) and 0 < len(word) <= 60 for word in words):
-                    yield f"{at} has values that are no short words"
-            case "object":
-                yield from _object_faults(path, node, root, depth)
-            case "array":
-                yield from _array_faults(path, node, root, depth)
-            case "string":
-                if node.get("format") != "date-time" and not 0 < node.get("maxLength", 0) <= LONGEST_TEXT:
-                    yield f"{at} needs maxLength, at most {LONGEST_TEXT}"
-            case "integer" | "number":
-                if not {"minimum", "maximum"} <= node.keys() or not node.get("description"):
-                    yield f"{at} needs minimum, maximum, and a description that says its unit"
-            case other if other != "boolean":
-                yield f"{at} is of type {other}, which cannot be shown"
-
-
-def _object_faults(path: str, node: dict[str, Any], root: dict[str, Any], depth: int) -> Iterator[str]:
-    if node.get("additionalProperties") is not False or not node.get("properties") or "patternProperties" in node:
-        yield f"schema: {path or 'the object'} is not closed (additionalProperties: false)"
-    for name, inner in node.get("properties", {}).items():
-        schema = inner if isinstance(inner, dict) else {}  # `true` would take anything
-        yield from _schema_faults(f"{path}.{name}" if path else name, schema, root, depth + 1)
-
-
-def _array_faults(path: str, node: dict[str, Any], root: dict[str, Any], depth: int) -> Iterator[str]:
-    items = node.get("items")
-    if not 0 < node.get("maxItems", 0) <= MOST_ITEMS:
-        yield f"schema: {path} needs maxItems, at most {MOST_ITEMS}"
-    if not isinstance(items, dict) or _resolved(items, root).get("type") != "string" or "prefixItems" in node:
-        yield f"schema: {path} is no list of texts"
-    else:
-        yield from _schema_faults(f"{path}[]", items, root, depth + 1)
-
-
-def _target(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any] | None:
-    where, _, name = str(node["$ref"]).rpartition("/")
-    found = root.get("$defs", {}).get(name) if where == "#/$defs" else None
-    return found if isinstance(found, dict) and "$ref" not in found else None
-
-
-def _resolved(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    return {**(_target(node, root) or {}), **node} if "$ref" in node else node
-
-
-def _members(root: dict[str, Any]) -> dict[str, Member]:
-    found: dict[str, Member] = {}
-
-    def look(path: str, node: dict[str, Any], *, needed: bool) -> None:
-        node = _resolved(node, root)
-        if path:
-            found[path] = Member(_shape(node, root), needed)
-        for name, inner in node.get("properties", {}).items():
-            if path or name != "type":  # which every card says
-                here = needed and name in node.get("required", ())
-                look(f"{path}.{name}" if path else name, inner, needed=here)
-
-    look("", root, needed=True)
-    return found
-
-
-def _shape(node: dict[str, Any], root: dict[str, Any]) -> Shape:  # noqa: PLR0911 - one return a shape
-    if "enum" in node or "const" in node:
-        return "word"
-    match node["type"]:
-        case "object":
-            inner = {name: _shape(_resolved(each, root), root) for name, each in node["properties"].items()}
-            if inner == {"amount": "number", "currency": "token"} and set(node.get("required", ())) == set(inner):
-                return "money"
-            return "window" if inner == {"from": "time", "until": "time"} else "object"
-        case "array":
-            return "tokens" if _shape(_resolved(node["items"], root), root) in {"token", "word"} else "texts"
-        case "boolean":
-            return "boolean"
-        case "string":
-            return "time" if node.get("format") == "date-time" else "token" if "pattern" in node else "text"
-        case _:
-            return "number"
 
 
 def _derived(document: dict[str, Any], members: dict[str, Member]) -> dict[str, Member]:
@@ -168,6 +71,11 @@ def _derived(document: dict[str, Any], members: dict[str, Member]) -> dict[str, 
         shape: Shape = factor if number == "number" and factor in {"number", "money"} else "object"
         found[name] = Member(shape, all(each.needed for each in used))
     return found
+
+
+def _overshadowed(document: dict[str, Any], members: dict[str, Member]) -> Iterator[str]:
+    for name in document.get("derived", {}).keys() & members.keys():
+        yield f"derived: {name} is a member already"
 
 
 def _enforced(document: dict[str, Any]) -> Iterator[str]:
@@ -220,11 +128,16 @@ def _shown(document: dict[str, Any], members: dict[str, Member]) -> Iterator[str
     multiline = set(document.get("multiline", ()))
     always = set()
     for fact in document["facts"]:
-        places = [path for path, how in PLACE.findall(fact["value"]) if how != "number" or not _list(members.get(path))]
-        optional = {path for path in places if path in members and not members[path].needed}
+        places = [
+            path
+            for path, how in PLACE.findall(fact["value"])
+            if path in members and members[path].shape in _REVEALED.get("|" if "|" in how else how, ())
+        ]
+        named = {path for path, _ in PLACE.findall(fact["value"])}
+        optional = {path for path in named if path in members and not members[path].needed}
         if "when" not in fact and len(optional) <= 1:
-            always |= optional or set(places)
-        if multiline & set(places) and fact["value"] not in {f"{{{name}}}" for name in multiline}:
+            always |= set(places) & (optional or set(places))
+        if multiline & named and fact["value"] not in {f"{{{name}}}" for name in multiline}:
             yield f"facts: {fact['label']}: what has line breaks stands alone"
         for path in fact.get("when", {}):
             if path not in members:
@@ -236,10 +149,6 @@ def _shown(document: dict[str, Any], members: dict[str, Member]) -> Iterator[str
 
 
 _NONE: Final = Member("object", needed=False)
-
-
-def _list(member: Member | None) -> bool:
-    return member is not None and member.shape in {"texts", "tokens"}
 
 
 def _conditions(document: dict[str, Any], members: dict[str, Member]) -> Iterator[str]:
@@ -257,8 +166,8 @@ def _conditions(document: dict[str, Any], members: dict[str, Member]) -> Iterato
         path = line.get("first", line.get("above"))
         if path not in members:
             yield f"unusual: there is no {path}"
-        elif "above" in line and members[path].shape not in _VERBS["above"]:
-            yield f"unusual: above does not go with {path}"
+        elif members[path].shape not in _VERBS[verb := "above" if "above" in line else "first"]:
+            yield f"unusual: {verb} does not go with {path}"
 
 
 def _allowance(document: dict[str, Any], members: dict[str, Member]) -> Iterator[str]:

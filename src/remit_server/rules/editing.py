@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from remit_server.errors import InvalidDetails
 from remit_server.records import DetailType
-from remit_server.rules.details import Details, canonical, digest, fits
+from remit_server.rules.details import Details, canonical, digest, fits, parse
 from remit_server.rules.enforcing import difference
 from remit_server.rules.reading import read
 
@@ -31,6 +31,7 @@ def judge(asked: Details, edited: Details, types: Mapping[str, DetailType]) -> E
     Whatever `enforcing.difference` lets pass under the result it lets pass under what was asked. Raises `InvalidDetails` that
     names the type and the member.
     """
+    edited = tuple(parse(canonical(list(edited)).decode()))  # as a request is read: 8.0 is 8
     if len(asked) != len(edited):
         raise InvalidDetails("An edit changes what was asked; it adds nothing and leaves nothing out.")
     changes: list[str] = []

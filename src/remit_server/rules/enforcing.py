@@ -82,5 +82,8 @@ def _inside(outer: Any, inner: Any) -> bool:
 
 def words_of(kind: DetailType, name: str) -> list[Any] | None:
     """The words of a member that is an enumeration, from least to most."""
-    words = kind.document["schema"]["properties"].get(name, {}).get("enum")
+    schema = kind.document["schema"]
+    member = schema["properties"].get(name, {})
+    member = {**schema.get("$defs", {}).get(member.get("$ref", "").rpartition("/")[2], {}), **member}
+    words = member.get("enum")
     return words if isinstance(words, list) else None

@@ -94,7 +94,7 @@ def formatted(value: Any, how: str | None) -> str:  # noqa: PLR0911 - one return
             one, many = how.split("|", 1)
             return one if (len(value) if isinstance(value, list) else value) == 1 else many
     if isinstance(value, list):
-        return _names([str(item) for item in value]) or "none"
+        return _names([str(item) for item in value]) or "(none)"
     return str(value)
 
 

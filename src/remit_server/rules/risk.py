@@ -80,7 +80,7 @@ def _unusual(lines: list[dict[str, Any]], asked: list[dict[str, Any]], earlier: 
         if "first" in line:
             for values in asked:
                 if new := _new([values], earlier, line["first"]):
-                    yield fill(line["say"], {**values, "new": formatted(new, "some")}) or line["say"]
+                    yield fill(line["say"], {**values, "new": formatted(new, "quoted")}) or line["say"]
         else:
             usual = [_sums([values], line["above"]) for values in earlier]
             for currency, sum_ in _sums(asked, line["above"]).items():
