@@ -60,8 +60,10 @@ def failed(account: ConnectedAccount, kind: Kind, now: int, retry_after: int) ->
 
 
 def broken(account: ConnectedAccount) -> ConnectedAccount:
-    """The account whose provider does not honour its refresh token any more: only the person can help."""
-    if account.unanswered:
+    """The account whose provider does not honour what we hold any more: only the person can help."""
+    if account.credentials:
+        cause = "The provider does not accept the key any more: it was withdrawn there, or has run out."
+    elif account.unanswered:
         cause = (
             "The provider's answer to an earlier renewal never arrived, and it does not accept the older key any more."
         )

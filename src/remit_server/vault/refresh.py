@@ -25,6 +25,7 @@ from remit_server.errors import (
     NotConnected,
     RemitError,
     TemporarilyUnavailable,
+    TooManyRequests,
     UpstreamRefused,
 )
 from remit_server.records import ConnectedAccount, Connection, Event
@@ -105,6 +106,23 @@ class Refresher:
                     if isinstance(spare, Use):
                         return spare
                     raise TemporarilyUnavailable(f"{why} Try again later.", headers={"Retry-After": str(seconds)})
+
+    async def refused(self, connection: Connection, account: ConnectedAccount) -> None:
+        """An API refused the account's credential, and there is no refresh token with which to find out why. Where the provider
+        once told whose account it is, it is asked again, at most once a minute: an agent chooses what it calls, and must not
+        be able to break the account. Raises `UpstreamRefused` when the credential is refused there, too."""
+        secret = account.credentials or account.access_token
+        if not secret:
+            return
+        try:
+            self._machines.throttle.check(f"refused|{account.id}", per_minute=1, burst=1)
+        except TooManyRequests:
+            return
+        if await upstream.disowned(self._machines, connection, secret):
+            after = keeping.broken(account)
+            event = self._event("vault.refresh_failed", account, cause="the provider refuses what there is")
+            if await self._written(self._accounts.save(after), [event]):
+                raise UpstreamRefused(f"The account must be connected again. {after.cause}")
 
     async def ahead(self) -> int:
         """Renew what is used and will soon run out, and what a refresher that died left behind; how many were due."""

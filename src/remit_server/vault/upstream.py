@@ -122,17 +122,37 @@ async def identity(
     or its answer names nobody."""
     if told is not None:
         return _somebody(told)
-    connection = await complete(machines, connection) if connection.account is None else connection
-    lookup = connection.account or msgspec.structs.replace(USERINFO, url=connection.userinfo_endpoint or "")
-    if not lookup.url:
+    found = await _looked_up(machines, connection, secret)
+    if found is None:
         return Identity()
-    headers, url = _attached(connection, lookup.url, secret)
-    headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
-    reply = await machines.outbound.send(lookup.method, url, headers=headers, body=(lookup.body or "").encode())
+    lookup, reply = found
     if reply.status != 200:
         kind = NotAccepted if reply.status in {401, 403} else OutboundRefused
         raise kind(detail=f"the account lookup answered {reply.status}")
     return _somebody(read_identity(lookup, reply.json()))
+
+
+async def disowned(machines: Machines, connection: Connection, secret: str | Mapping[str, str]) -> bool:
+    """Whether the provider refuses the credential itself: with a 401 where it once told whose account it is."""
+    try:
+        found = await _looked_up(machines, connection, secret)
+    except OutboundRefused:
+        return False
+    return found is not None and found[1].status == 401
+
+
+async def _looked_up(
+    machines: Machines, connection: Connection, secret: str | Mapping[str, str]
+) -> tuple[AccountLookup, Reply] | None:
+    """What the provider says of whose account it is; None where it has no way to tell. Raises `OutboundRefused`."""
+    connection = await complete(machines, connection) if connection.account is None else connection
+    lookup = connection.account or msgspec.structs.replace(USERINFO, url=connection.userinfo_endpoint or "")
+    if not lookup.url:
+        return None
+    headers, url = _attached(connection, lookup.url, secret)
+    headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
+    body = (lookup.body or "").encode()
+    return lookup, await machines.outbound.send(lookup.method, url, headers=headers, body=body)
 
 
 def _somebody(found: Identity) -> Identity:

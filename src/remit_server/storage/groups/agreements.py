@@ -94,11 +94,12 @@ class Grants:
 
     def revoke(self, grant_id: str, now: int, why: str) -> Step:
         """Loses when it was revoked before."""
-        return Step(self._REVOKE, {"id": grant_id, "now": now, "why": why})
+        return Step(self._REVOKE, {"id": grant_id, "now": now, "why": why}, wake=f"{t.GRANTS.name}:{grant_id}")
 
     def revoke_session(self, sid: str, now: int, why: str) -> Step:
         """Revoke all that was agreed to in one browser session."""
-        return Step(self._REVOKE_SESSION, {"sid": sid, "now": now, "why": why}, may_miss=True)
+        params = {"sid": sid, "now": now, "why": why}
+        return Step(self._REVOKE_SESSION, params, may_miss=True, wake=f"{t.SESSIONS.name}:{sid}")
 
 
 class Codes:
@@ -179,7 +180,7 @@ class Tokens:
         return Step(self._ANSWER_AGAIN, {"hash": hash_, "successor": successor, "now": now, "used_after": used_after})
 
     def revoke(self, hash_: str, now: int) -> Step:
-        return Step(self._REVOKE, {"hash": hash_, "now": now}, may_miss=True)
+        return Step(self._REVOKE, {"hash": hash_, "now": now}, may_miss=True, wake=f"{t.TOKENS.name}:{hash_}")
 
     def revoke_unused(self, hash_: str, now: int) -> Step:
         """Revoke a refresh token that nobody has used; loses when somebody has."""

@@ -131,7 +131,7 @@ class ConnectedAccounts:
 
     @staticmethod
     def wake(account_id: str) -> str:
-        """The topic by which other processes hear that an account has changed."""
+        """The topic by which other processes hear that an account, or to whom it is lent, has changed."""
         return f"{t.CONNECTED_ACCOUNTS.name}:{account_id}"
 
     async def due(self, now: int, most: int) -> Sequence[tuple[str, str]]:
@@ -154,10 +154,11 @@ class ConnectedAccounts:
 
     def limit(self, account: ConnectedAccount, *, limited: bool) -> Step:
         """Let only agents use it that have a lending of their own, or again all that the organisation allows."""
-        return Step(self._LIMIT, {"id": account.id, "user_id": account.user_id, "limited": int(limited)})
+        params = {"id": account.id, "user_id": account.user_id, "limited": int(limited)}
+        return Step(self._LIMIT, params, wake=self.wake(account.id))
 
     def remove(self, account_id: str, user_id: str) -> Step:
-        return Step(self._REMOVE, {"id": account_id, "user_id": user_id})
+        return Step(self._REMOVE, {"id": account_id, "user_id": user_id}, wake=self.wake(account_id))
 
 
 def with_default(accounts: Iterable[ConnectedAccount]) -> Sequence[ConnectedAccount]:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from remit_server.records import ConnectedAccount, Grant, Lending, Offer
+from remit_server.records import ConnectedAccount, Grant, Lending, Offer, Token
 from remit_server.records.connection import ORGANISATION
 from remit_server.storage.barrier import Barrier
 from remit_server.storage.contract import Engine, Row, Step
 from remit_server.storage.groups.agreements import GRANTS, TOKENS, Held
-from remit_server.storage.groups.connections import CHANGING
+from remit_server.storage.groups.connections import CHANGING, ConnectedAccounts
 from remit_server.storage.groups.people import USERS
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
@@ -79,6 +79,13 @@ class Lendings:
         held = Held(token, grant.revoked_at if grant else None, USERS.joined(first))
         return Asked(held, grant, first["session_ends"], [self._offer(row) for row in rows if row["body"] is not None])
 
+    @staticmethod
+    def topics(token: Token, account_id: str) -> tuple[str, ...]:
+        """By which one hears that `asked` may say something else now of this token and this account; that of the client aside."""
+        named = {t.TOKENS: token.hash, t.USERS: token.user_id, t.GRANTS: token.grant_id, t.SESSIONS: token.sid}
+        rest = (f"{table.name}:{key}" for table, key in named.items() if key)
+        return ConnectedAccounts.wake(account_id), *rest
+
     def _offer(self, row: Row) -> Offer:
         account = self._accounts.record(row)
         # A column holds a number.
@@ -100,7 +107,7 @@ class Lendings:
 
     def put(self, lending: Lending) -> Step:
         """Lend, or change what is lent."""
-        return Step(self._PUT, _LENDINGS.params(lending))
+        return Step(self._PUT, _LENDINGS.params(lending), wake=ConnectedAccounts.wake(lending.account_id))
 
     def use(self, lending: Lending, now: int) -> Step:
         """Note a use; loses when the person took it back in this moment."""
@@ -108,7 +115,8 @@ class Lendings:
 
     def end(self, account_id: str, user_id: str, client_id: str) -> Step:
         """Take it back; loses when it was not lent."""
-        return Step(self._END, {"account_id": account_id, "user_id": user_id, "client_id": client_id})
+        params = {"account_id": account_id, "user_id": user_id, "client_id": client_id}
+        return Step(self._END, params, wake=ConnectedAccounts.wake(account_id))
 
     def end_of_account(self, account_id: str) -> Step:
         """The account goes."""

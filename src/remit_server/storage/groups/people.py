@@ -65,11 +65,11 @@ class Users:
         return Step(self._ADD, self._rows.params(user))
 
     def put(self, user: User) -> Step:
-        return Step(self._PUT, self._rows.params(user))
+        return Step(self._PUT, self._rows.params(user), wake=f"{t.USERS.name}:{user.id}")
 
     def remove(self, user_id: str) -> Step:
         """Loses when there is no such person."""
-        return Step(self._REMOVE, {"id": user_id})
+        return Step(self._REMOVE, {"id": user_id}, wake=f"{t.USERS.name}:{user_id}")
 
 
 class Sessions:
