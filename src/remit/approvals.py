@@ -113,8 +113,9 @@ class Approval:
             self.id, url=self.url, expires_at=self.expires_at, poll_after=self._poll.poll_after or _INTERVAL
         )
 
-    async def _ask(self) -> Answer:
-        return await self._server.post("token_endpoint", {"grant_type": _GRANT, "auth_req_id": self.id}, key=self._key)
+    async def _ask(self, wait: int) -> Answer:
+        form = {"grant_type": _GRANT, "auth_req_id": self.id}
+        return await self._server.post("token_endpoint", form, key=self._key, wait=wait)
 
     async def _conclude(self, answer: Answer) -> Grant:
         if self._outcome is None:

@@ -10,6 +10,8 @@ from .server import Answer, OAuthRefusal
 from .single_flight import SingleFlight
 
 _SLOWEST = 60.0
+_HOLD = 10
+"""Seconds. Shorter than the transport's patience."""
 _PENDING = frozenset({"authorization_pending", "slow_down"})
 
 
@@ -17,12 +19,14 @@ class Poll:
     """One question to the token endpoint, asked by any number of waiters at the one pace that the server set.
 
     Args:
-        ask: sends the question once.
+        ask: sends the question once; the server may hold its answer for so many seconds.
         interval: least seconds between two questions.
         deadline: Unix seconds after which an unanswered question counts as ``expired_token``.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[Answer]], *, interval: float, deadline: float, clock: Clock) -> None:
+    def __init__(
+        self, ask: Callable[[int], Awaitable[Answer]], *, interval: float, deadline: float, clock: Clock
+    ) -> None:
         self._ask = ask
         self._interval = max(1.0, interval)
         self._deadline = deadline
@@ -45,15 +49,16 @@ class Poll:
             if self._next_at > give_up_at:
                 await self._clock.sleep(max(0.0, give_up_at - self._clock.now()))
                 return self._settled
-            if (question := await self._flight("turn", self._turn)) is not None:
+            if (question := await self._flight("turn", lambda: self._turn(give_up_at))) is not None:
                 return question
         return self._settled
 
-    async def _turn(self) -> Answer | None:
+    async def _turn(self, give_up_at: float) -> Answer | None:
         await self._clock.sleep(max(0.0, self._next_at - self._clock.now()))
         asked_at = self._clock.now()
+        self._next_at = asked_at + self._interval  # who comes meanwhile and will not wait so long, does not
         try:
-            answer = await self._ask()
+            answer = await self._ask(max(0, int(min(_HOLD, give_up_at - asked_at))))
         except Unavailable as lost:
             # A reply that got lost says nothing about the decision. RFC 8628 section 3.5: back off exponentially.
             self._interval = min(self._interval * 2, max(self._interval, _SLOWEST))

@@ -62,10 +62,13 @@ class Server:
         self.clock = clock
         self.transport = transport
 
-    async def post(self, endpoint: str, form: Mapping[str, str | None], *, key: ProofKey | None = None) -> Answer:
+    async def post(
+        self, endpoint: str, form: Mapping[str, str | None], *, key: ProofKey | None = None, wait: int = 0
+    ) -> Answer:
         """Post a form to a discovered endpoint, as this client, with a DPoP proof when there is a key.
 
-        A server that asks for a nonce gets the request once more (RFC 9449 section 8).
+        A server that asks for a nonce gets the request once more (RFC 9449 section 8). One that can may hold its answer for
+        ``wait`` seconds until there is news (RFC 7240 section 4.3).
 
         Raises:
             Unavailable: there was no answer in OAuth's form.
@@ -73,9 +76,9 @@ class Server:
         """
         url = await self.issuer.endpoint(endpoint)
         filled = {name: value for name, value in form.items() if value is not None}
-        reply = await self._post_form(url, filled, key)
+        reply = await self._post_form(url, filled, key, wait)
         if key is not None and (reply.json() or {}).get("error") == "use_dpop_nonce" and "dpop-nonce" in reply.headers:
-            reply = await self._post_form(url, filled, key)
+            reply = await self._post_form(url, filled, key, wait)
         return self._judge(reply)
 
     async def ask(self, url: str, question: Mapping[str, Any]) -> Answer:
@@ -141,9 +144,11 @@ class Server:
             raise jose.BadToken("names no subject")
         return claims
 
-    async def _post_form(self, url: str, form: Mapping[str, str], key: ProofKey | None) -> Reply:
+    async def _post_form(self, url: str, form: Mapping[str, str], key: ProofKey | None, wait: int) -> Reply:
         # The assertion and the proof are made anew each time: a server sees each of their ids once.
         headers, credentials = self.credential.present(self.client_id, self.issuer.identifier, self.clock.now())
+        if wait:
+            headers["Prefer"] = f"wait={wait}"
         if key is not None:
             headers["DPoP"] = key.proof("POST", url, now=self.clock.now())
         reply = await self.transport.send("POST", url, headers=headers, form={**form, **credentials})

@@ -73,9 +73,9 @@ class SignIn:
             self._user = await self._flight("sign-in", self._finish)
         return self._user
 
-    async def _ask(self) -> Answer:
+    async def _ask(self, wait: int) -> Answer:
         form = {"grant_type": _GRANT, "device_code": self._device_code}
-        return await self._server.post("token_endpoint", form, key=self._key)
+        return await self._server.post("token_endpoint", form, key=self._key, wait=wait)
 
     async def _finish(self) -> User:
         answer = await self._poll.settle()

@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from joserfc.jwk import ECKey
 from tests.fixtures.asking import ORDER
 from tests.fixtures.house import AGENT, BROKER, NOTES, SECRET, START, WEB
-from tests.interop.live import Live, Trust, live
+from tests.interop.live import Live, Trust, bound, live
 from tests.interop.play import play_node
 from tests.ledger import proves
 
+from remit_server.approvals.notify_client import Teller
 from remit_server.records import Client
 
 pytestmark = [pytest.mark.node, proves("interop.openid-client", "oauth.issuer-exact")]
@@ -104,6 +106,37 @@ async def test_ciba(either: Live, answer: str) -> None:
     asked = {"login_hint": hint, "binding_message": f"Buy 10 ZEKO, {answer}", **TRADE}
     asked["authorization_details"] = json.dumps([ORDER])
     got = await play_node(either, "ciba", **AGENT_CLIENT, parameters=asked, answer=answer)
+    if answer == "deny":
+        assert got["tokens"] == {"error": "access_denied"}
+    else:
+        assert got["tokens"]["authorization_details"] == [ORDER]
+        assert got["claims"]["sub"] == "auth0|ada"
+
+
+@pytest.mark.parametrize("answer", ["approve", "deny"])
+async def test_ciba_ping(trust: Trust, tmp_path: Path, answer: str) -> None:
+    at, port = bound()
+    at.close()  # the client's own process will listen there
+    token = "8d67dc78-7faa-4d41-aabd-67707b374255"
+    async with live(tmp_path, trust, tls=False) as server:
+        clients = server.house.store.clients
+        agent = await clients.get("agent")
+        assert agent is not None
+        pinged = msgspec.structs.replace(
+            agent, backchannel_token_delivery_mode="ping",
+            backchannel_client_notification_endpoint=f"http://127.0.0.1:{port}/told",
+        )  # fmt: skip
+        await server.house.store.commit(clients.put(pinged), wakes=(clients.wake("agent"),))
+        teller = Teller(server.house.machines)
+        teller.start()
+        try:
+            asked = {"login_hint": "ada@example.com", "binding_message": f"Buy 10 ZEKO, {answer}", **TRADE}
+            asked |= {"authorization_details": json.dumps([ORDER]), "client_notification_token": token}
+            got = await play_node(server, "ciba_ping", **AGENT_CLIENT, parameters=asked, answer=answer, port=port)
+        finally:
+            await teller.close()
+    assert got["ping"] == {"bearer": f"Bearer {token}", "body": {"auth_req_id": got["started"]["auth_req_id"]}}
+    assert server.calls.count("POST /oauth/token") == 1, "nothing was polled"
     if answer == "deny":
         assert got["tokens"] == {"error": "access_denied"}
     else:
