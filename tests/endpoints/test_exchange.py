@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from tests.fixtures.house import BROKER, SECRET
 from tests.fixtures.vault import ACCESS, ADA, BOB, REFRESH, Vault
 from tests.ledger import proves
 
+from remit_server.rules.connection import NotNarrowed
 from remit_server.rules.exchange import FEDERATED as FEDERATED_TYPE
+from remit_server.vault import upstream
 from remit_server.vault.grants.token_exchange import FEDERATED, RFC_8693
 
 
@@ -213,6 +216,28 @@ class TestScopes:
         assert (both["scope"], "connect_uri" in both) == ("calendar.read calendar.write", False)
         nothing = await vault.exchange(scope="calendar.read")
         assert nothing.json()["scope"] == "calendar.read"
+
+    async def test_a_part_that_the_provider_refuses_takes_the_whole_from_nobody(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One asks for a part, and is refused; another, who asks for all of it meanwhile, is not."""
+        await vault.allow("agent", calendar=("calendar.read", "calendar.write"))
+        await vault.connected()
+        vault.later(300)
+        token, ask = await vault.refresh_token(), upstream.refresh
+
+        async def refuses_parts(*params: Any, **more: Any) -> Any:
+            if params[-1]:
+                await asyncio.sleep(0.1)
+                return NotNarrowed()
+            return await ask(*params, **more)
+
+        monkeypatch.setattr(upstream, "refresh", refuses_parts)
+        part = asyncio.create_task(vault.exchange(subject_token=token, scope="calendar.read"))
+        await asyncio.sleep(0.05)
+        whole = await vault.exchange(subject_token=token)
+        assert (whole.status_code, whole.json().get("scope")) == (200, "calendar.read calendar.write")
+        assert (await part).json()["error"] == "access_denied"
 
     async def test_one_agents_wish_does_not_take_away_what_another_has(self, vault: Vault) -> None:
         await vault.connected()

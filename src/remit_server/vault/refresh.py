@@ -68,7 +68,7 @@ class Refresher:
         self._machines = machines
         self._accounts = machines.store.connected_accounts
         self._circuits = Circuits()
-        self._running: dict[str, asyncio.Task[Result]] = {}
+        self._running: dict[str, tuple[tuple[str, ...], asyncio.Task[Result]]] = {}
         self._waiting: dict[str, asyncio.Event] = {}
         machines.store.engine.listen(self._heard)
 
@@ -160,16 +160,20 @@ class Refresher:
         self, connection: Connection, account: ConnectedAccount, asked: tuple[str, ...], until: float
     ) -> Result | Wait:
         """What came of the refresh of this account that is under way, or else begins now."""
-        task = self._running.get(account.id)
-        if task is None:
+        if account.id not in self._running:
             if seconds := self._circuits.wait(connection.name, self._machines.clock.now()):
                 return Wait(why="The provider gives no answers at the moment.", seconds=seconds)
             task = asyncio.create_task(self._refresh(connection, account, asked))
-            self._running[account.id] = task
+            self._running[account.id] = asked, task
             self._machines.background.hold(task)
             task.add_done_callback(lambda done: self._over(account.id, done))
+        theirs, task = self._running[account.id]
         done, _ = await asyncio.wait({task}, timeout=max(0, until - time.monotonic()))
-        return task.result() if done else Wait(why="The account is being renewed, which takes long.", seconds=2)
+        if not done:
+            return Wait(why="The account is being renewed, which takes long.", seconds=2)
+        if isinstance(task.result(), NotNarrowed) and set(theirs) != set(asked):
+            return await self._accounts.get(account.id, account.user_id)  # that was about another part of it
+        return task.result()
 
     def _over(self, account_id: str, done: asyncio.Task[Result]) -> None:
         self._running.pop(account_id, None)
