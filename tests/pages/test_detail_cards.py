@@ -44,6 +44,8 @@ async def test_one_that_nobody_described_is_shown_whole_under_a_warning(house: H
         "error"
     ] == "invalid_authorization_details"
     await taking(house, undescribed_details=(OTHER,))
+    metadata = (await house.http.get("/.well-known/oauth-authorization-server")).json()
+    assert OTHER in metadata["authorization_details_types_supported"]
     await asked(house, authorization_details=json.dumps([detail]))
     text = (await card(house)).page.text
     assert "does not know this kind of request" in text

@@ -127,7 +127,7 @@ async def still_asks(machines: Machines, audiences: tuple[str, ...]) -> tuple[st
     titles = []
     for audience in audiences:
         api = await machines.store.apis.get(audience)
-        for name in api.authorization_details if api else ():
+        for name in (*api.authorization_details, *api.undescribed_details) if api else ():
             title = str(types[name].document["title"]) if name in types else name
             titles.append(f"every {title[:1].lower()}{title[1:]}")
     return tuple(dict.fromkeys(titles))

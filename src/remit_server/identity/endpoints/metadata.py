@@ -17,6 +17,7 @@ class Metadata:
 
     async def __call__(self, _: Request) -> Answer:
         machines = self._machines
-        detail_types = sorted(await known_types(machines))
+        undescribed = {name for api in await machines.store.apis.all() for name in api.undescribed_details}
+        detail_types = sorted(undescribed | (await known_types(machines)).keys())
         document = describe(machines.settings, grant_types=self._grant_types, detail_types=detail_types)
         return json_answer(document, headers=[("cache-control", "public, max-age=300")], store=True)
