@@ -17,9 +17,12 @@ from tests.fixtures.vault import ACCESS, REFRESH
 from tests.ledger import proves
 
 from remit_server.oversight.agents import suspend
-from remit_server.records import ProxyRule
-from remit_server.records.provider import Credential, Field
+from remit_server.records import ConnectedAccount, Policy, ProxyRule
+from remit_server.records.provider import AccountLookup, Credential, Field
+from remit_server.runtime.verify import Live
+from remit_server.vault.disconnect import disconnect
 from remit_server.vault.grants.token_exchange import RFC_8693
+from remit_server.vault.lend import lend, take_back
 from remit_server.vault.passing import close_forgotten
 
 
@@ -192,6 +195,30 @@ class TestWhose:
         assert bridge.api.seen == []
 
 
+@proves("proxy.allow-list")
+async def test_a_policy_sees_what_the_attached_token_allows(bridge: Bridge) -> None:
+    text = """
+    permit(principal, action, resource);
+    @id("no-reading") @reason("Calendars are not read.")
+    forbid(principal, action == Action::"proxy", resource) when { context.scopes.contains("calendar.read") };
+    """
+    await bridge.token()
+    policies = bridge.house.store.policies
+    await bridge.house.store.commit(policies.put(Policy(name="test.cedar", text=text)))
+    got = await bridge.call()
+    assert (code_of(got), got.json()["detail"]) == ((403, "forbidden"), "Calendars are not read.")
+    assert bridge.api.seen == []
+    # The provider gives one with more than was asked for: the door is asked about that one.
+    await bridge.house.store.commit(policies.put(Policy(name="test.cedar", text=text.replace(".read", ".all"))))
+    await bridge.change(connections={"calendar": ("calendar.read", "calendar.all")})
+    renewed = b'{"access_token":"a-new-access-token","expires_in":300,"scope":"calendar.read calendar.all"}'
+    await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+    await bridge.connect(access_token=None, refresh_token="the-refresh-token")
+    bridge.api.replies(answer("200 OK", renewed, "Content-Type: application/json"))
+    assert code_of(await bridge.call()) == (403, "forbidden")
+    assert {seen.line.split()[1] for seen in bridge.api.seen} == {"/token"}
+
+
 class TestWhatComesBack:
     @pytest.mark.parametrize(
         "status", ["204 No Content", "304 Not Modified", "404 Not Found", "500 Oops", "418 Teapot"]
@@ -220,6 +247,18 @@ class TestWhatComesBack:
             got = await bridge.call()
             assert (got.status_code, got.headers.get("location")) == (302, mapped)
         assert len(bridge.api.seen) == 2
+
+    @proves("proxy.no-redirects")
+    async def test_the_next_page_is_reached_by_way_of_the_proxy(self, bridge: Bridge) -> None:
+        here = f"{bridge.house.issuer}vault/proxy/calendar/b?page"
+        next_, last = f'<{bridge.api.url}/v3/b?page=2>; rel="next"', "</v3/b?page=9>; rel=last"
+        bridge.api.replies(answer("200 OK", b"", f"Link: {next_}", f"Link: {last}, <https://x.example/>; rel=help"))
+        got = await bridge.call()
+        assert got.headers["link"] == f'<{here}=2>; rel="next", <{here}=9>; rel=last'
+        bridge.api.replies(answer("200 OK", b"", f"Link: </v3/b?page={TOKEN.replace('+', 'x')}>; rel=next"))
+        assert "link" in (await bridge.call()).headers
+        bridge.api.replies(answer("200 OK", b"", f"Link: </v3/b?page={TOKEN}>; rel=next"))
+        assert "link" not in (await bridge.call()).headers, "it would hold the credential"
 
     async def test_early_hints_are_skipped_and_an_upgrade_is_not(self, bridge: Bridge) -> None:
         bridge.api.replies(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer("200 OK", b"late"))
@@ -268,17 +307,29 @@ class TestWhenTheTokenIsRefused:
         assert first.body == second.body
         assert len(await bridge.events()) == 1
 
+    @proves("proxy.unauthorized")
     async def test_a_new_token_that_is_refused_as_well(self, bridge: Bridge) -> None:
+        """The token endpoint has just honoured the grant, so it is the API's own no, and the agent's to read."""
         await self._expiring(bridge)
-        bridge.api.replies(answer("401 No"), self.RENEWED, answer("401 No"))
+        bridge.api.replies(answer("401 No"), self.RENEWED, answer("401 No", b"not this calendar"))
         got = await bridge.call()
-        assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
-        assert "connect_uri" in got.json()
+        assert (got.status_code, got.content) == (401, b"not this calendar")
+        assert "remit-upstream" in got.headers
         assert len(bridge.api.seen) == 3, "once, not for ever"
         assert (await bridge.events())[0].about["status"] == 401
         # It is new: it is not renewed again for every call.
-        assert code_of(await bridge.call())[0] == 401
+        assert (await bridge.call()).status_code == 401
         assert len(bridge.api.seen) == 4
+        assert (await self._account(bridge)).state == "ok"
+
+    @proves("proxy.unauthorized")
+    async def test_a_grant_that_is_gone(self, bridge: Bridge) -> None:
+        await self._expiring(bridge)
+        bridge.api.replies(answer("401 No"), answer("400 No", b'{"error":"invalid_grant"}'))
+        got = await bridge.call()
+        assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+        assert (got.json()["reason"], "connect_uri" in got.json()) == ("reconnect", True)
+        assert (await self._account(bridge)).state == "reconnect"
 
     async def test_a_body_that_is_gone_is_not_sent_again(self, bridge: Bridge) -> None:
         await self._expiring(bridge)
@@ -287,12 +338,58 @@ class TestWhenTheTokenIsRefused:
         assert code_of(await bridge.call("POST", content=big))[0] == 502
         assert (await bridge.call("POST", content=big)).content == b"well", "with the new token"
 
-    async def test_without_a_refresh_token_only_the_person_can_help(self, bridge: Bridge) -> None:
-        bridge.house.clock.forward(3600)
-        bridge.tokens.clear()
+    async def _account(self, bridge: Bridge) -> ConnectedAccount:
+        found = await bridge.house.store.connected_accounts.get("account-ada", "auth0|ada")
+        assert found is not None
+        return found
+
+    @proves("proxy.unauthorized")
+    @pytest.mark.parametrize("credentials", [{}, {"key": "sk_test_0123456789"}])
+    async def test_without_a_refresh_token_the_account_lookup_decides(
+        self, bridge: Bridge, credentials: dict[str, str]
+    ) -> None:
+        """An agent chooses what it calls: a path that answers 401 to everybody must not take the account from the others."""
+        if credentials:
+            await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+            await bridge.connect(access_token=None, scopes=(), credentials=credentials)
+            fields = (Field(name="key", title="Key", secret=True),)
+            await bridge.connection(kind="api_key", fields=fields, credential=Credential(header="X-Api-Key", prefix=""))
+        lookup = AccountLookup(id="id", url=f"{bridge.api.url}/whoami")
+        await bridge.connection(account=lookup)
+        known = answer("200 OK", b'{"id":"ada"}', "Content-Type: application/json")
+        bridge.api.replies(answer("401 No", b"scope"), known, answer("401 No", b"scope"))
+        for _ in range(2):
+            got = await bridge.call()
+            assert (got.status_code, got.content) == (401, b"scope")
+        assert [seen.line.split()[1] for seen in bridge.api.seen] == ["/v3/a", "/whoami", "/v3/a"], "once a minute"
+        assert (await self._account(bridge)).state == "ok"
+
+        bridge.house.machines.throttle._buckets.clear()
         bridge.api.replies(answer("401 No", b"", "WWW-Authenticate: Bearer realm=theirs"))
         got = await bridge.call()
         assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+        assert (got.json()["reason"], "connect_uri" in got.json()) == ("reconnect", True)
+        assert "www-authenticate" not in got.headers
+        account = await self._account(bridge)
+        assert (account.state, "withdrawn there" in (account.cause or "")) == ("reconnect", True)
+        (failed,) = await bridge.events("vault.refresh_failed")
+        assert failed.subject == "account-ada"
+        asked = len(bridge.api.seen)
+        assert code_of(await bridge.call())[0] == 401
+        assert len(bridge.api.seen) == asked, "nothing is attached any more"
+
+    @proves("proxy.unauthorized")
+    @pytest.mark.parametrize("reply", ["403 No", "500 Oops"])
+    async def test_only_a_401_there_is_proof(self, bridge: Bridge, reply: str) -> None:
+        await bridge.connection(account=AccountLookup(id="id", url=f"{bridge.api.url}/whoami"))
+        bridge.api.replies(answer("401 No"), answer(reply))
+        assert "remit-upstream" in (await bridge.call()).headers
+        assert (await self._account(bridge)).state == "ok"
+
+    async def test_where_nobody_can_tell_the_answer_passes(self, bridge: Bridge) -> None:
+        bridge.api.replies(answer("401 No", b"theirs", "WWW-Authenticate: Bearer realm=theirs"))
+        got = await bridge.call()
+        assert (got.status_code, got.content) == (401, b"theirs")
         assert "www-authenticate" not in got.headers
         assert len(bridge.api.seen) == 1
 
@@ -332,6 +429,19 @@ class TestKeys:
         got = await bridge.call()
         assert bridge.api.seen[-1].header("authorization") == "Basic YWRhOmEgbG9uZyBwYXNzd29yZA=="
         assert got.text == "you are " + "*" * 15 + ", " + "*" * 28
+
+    async def test_a_name_is_no_secret(self, bridge: Bridge) -> None:
+        """A person types their e-mail address, too, and it stands in every other answer of such an API."""
+        await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+        credentials = {"user": "ada@api.example", "password": "a long password"}
+        await bridge.connect(access_token=None, scopes=(), credentials=credentials)
+        fields = (Field(name="user", title="Name"), Field(name="password", title="Password", secret=True))
+        await bridge.connection(kind="basic", fields=fields)
+        bridge.api.replies(answer("200 OK", b"ada@api.example: a long password", "X-Me: ada@api.example"))
+        got = await bridge.call()
+        assert (got.text, got.headers["x-me"]) == ("ada@api.example: " + "*" * 15, "ada@api.example")
+        await bridge.connection(fields=())
+        assert "ada@api.example" not in (await bridge.call()).text, "of what nobody describes, all is secret"
 
 
 class TestStreaming:
@@ -547,7 +657,60 @@ class TestLimits:
             assert isinstance(waiting, httpx2.Response)
             assert code_of(waiting) == (403, "forbidden")
             assert isinstance(streaming, httpx2.RemoteProtocolError)
-        assert [event.about["ended"] for event in await bridge.events()] == ["the client was suspended"] * 2
+        assert [event.about["ended"] for event in await bridge.events()] == ["This client was stopped."] * 2
+
+    @proves("agents.stop")
+    @pytest.mark.parametrize(
+        "how", ["disconnected", "taken back", "limited", "token", "agreement", "sign-out", "blocked"]
+    )
+    async def test_what_was_taken_away_ends_the_calls_under_way(self, any_bridge: Bridge, how: str) -> None:
+        bridge = any_bridge
+        machines, store, accounts = bridge.house.machines, bridge.house.store, bridge.house.store.connected_accounts
+        now = bridge.house.clock.now()
+
+        async def endless(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            await writer.drain()
+            await asyncio.sleep(20)
+
+        bridge.api.play = endless
+        user, (account,) = await store.users.get("auth0|ada"), await accounts.of_user("auth0|ada")
+        assert user is not None
+        if how == "taken back":
+            await store.commit(accounts.limit(account, limited=True))
+            await lend(machines, user, account, "agent", away=False)
+        live = await machines.verify(await bridge.token())
+        assert isinstance(live, Live)
+        token = live.token
+        async with bridge.live() as http:
+            call = asyncio.create_task(http.get("/vault/proxy/calendar/a"))
+            while not bridge.api.seen:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await store.commit(accounts.choose(account, [account]), wakes=(accounts.wake(account.id),))
+            await asyncio.sleep(0.1)
+            assert not call.done(), "a change that takes nothing away is no reason"
+            match how:
+                case "disconnected":
+                    await disconnect(machines, user, account)
+                case "taken back":
+                    await take_back(machines, user, account, "agent")
+                case "limited":
+                    await store.commit(accounts.limit(account, limited=True))
+                case "token":
+                    await store.commit(store.tokens.revoke(token.hash, now))
+                case "agreement":
+                    await store.commit(store.grants.revoke(token.grant_id or "", now, "said so"))
+                case "sign-out":
+                    await store.commit(store.grants.revoke_session(token.sid or "", now, "signed out"))
+                case "blocked":
+                    await store.commit(store.users.put(msgspec.structs.replace(user, state="blocked")))
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await asyncio.wait_for(call, 5)
+        (event,) = await bridge.events()
+        because = how in {"disconnected", "taken back", "limited"}
+        assert event.about["ended"] == (
+            "The account is not lent to this client any more." if because else "What stood for the user was revoked."
+        )
 
     async def test_connections_are_shared_and_nothing_sticks_to_them(self, bridge: Bridge) -> None:
         await bridge.connect("bob", access_token="bobs-token-bobs-token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from base64 import b64encode, urlsafe_b64encode
 from itertools import pairwise
@@ -18,7 +19,16 @@ from remit_server.records import Connection, ProxyRule
 from remit_server.records.provider import Credential
 from remit_server.rules import proxying
 from remit_server.rules.echo import Inflate, Mask
-from remit_server.rules.proxying import Asked, judge, mapped_back, normalised, range_of, returned, template_fault
+from remit_server.rules.proxying import (
+    Asked,
+    judge,
+    links_back,
+    mapped_back,
+    normalised,
+    range_of,
+    returned,
+    template_fault,
+)
 
 ALL = (ProxyRule(paths=("/**",), methods=("GET", "POST", "DELETE")),)
 HERE = "https://remit.example/vault/proxy/calendar"
@@ -58,7 +68,8 @@ def test_a_path_has_one_form(path: str, becomes: str) -> None:
     [
         "", "a", "//", "//evil.example/", "/a//b", "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/%2e%2e/b", "/%2E./b", "/.%2e",
         "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/a%252e", "/a%25", "/a%", "/a%2", "/a%zz", "/a?b", "/a#b", "/a b", "/a%00",
-        "/a%0d%0aX:y", "/a%7f", "/\r\n", "/ä", "/%ff", "/%c0%af", "/%c0%ae%c0%ae/", "/..;/a", "/..;x=1/a", "/.;/a", "/a/;x", "/;x/a", "/a/%3bx",
+        "/a%0d%0aX:y", "/a%7f", "/\r\n", "/ä", "/%ff", "/%c0%af", "/%c0%ae%c0%ae/", "/..;/a", "/..;x=1/a", "/.;/a",
+        "/a/;x", "/;x/a", "/a/%3bx",
         "/%E2%80%A5/a", "/a%EF%BC%8Fb", "/%EF%BC%8E%EF%BC%8E/a", "/a%EF%BC%BCb", "/a%C2%85", "/a%EF%BC%85", "/a<b>", '/a"',
         "/a|b", "/a^b", "/a`b", "/a{b}", "/" + "a" * 5000,
     ],
@@ -171,6 +182,16 @@ def test_a_query_that_brings_credentials_or_has_two_readings(query: str) -> None
         url_of("/a", query=query, credential=Credential(query="key"))
 
 
+@pytest.mark.parametrize("name", ["_method", "method", "METHOD", "%5Fmethod", "X-HTTP-Method-Override", "$httpMethod"])
+@proves("proxy.allow-list")
+def test_a_query_does_not_make_another_method_of_it(name: str) -> None:
+    for value in ("DELETE", "delete", "%64elete"):
+        with pytest.raises(InvalidRequest):
+            url_of("/a", query=f"x=1&{name}={value}")
+    for query in (f"{name}=get", f"{name}=user.getinfo", "payment_method=DELETE"):
+        assert url_of("/a", query=query).endswith(query)
+
+
 @pytest.mark.parametrize(
     ("template", "well"),
     [
@@ -264,7 +285,8 @@ class TestHeadersBack:
         [
             ("https://api.example/v3/a?b=1", f"{HERE}/a?b=1"), ("/v3/a", f"{HERE}/a"), ("b", f"{HERE}/x/b"),
             ("https://evil.example/v3/a", None), ("http://api.example/v3/a", None), ("/other", None), ("//evil.example/v3/a", None),
-            ("https://api.example/v3/../a", None), ("https://api.example/v33/a", None), ("https://api.example@evil.example/v3/a", None),
+            ("https://api.example/v3/../a", None), ("https://api.example/v33/a", None),
+            ("https://api.example@evil.example/v3/a", None),
             ("https://api.example:8443/v3/a", None), ("/v3/a?access_token=t", None), ("https://[", None),
             ("https://files.example/a", None), ("javascript:x", None),
         ],
@@ -274,11 +296,45 @@ class TestHeadersBack:
         call = judge(Asked(method="GET", path="/x/y"), connection(), ALL)
         assert mapped_back(location, call, connection(), HERE) == mapped
 
+    @proves("proxy.no-redirects")
+    def test_at_another_host_it_leads_there_again(self) -> None:
+        other = connection(api_hosts=("files.example",), proxy=(ProxyRule(paths=("/**",), hosts=("files.example",)),))
+        call = judge(Asked(method="GET", path="/x", host="files.example"), other, other.proxy)
+        for location, mapped in (
+            ("/a", f"{HERE}/a"),
+            ("https://files.example/b", f"{HERE}/b"),
+            ("https://api.example/v3/a", None),
+        ):
+            assert mapped_back(location, call, other, HERE) == mapped
+
+    @pytest.mark.parametrize(
+        ("link", "mapped"),
+        [
+            ('<https://api.example/v3/a?page=2>; rel="next", <https://api.example/v3/a?page=9>; rel="last"',
+             f'<{HERE}/a?page=2>; rel="next", <{HERE}/a?page=9>; rel="last"'),
+            ('<a,b?page=2>;rel=next', f'<{HERE}/x/a,b?page=2>;rel=next'),
+            ('<?page=2>; rel="next"; title="a, <b>; \\"c\\""', f'<{HERE}/x/y?page=2>; rel="next"; title="a, <b>; \\"c\\""'),
+            ('<https://evil.example/v3/a>; rel="next", </v3/b>; rel="last"', f'<{HERE}/b>; rel="last"'),
+            ('<https://evil.example/v3/a>; rel="next"', None), ("<http://api.example/v3/a>; rel=next", None),
+            ('</v3/a>; rel=next; anchor="https://api.example/v3/z"', None), ("</v3/a>; rel=next; ANCHOR=x", None),
+            ("</v3/a?access_token=t>; rel=next", None), ("</v3/%2e%2e/a>; rel=next", None),
+            ('</v3/a>; rel="next, <https://evil.example>; rel=x', None), ("</v3/a> </v3/b>; rel=next", None),
+            ("</v3/a>; rel=next, nonsense", None), ("", None), (",,", None), ("<" * 8000, None), ("</a>" + " ;" * 8000 + "=", None),
+            ('</a>;x="' + "\\" * 8001, None),
+        ],
+    )  # fmt: skip
+    @proves("proxy.no-redirects")
+    def test_links_lead_back_here_or_nowhere(self, link: str, mapped: str | None) -> None:
+        call = judge(Asked(method="GET", path="/x/y"), connection(), ALL)
+        assert links_back(link, call, connection(), HERE) == mapped
+
 
 SECRET = "ya29.A0AfH6SMB/x+y=z-0123456789_abcdef"
 ECHOES = [
     SECRET, f"Bearer {SECRET}", json.dumps({"Authorization": f"Bearer {SECRET}"}), quote(SECRET, safe=""),
-    json.dumps(SECRET).replace("/", "\\/"), *(b64encode(("x" * n + SECRET + "yz").encode()).decode() for n in range(4)),
+    json.dumps(SECRET).replace("/", "\\/"), SECRET.replace("+", "\\u002B"), quote(SECRET),
+    re.sub("%..", lambda each: each[0].lower(), quote(SECRET, safe="")),
+    *(b64encode(("x" * n + SECRET + "yz").encode()).decode() for n in range(4)),
     *(urlsafe_b64encode(("x" * n + SECRET).encode()).decode() for n in range(3)), SECRET * 3, SECRET[:-1] + SECRET,
 ]  # fmt: skip
 

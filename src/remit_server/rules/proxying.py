@@ -31,6 +31,9 @@ _IN_QUERY = _PLAIN | frozenset(
 )  # brackets: many clients leave them as they are, and nobody reads them in two ways
 _TRIPLET = re.compile(r"%[0-9A-Fa-f]{2}")
 _METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OVERRIDE = re.compile(r"\$?(x[-_])?_?(http[-_]?)?method([-_]?override)?")
+"""Parameters by which some servers take a call for one with another method."""
 _NEVER = frozenset({"CONNECT", "TRACE"})  # the one is a tunnel, the other echoes what we attach
 
 
@@ -65,7 +68,7 @@ def judge(asked: Asked, connection: Connection, rules: Sequence[ProxyRule]) -> C
     """
     if not passes(asked.method):
         raise Forbidden("This method is not passed on.")
-    path, query = normalised(asked.path), _query(asked.query, connection)
+    path, query = normalised(asked.path), _query(asked.query, connection, asked.method)
     base = urlsplit(connection.api_base or "")
     home = base.netloc.lower()
     host = (asked.host or home).lower()
@@ -148,7 +151,7 @@ def _segment(raw: str) -> str:
     return "".join(pieces)
 
 
-def _query(query: str, connection: Connection) -> str:
+def _query(query: str, connection: Connection, method: str) -> str:
     if len(query) > LONGEST_QUERY:
         raise InvalidRequest("The query is too long.")
     rest = _TRIPLET.sub("", query)
@@ -157,8 +160,11 @@ def _query(query: str, connection: Connection) -> str:
     # RFC 6750 section 2.3: a credential has no place in a query, and where it has one, it is ours.
     ours = {"access_token", (connection.credential.query or "access_token").lower()}
     for pair in re.split("[&;]", query):
-        if unquote_plus(pair.partition("=")[0]).strip().lower() in ours:
+        name, _, value = (unquote_plus(part).strip() for part in pair.partition("="))
+        if name.lower() in ours:
             raise InvalidRequest("The query has a parameter for credentials; the vault attaches them itself.")
+        if _OVERRIDE.fullmatch(name.lower()) and value.upper() in _METHODS - {method}:
+            raise InvalidRequest("The query has a parameter that asks for another method; call with that one.")
     return query
 
 
@@ -254,7 +260,7 @@ _NOT_BACK = _HOP_BY_HOP | frozenset({
     # what would hold for our own origin, or for a cache that does not know whose answer it is
     "alt-svc", "cache-control", "clear-site-data", "content-location", "content-security-policy",
     "content-security-policy-report-only", "cross-origin-embedder-policy", "cross-origin-opener-policy",
-    "cross-origin-resource-policy", "expires", "location", "nel", "pragma", "public-key-pins", "refresh", "report-to",
+    "cross-origin-resource-policy", "expires", "link", "location", "nel", "pragma", "public-key-pins", "refresh", "report-to",
     "reporting-endpoints", "service-worker-allowed", "sourcemap", "strict-transport-security", "x-accel-buffering",
     "x-accel-redirect", "x-content-type-options", "x-frame-options", "x-lighttpd-send-file", "x-sendfile",
     # we say these ourselves
@@ -292,18 +298,43 @@ CHALLENGE = "remit-upstream-authenticate"
 
 
 def mapped_back(location: str, call: Call, connection: Connection, proxy: str) -> str | None:
-    """A Location that the agent can follow: below `api_base`, and by way of the proxy at URL `proxy`. None for any other."""
+    """A Location that the agent can follow: at the host that was called, where its `Remit-Host` leads again, below `api_base` if
+    that is there; by way of the proxy at URL `proxy`. None for any other."""
     base = urlsplit(connection.api_base or "")
     try:
         url = urlsplit(urljoin(call.url, location))
-        same = (url.scheme, url.netloc.lower()) == (base.scheme, base.netloc.lower())
-        root = base.path.rstrip("/")
-        if not same or not url.path.startswith(root + "/"):
+        root = base.path.rstrip("/") if call.host == base.netloc.lower() else ""
+        if f"{url.scheme}://{url.netloc.lower()}" != call.origin or not url.path.startswith(root + "/"):
             return None
-        path, query = normalised(url.path[len(root) :]), _query(url.query, connection)
+        path, query = normalised(url.path[len(root) :]), _query(url.query, connection, call.method)
     except (ValueError, InvalidRequest):
         return None
     return f"{proxy}{path}?{query}" if query else proxy + path
+
+
+_SPACE, _NAMED, _VALUED = r"[ \t]*+", r'[^ \t;,="<>]*+', r'(?:"(?:[^"\\]|\\.)*+"|[^ \t;,"<>]*+)'
+_LINK = re.compile(  # RFC 8288 section 3; possessive, so that nothing is tried twice
+    rf"[ \t,]*+<([^<>]*+)>((?:{_SPACE};{_SPACE}{_NAMED}{_SPACE}(?:={_SPACE}{_VALUED})?+)*+){_SPACE}(?:,|$)"
+)
+
+
+def links_back(value: str, call: Call, connection: Connection, proxy: str) -> str | None:
+    """A Link header (RFC 8288) with those of its links that the agent can follow, as by `mapped_back`: the pages of a list, above
+    all. None when there is none, or when it could be read in two ways."""
+    links, at = [], 0
+    while at < len(value):
+        link = _LINK.match(value, at)
+        if link is None:
+            return None
+        target, parameters = link.groups()
+        # With an anchor it is not about what was called (section 3.2).
+        if (to := mapped_back(target, call, connection, proxy)) and not _ANCHOR.search(parameters):
+            links.append(f"<{to}>{parameters}")
+        at = link.end()
+    return ", ".join(links) or None
+
+
+_ANCHOR = re.compile(r";[ \t]*anchor\b", re.IGNORECASE)
 
 
 def length_of(headers: Mapping[str, str]) -> int | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 import structlog
 from msgspec import Struct
 
-from remit_server.errors import Forbidden, ProtocolError, RemitError
+from remit_server.errors import AccessDenied, Forbidden, ProtocolError, RemitError
 from remit_server.records import Connection, Event, ProxiedCall
 from remit_server.rules import proxying
-from remit_server.rules.echo import Inflate, Mask
+from remit_server.rules.echo import Inflate, Mask, spellings
 from remit_server.rules.proxying import Call
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
@@ -30,29 +30,49 @@ T = TypeVar("T")
 
 
 class Stopped(Forbidden):
-    """The client was suspended while its call was under way."""
-
-    text = "This client was suspended."
+    """What the call hangs on was taken away while it was under way."""
 
 
 class Noted:
     """A call that has begun, and what there is to say of it when it ends."""
 
-    def __init__(self, machines: Machines, record: ProxiedCall, under_way: dict[str, set[Noted]]) -> None:
-        self._machines, self._record, self._under_way = machines, record, under_way
+    def __init__(
+        self, machines: Machines, record: ProxiedCall, still: Callable[[], Awaitable[None]],
+        hangs_on: Sequence[str], under_way: UnderWay,
+    ) -> None:  # fmt: skip
+        """`still` raises when the call may not go on; `hangs_on` are the topics upon which it is asked again."""
+        self._machines, self._record, self._still = machines, record, still
+        self._hangs_on, self._under_way = hangs_on, under_way
         self._ended = False
-        self.stopped = asyncio.get_running_loop().create_future()
-        """Done when the call may not go on."""
+        self.stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why the call may not go on, once it may not."""
         self.about: dict[str, Any] = {}
         self.opened: Opened | None = None
         """The answer under way; it is let go when the call ends."""
         self.sent = self.received = 0
-        under_way.setdefault(record.client_id, set()).add(self)
+        for topic in hangs_on:
+            under_way.setdefault(topic, set()).add(self)
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         """Whoever waits for the call hears `Stopped`."""
         if not self.stopped.done():
-            self.stopped.set_result(None)
+            self.stopped.set_result(why)
+
+    async def look_again(self) -> None:
+        """Stop, unless it is as it was. What cannot be found out is no."""
+        try:
+            await self._still()
+        except AccessDenied as error:
+            self.stop(error.text)
+        except RemitError:
+            self.stop("The account is not lent to this client any more.")
+
+    def forget(self) -> None:
+        """It is not under way any more."""
+        for topic in self._hangs_on:
+            self._under_way[topic].discard(self)
+            if not self._under_way[topic]:
+                del self._under_way[topic]
 
     async def end(self, how: str | None = None, *, wait: bool = True) -> None:
         """Let go of the answer and write the event; the first end counts. It is written although the agent is gone and the
@@ -62,10 +82,7 @@ class Noted:
         self._ended = True
         if self.opened is not None:
             self._machines.background.start(self.opened.close())
-        client_id = self._record.client_id
-        self._under_way[client_id].discard(self)
-        if not self._under_way[client_id]:
-            del self._under_way[client_id]
+        self.forget()
         about = {**self.about, "sent": self.sent, "received": self.received} | ({"ended": how} if how else {})
         writing = asyncio.ensure_future(self._write(_event(self._machines, self._record, about)))
         self._machines.background.hold(writing)
@@ -78,6 +95,10 @@ class Noted:
             await store.commit(store.proxied_calls.end(self._record.id), events=(event,))
         except RemitError as error:  # the note stays, and `close_forgotten` finds it
             log.warning("the end of a proxied call was not written", call=self._record.id, fault=str(error))
+
+
+UnderWay = dict[str, set[Noted]]
+"""By topic of what they hang on."""
 
 
 class Passing(Struct, frozen=True, kw_only=True):
@@ -113,14 +134,15 @@ class Passed:
             raise OutboundRefused("The provider's answer is too large to be passed on.")
         if opened.status < 200:
             raise OutboundRefused(detail=f"the provider answered {opened.status}")
-        self.headers = proxying.returned(opened.headers, secrets=secrets)
+        spelled = spellings(secrets)
+        self.headers = proxying.returned(opened.headers, secrets=spelled)
         self._sized = announced is not None and opened.status != 204
         if self._sized:
             self.headers.append(("content-length", str(announced)))
-        if "location" in said:
-            here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
-            to = proxying.mapped_back(said["location"], call, passing.connection, here)
-            self.headers += [("location", to)] if to and not any(secret in to for secret in secrets) else []
+        here = machines.settings.url(f"/vault/proxy/{passing.connection.name}")
+        for name, back in (("location", proxying.mapped_back), ("link", proxying.links_back)):
+            to = back(said[name], call, passing.connection, here) if name in said else None
+            self.headers += [(name, to)] if to and not any(text in to for text in spelled) else []
         self.headers.append((PASSED, call.host))
 
     async def send(self, send: Send) -> None:
@@ -190,7 +212,7 @@ def why(error: BaseException) -> str:
         case Gone() | asyncio.CancelledError():
             return "the client left"
         case Stopped():
-            return "the client was suspended"
+            return error.text
         case TimeoutError() | TooSlow():
             return "timed out"
         case ProtocolError():
@@ -199,7 +221,7 @@ def why(error: BaseException) -> str:
             return "failed"
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T], stopped: asyncio.Future[None]) -> T:
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T], stopped: asyncio.Future[str]) -> T:
     """The work's result. Raises `Gone` when whoever asked hangs up, `Stopped` when that is done first; the work is cancelled
     then."""
     loop = asyncio.get_running_loop()
@@ -207,7 +229,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T], stopped: a
     try:
         await asyncio.wait((leaving, working, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Stopped if stopped.done() else Gone
+            raise Stopped(stopped.result()) if stopped.done() else Gone
         return working.result()
     finally:
         for task in (leaving, working):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -26,15 +27,15 @@ from remit_server.errors import (
     UpstreamRefused,
 )
 from remit_server.records import ConnectedAccount, Connection, Event, ProxiedCall
-from remit_server.rules import exchange, providers, proxying
+from remit_server.rules import providers, proxying
 from remit_server.rules.proxying import Call
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
 from remit_server.runtime.ports import Act, Permit
 from remit_server.storage.contract import Lost
-from remit_server.vault.borrow import Borrowed, Borrower, borrowed, mendable
-from remit_server.vault.passing import Noted, Passed, Passing, unless_gone, why
+from remit_server.vault.borrow import Borrowed, Borrower, borrowed, holds, mendable, still
+from remit_server.vault.passing import Noted, Passed, Passing, UnderWay, unless_gone, why
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.bearer import Caller
 from remit_server.wire.http import Request
@@ -55,6 +56,8 @@ class Proxied(Struct, frozen=True, kw_only=True):
     connection: Connection
     who: Caller
     headers: tuple[proxying.Header, ...]
+    permit: Permit | None = None
+    """Once it is through the door."""
 
     @property
     def borrower(self) -> Borrower:
@@ -67,40 +70,30 @@ class Proxy:
 
     def __init__(self, machines: Machines, refresher: Refresher) -> None:
         self._machines, self._refresher = machines, refresher
-        self._under_way: dict[str, set[Noted]] = {}
-        """By client."""
+        self._under_way: UnderWay = {}
         machines.store.engine.listen(self._heard)
 
     def _heard(self, topic: str) -> None:
-        table, _, client_id = topic.partition(":")
-        changed = [client_id] if table == "clients" else list(self._under_way) if topic == "*" else []
-        for each in changed:
-            if each in self._under_way:
-                self._machines.background.start(self._stop_unless_active(each))
-
-    async def _stop_unless_active(self, client_id: str) -> None:
-        """A suspended agent does not finish what it is about."""
-        client = await self._machines.store.clients.get(client_id)
-        if client is None or client.state != "active":
-            for noted in tuple(self._under_way.get(client_id, ())):
-                noted.stop()
+        every = {noted for calls in self._under_way.values() for noted in calls} if topic == "*" else ()
+        for noted in tuple(every or self._under_way.get(topic, ())):
+            self._machines.background.start(noted.look_again())
 
     async def __call__(self, request: Request, who: Caller, name: str, path: str) -> Passed:
         """The provider's answer, about to be passed on. Raises `ProtocolError` with Remit's own reason not to call, or why
         there is no answer."""
         proxied = await self._judged(request, who, name, path)
         body = await self._body(request)
-        found, permit = await self._borrowed(proxied, request.header("remit-account"))
+        found = await self._borrowed(proxied, request.header("remit-account"))
         try:
-            proxied = _at_home(proxied, found.account)
-            attached = await self._credential(proxied, found.account)
+            proxied = await self._permitted(_at_home(proxied, found.account), found.share.scopes)
+            proxied, attached = await self._credential(proxied, found)
         except (UpstreamRefused, NotConnected) as error:
-            raise await mendable(self._machines, proxied.borrower, error) from None
-        noted = await self._begin(request, proxied, found, permit)
+            raise await mendable(self._machines, proxied.borrower, error, account=found.account) from None
+        noted = await self._begin(request, proxied, found)
         ends = asyncio.get_running_loop().time() + self._machines.settings.proxy_time
         try:
             async with asyncio.timeout_at(ends):
-                sending = self._sent(proxied, found.account, attached, body, noted)
+                sending = self._sent(proxied, found, attached, body, noted)
                 opened, secrets = await unless_gone(request, sending, noted.stopped)
             passing = Passing(
                 call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends
@@ -109,7 +102,7 @@ class Proxy:
         except BaseException as error:
             await noted.end(why(error))
             if isinstance(error, UpstreamRefused | NotConnected):
-                raise await mendable(self._machines, proxied.borrower, error) from None
+                raise await mendable(self._machines, proxied.borrower, error, account=found.account) from None
             if isinstance(error, TimeoutError):
                 raise TooSlow(detail="the whole call took too long") from None
             raise
@@ -159,43 +152,52 @@ class Proxy:
             silence=settings.proxy_silence,
         )  # fmt: skip
 
-    async def _borrowed(self, proxied: Proxied, hint: str | None) -> tuple[Borrowed, Permit]:
-        """The account whose call it will be, once the door is passed."""
-        machines, who, connection, call = self._machines, proxied.who, proxied.connection, proxied.call
-        act = Act(
-            kind="proxy", client=who.client, user=who.user, connection=connection.name,
-            call=(call.method, call.host, call.path), actors=_actors(who),
-        )  # fmt: skip
-        try:
-            permit = await permitted(machines, act)
-        except AccessDenied as error:
-            raise Forbidden(error.text, detail=error.detail) from None
+    async def _borrowed(self, proxied: Proxied, hint: str | None) -> Borrowed:
+        """The account whose call it will be."""
+        machines, who, connection = self._machines, proxied.who, proxied.connection
         asked = await machines.store.lendings.asked(who.token.hash, connection.name, who.client.id)
         if asked is None:
             raise InvalidToken(detail="gone in this moment")
-        return await borrowed(machines, proxied.borrower, asked, hint), permit
+        return await borrowed(machines, proxied.borrower, asked, hint)
 
-    async def _credential(self, proxied: Proxied, account: ConnectedAccount) -> providers.Attached:
-        """What makes the call the account's. Raises `UpstreamRefused` when only the person can help."""
-        connection = proxied.connection
+    async def _permitted(self, proxied: Proxied, scopes: tuple[str, ...]) -> Proxied:
+        """Through the one door, with what the attached token will allow."""
+        who, call = proxied.who, proxied.call
+        act = Act(
+            kind="proxy", client=who.client, user=who.user, connection=proxied.connection.name, scopes=scopes,
+            call=(call.method, call.host, call.path), actors=_actors(who),
+        )  # fmt: skip
+        try:
+            return msgspec.structs.replace(proxied, permit=await permitted(self._machines, act))
+        except AccessDenied as error:
+            raise Forbidden(error.text, detail=error.detail) from None
+
+    async def _credential(self, proxied: Proxied, found: Borrowed) -> tuple[Proxied, providers.Attached]:
+        """What makes the call the account's. Raises `UpstreamRefused` when only the person can help, `Forbidden` when it would
+        allow more than may be."""
+        connection, account = proxied.connection, found.account
         if account.credentials:
             if account.state != "ok":
                 raise UpstreamRefused(account.cause)
-            return providers.attach(connection, account.credentials)
+            return proxied, providers.attach(connection, account.credentials)
         may = proxied.who.client.connections[connection.name]
-        wanted = exchange.share(account, may, ()).scopes
-        use = await self._refresher.usable(connection, account, wanted, may=frozenset(may))
-        return providers.attach(connection, use.access_token)
+        use = await self._refresher.usable(connection, account, found.share.scopes, may=frozenset(may))
+        if not holds(account, use):
+            await still(self._machines, proxied.borrower, proxied.who.token.hash, account)
+        if proxied.permit is None or not set(use.scopes) <= set(proxied.permit.act.scopes):
+            # The provider gives nothing narrower: judge what it gives.
+            proxied = await self._permitted(proxied, use.scopes)
+        return proxied, providers.attach(connection, use.access_token)
 
-    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, permit: Permit) -> Noted:
+    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed) -> Noted:
         """Write down that there will be a call: from here on it has an event, whatever happens to us."""
         machines, who, call, account = self._machines, proxied.who, proxied.call, found.account
-        if len(self._under_way.get(who.client.id, ())) >= AT_ONCE:
+        if len(self._under_way.get(clients := machines.store.clients.wake(who.client.id), ())) >= AT_ONCE:
             raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
         user = proxied.borrower.user
         about: dict[str, Any] = {
             "connection": proxied.connection.name, "method": call.method, "host": call.host, "path": call.path,
-            "by": who.token.jti, "why": list(permit.why),
+            "by": who.token.jti, "why": list(proxied.permit.why if proxied.permit else ()),
         }  # fmt: skip
         about |= {"shared": True} if account.user_id != user.id else {}
         about |= {"away": True} if found.away else {}
@@ -203,31 +205,41 @@ class Proxy:
             id=new_id(), user_id=user.id, client_id=who.client.id, account_id=account.id, chain=_chain(who),
             address=request.address, started_at=machines.clock.now(), about=about,
         )  # fmt: skip
+        lent = partial(still, machines, proxied.borrower, who.token.hash, account)
+        hangs_on = clients, *machines.store.lendings.topics(who.token, account.id)
+        noted = Noted(machines, record, lent, hangs_on, self._under_way)
         try:
             await machines.store.commit(*found.used(machines, who.client), machines.store.proxied_calls.begin(record))
-        except Lost:  # disconnected, taken back from this agent, or broken, since it was read
-            raise await mendable(machines, proxied.borrower, UpstreamRefused(account.cause)) from None
-        return Noted(machines, record, self._under_way)
+        except BaseException as error:
+            noted.forget()
+            if isinstance(error, Lost):  # disconnected, taken back from this agent, or broken, since it was read
+                refused = UpstreamRefused(account.cause)
+                raise await mendable(machines, proxied.borrower, refused, account=account) from None
+            raise
+        return noted
 
     async def _sent(
-        self, proxied: Proxied, account: ConnectedAccount, attached: providers.Attached, body: _Body, noted: Noted
+        self, proxied: Proxied, found: Borrowed, attached: providers.Attached, body: _Body, noted: Noted
     ) -> tuple[Opened, tuple[str, ...]]:
-        """The answer's head, and what its body must not have. A token that the provider refuses is renewed, once."""
+        """The answer's head, and what its body must not have. A token that the provider refuses is renewed, once; what it
+        answers then is its answer. Raises `UpstreamRefused` when the grant is gone."""
+        account = found.account
         opened = await self._open(proxied, attached, body, noted)
         if opened.status != 401:
-            return opened, _secrets(attached, account)
-        await opened.close()
+            return opened, _secrets(proxied, attached, account)
+        if account.refresh_token is None:
+            await self._refresher.refused(proxied.connection, account)
         issued_at = max(account.refreshed_at or account.created_at, *(held.issued_at for held in account.narrowed), 0)
-        if account.credentials or self._machines.clock.now() - issued_at < FRESH:
-            raise UpstreamRefused
+        if account.refresh_token is None or self._machines.clock.now() - issued_at < FRESH:
+            return opened, _secrets(proxied, attached, account)
+        await opened.close()
         # To the refresher this is an account whose token has run out; if somebody renewed it meanwhile, it finds that.
-        renewed = await self._credential(proxied, msgspec.structs.replace(account, access_token=None, narrowed=()))
+        without = msgspec.structs.replace(account, access_token=None, narrowed=())
+        proxied, renewed = await self._credential(proxied, msgspec.structs.replace(found, account=without))
         if body.whole is None:
             raise OutboundRefused("The provider refused the old token, and the body is gone: send the request again.")
         opened = await self._open(proxied, renewed, body, noted)
-        if opened.status == 401:
-            raise UpstreamRefused
-        return opened, (*_secrets(renewed, account), *_secrets(attached, account))
+        return opened, (*_secrets(proxied, renewed, account), *_secrets(proxied, attached, account))
 
     async def _open(self, proxied: Proxied, attached: providers.Attached, body: _Body, noted: Noted) -> Opened:
         settings, call = self._machines.settings, proxied.call
@@ -287,9 +299,12 @@ def _at_home(proxied: Proxied, account: ConnectedAccount) -> Proxied:
     return msgspec.structs.replace(proxied, call=call, connection=here)
 
 
-def _secrets(attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
-    """What an answer must not hold: what was attached, with and without its scheme, and what it was made of."""
-    values = {*attached.headers.values(), *attached.query.values(), *account.credentials.values()}
+def _secrets(proxied: Proxied, attached: providers.Attached, account: ConnectedAccount) -> tuple[str, ...]:
+    """What an answer must not hold: what was attached, with and without its scheme, and what it was made of. A name that the
+    person typed is no secret, and stands in many an answer."""
+    open_ = {field.name for field in proxied.connection.fields if not field.secret}
+    typed = {value for name, value in account.credentials.items() if name not in open_}
+    values = {*attached.headers.values(), *attached.query.values(), *typed}
     return tuple(values | {value.partition(" ")[2] for value in attached.headers.values() if " " in value})
 
 
