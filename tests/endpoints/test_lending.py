@@ -12,6 +12,7 @@ from tests.endpoints.test_device import allow, poll, start
 from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
+from remit_server.errors import NotFound
 from remit_server.oversight.agents import suspend
 from remit_server.records import ConnectedAccount
 from remit_server.records.connection import ORGANISATION
@@ -138,6 +139,14 @@ async def test_a_limited_account_is_for_agents_that_were_named(any_vault: Vault)
     await refused(vault, "away")
     await taken_back(vault)
     await refused(vault, "limited")
+
+
+async def test_nobody_lends_what_is_somebody_elses(vault: Vault) -> None:
+    await vault.connected("bob")
+    bobs = await vault.account("bob")
+    with pytest.raises(NotFound):
+        await lent(vault, bobs)
+    assert await vault.house.store.lendings.get(bobs.id, "auth0|ada", "agent") is None
 
 
 async def test_what_is_taken_back_in_this_moment_is_not_lent(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,11 +215,13 @@ class TestTheOrganisation:
     async def test_only_an_administrator_connects_for_it_to_the_end(self, shared: Vault) -> None:
         ada = await shared.house.sign_in("ada")
         page = await ada.get("/accounts")
-        assert "for your organisation" not in page.text
+        assert ("for", "organisation") not in form_to(page, "/accounts/connect").buttons
         page = await ada.submit(form_to(page, "/accounts/connect"), press=("for", "organisation"))
-        assert page.status_code == 404
+        assert (page.status_code, page.request.url.path) == (404, "/accounts/connect"), "not even a flow begins"
         bob = await shared.house.sign_in("bob")
-        await bob.submit(form_to(await bob.get("/accounts"), "/accounts/connect"), press=("for", "organisation"))
+        offer = form_to(await bob.get("/accounts"), "/accounts/connect")
+        assert ("for", "organisation") in offer.buttons
+        await bob.submit(offer, press=("for", "organisation"))
         assert "traders" in bob.page.text
         back = await shared.meridian.agree(await shared.leave(bob, account="new"), "ada")
         await make(shared, "bob", administrator=False)
