@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from tests.ledger import proves
 
 from remit_server.errors import Conflict
 from remit_server.identity import enrol
+from remit_server.identity.passkeys import asking
 from remit_server.records import Passkey, SecondFactor, User
 from remit_server.rules import passkeys, totp
 from remit_server.runtime.ids import hashed
 from remit_server.runtime.ports import Act, Permit
+from remit_server.wire.visitor import Visitor
 
 ISSUER = "http://localhost:8080/"
 ORIGIN = ISSUER[:-1]
@@ -352,6 +355,26 @@ class TestWhatIsRefused:
         home.clock.forward(home.machines.settings.interaction_lifetime)
         assert (await answer(browser, late)).status_code == 401
         assert not inside(browser) and not inside(other) and not inside(second)
+
+    @proves("attack.passkey-replayed")
+    async def test_a_challenge_is_for_one_purpose_and_one_errand(self, home: House, phone: Authenticator) -> None:
+        who = Visitor("browser", "csrf")
+        ask = asking(home.machines, who, "second_factor", "errand")
+        assert ask
+        challenge = ask.challenge()
+        assert ask.is_ours(challenge)
+        others = (
+            replaced(ask, purpose="sign_in"), replaced(ask, bound="another"), replaced(ask, who=Visitor("another", "csrf")),
+        )  # fmt: skip
+        assert not any(other.is_ours(challenge) for other in others)
+
+        await with_passkey(home, phone)
+        browser = await home.sign_in()
+        first = options(browser)
+        await browser.get("/login")
+        await home.sign_in(browser=browser)
+        assert (await answer(browser, phone.get(first))).status_code == 401
+        assert not inside(browser)
 
     @proves("attack.passkey-replayed")
     async def test_a_new_one_is_added_once_and_in_its_own_session(self, home: House, phone: Authenticator) -> None:
