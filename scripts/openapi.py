@@ -128,6 +128,7 @@ DESCRIBED = {
     "POST /device": Operation("csrf! user_code", FORM),
     "POST /device/answer": Operation("csrf! user_code! answer!", FORM),
     "GET /approvals": Operation("agent"),
+    "GET /approvals/events": Operation("after:number", gives="text/event-stream"),
     "POST /accounts/connect": Operation("csrf! connection! for", FORM, status=303),
     "POST /accounts/connect/start": Operation("csrf! ticket! answer! account away", FORM),
     "POST /accounts/{id}/agents": Operation("csrf! limited agent* away*", FORM),

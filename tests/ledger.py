@@ -215,6 +215,10 @@ LEDGER: dict[str, Promise] = {
     "channels.nothing-secret": Promise(
         "sdk-and-pages 4", "A message has no secret and none of the agent's prose in it, and decides nothing."
     ),
+    "channels.live-inbox": Promise(
+        "sdk-and-pages 4",
+        "An open inbox shows a new request within a second, whichever node took it, misses nothing over a cut, and ends at sign-out.",
+    ),
     "channels.own": Promise(
         "docs/adr/0016", "How a person is told is seen and changed by the organisation's own apps, and never by an agent."
     ),

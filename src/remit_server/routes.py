@@ -14,6 +14,7 @@ from remit_server.access.endpoints.evaluations import Evaluations
 from remit_server.access.endpoints.read import Read
 from remit_server.access.endpoints.write import Write
 from remit_server.access.stores import Stores
+from remit_server.approvals.channels.inbox import Inbox
 from remit_server.approvals.channels.web_push import WebPush
 from remit_server.approvals.endpoints.answer import Answer
 from remit_server.approvals.endpoints.approvals import Approvals
@@ -58,6 +59,7 @@ from remit_server.ui.pages.device import DevicePage
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.enrol import Enrol
+from remit_server.ui.pages.events import Events
 from remit_server.ui.pages.export import Export
 from remit_server.ui.pages.home import home
 from remit_server.ui.pages.log import UseLog
@@ -191,6 +193,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         # pages
         Route("GET", "/", home, "page"),
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
+        Route("GET", "/approvals/events", Events(m, Inbox(m))),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
         Route("GET", "/accounts", AccountsPage(m, pages), "page"),
         Route("POST", "/accounts/connect", ConnectByHand(m), "page"),

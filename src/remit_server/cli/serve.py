@@ -146,15 +146,19 @@ async def _serve(
     except BaseException:
         await store.close()
         raise
-    server = _Announcing(settings, [f"Remit listens at {where}", *words])
+    server = _Announcing(settings, [f"Remit listens at {where}", *words], served.app.machines.background.leaving)
     await server.serve(sockets=[listening])
     return not server.started
 
 
 class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, words: list[str]) -> None:
+    def __init__(self, config: uvicorn.Config, words: list[str], leaving: asyncio.Event) -> None:
         super().__init__(config)
-        self._words = words
+        self._words, self._leaving = words, leaving
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._leaving.set()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

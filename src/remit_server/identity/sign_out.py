@@ -29,7 +29,11 @@ async def sign_out(machines: Machines, who: Visitor) -> tuple[str, str]:
     if session is not None:
         event = machines.event("user.signed_out", user=session.user_id, subject=session.sid, address=who.address)
         with suppress(Lost):  # it ended in another tab
-            await machines.store.commit(machines.store.sessions.end(session.sid, machines.clock.now()), events=(event,))
+            await machines.store.commit(
+                machines.store.sessions.end(session.sid, machines.clock.now()),
+                events=(event,),
+                wakes=(f"inbox:{session.user_id}",),  # an inbox that is open elsewhere in this browser goes dark
+            )
             await _tell_clients(machines, session)
     return cookie(session_cookie(settings), "", secure=settings.secure, max_age=0)
 

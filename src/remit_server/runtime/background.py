@@ -17,6 +17,8 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._whole: set[asyncio.Task[Any]] = set()
+        self.leaving = asyncio.Event()
+        """Set when the server has been told to stop: an answer that would go on for ever ends itself."""
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

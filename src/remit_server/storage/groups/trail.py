@@ -28,6 +28,12 @@ class Trail:
         tail="ORDER BY seq DESC LIMIT :limit",
         types={"before": "int"},
     )
+    _SINCE = Select(
+        t.EVENTS,
+        where="user_id = :user_id AND seq > :after",
+        tail="ORDER BY seq LIMIT 200",
+        types={"after": "int"},
+    )
     _OF_CLIENT = Select(
         t.EVENTS, where="client_id = :client_id AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit"
     )
@@ -42,6 +48,10 @@ class Trail:
     async def of_user(self, user_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         """(seq, event), newest first."""
         return await self._page(self._OF_USER, {"user_id": user_id, "before": before, "limit": limit})
+
+    async def since(self, user_id: str, after: int) -> Sequence[tuple[int, Event]]:
+        """(seq, event), oldest first, 200 at a time."""
+        return await self._page(self._SINCE, {"user_id": user_id, "after": after})
 
     async def of_client(self, client_id: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         return await self._page(self._OF_CLIENT, {"client_id": client_id, "before": before, "limit": limit})

@@ -40,6 +40,7 @@ class ApprovalsPage:
             return await sign_in_first(machines, who, here(request))
         user, _ = person
         wanted = parse_query(request).get("agent") or ""
+        newest = await machines.store.trail.of_user(user.id, limit=1)  # before what it tells of is read
         found = [each for each in await machines.store.approvals.of_user(user.id) if each.kind != "device"]
         names = {each.client_id: await self._name(each.client_id) for each in found}
         shown = [each for each in found if not wanted or each.client_id == wanted]
@@ -53,6 +54,7 @@ class ApprovalsPage:
         view = ApprovalsView(
             viewer=await viewer_of(machines, user),
             now=now,
+            after=newest[0][0] if newest else 0,
             waiting=tuple(sorted(waiting, key=lambda each: each.expires_at)),
             decided=tuple(sorted(decided, key=lambda each: each.at, reverse=True)),
             agents=choices if len(choices) > 1 else (),

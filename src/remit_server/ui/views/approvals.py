@@ -42,6 +42,8 @@ class ApprovalsView(View, frozen=True, kw_only=True):
     template: ClassVar[str] = "approvals.html"
     viewer: Viewer
     now: int
+    after: int = 0
+    """The number of the newest event of this person that the page has in it."""
     waiting: tuple[Waiting, ...] = ()
     """Soonest to expire first."""
     decided: tuple[Decided, ...] = ()
