@@ -266,6 +266,12 @@ async def test_a_request_inside_a_request(bridge: Bridge, headers: bytes, body: 
 
 
 @proves("attack.smuggling")
+async def test_two_framings_are_refused_even_if_the_server_before_us_lets_them_through(bridge: Bridge) -> None:
+    got = await bridge.call("POST", content=b"hello", headers={"Content-Length": "5", "Transfer-Encoding": "chunked"})
+    assert (got.status_code, bridge.api.seen) == (400, [])
+
+
+@proves("attack.smuggling")
 async def test_huge_headers(bridge: Bridge) -> None:
     for header in ("Accept", "X-Other", "Remit-Host"):
         got = await bridge.call(headers={header: "x" * 60_000})

@@ -13,6 +13,8 @@ from tests.fixtures.house import challenge
 from tests.fixtures.vault import APP, VERIFIER, Vault
 
 from remit_server.records import ConnectedAccount
+from remit_server.vault import upstream
+from remit_server.vault.disconnect import disconnect
 
 SCOPE_OF = {"connect": "create", "complete": "create", "accounts": "read", "connections": "read"}
 
@@ -398,6 +400,28 @@ class TestThePages:
         page = await browser.submit(next(form for form in forms(page.text) if form.action.endswith("/disconnect")))
         assert "did not confirm" in page.text
         assert (await vault.exchange()).status_code == 401, "it is gone here all the same"
+
+    async def test_agents_stop_before_the_provider_is_told_and_a_crash_there_loses_nothing(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await vault.connected()
+        token, account = await vault.refresh_token(), await vault.account()
+        ada = await vault.house.store.users.get("auth0|ada")
+        assert ada is not None
+        during: list[int] = []
+
+        async def dies(*_: Any) -> bool:
+            during.append((await vault.exchange(subject_token=token)).status_code)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(upstream, "revoke", dies)
+            with pytest.raises(KeyboardInterrupt):
+                await disconnect(vault.house.machines, ada, account)
+        assert during == [401], "nobody borrows any more"
+        left = await vault.account()
+        assert (left.state, left.refresh_token) == ("disconnected", account.refresh_token), "with what is to be revoked"
+        assert await disconnect(vault.house.machines, ada, left) == "confirmed"
 
     async def test_reconnecting_by_hand_mends_the_account_in_its_place(self, vault: Vault) -> None:
         await vault.connected()
