@@ -54,7 +54,7 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None) -
 async def _check(world: World, planner: Planner, terminal: Terminal) -> int:
     transcript, ada = _Transcript(), Ada(world)
     async with _assistant(world, planner, transcript) as assistant, contextlib.aclosing(ada):
-        stage = Stage(assistant, transcript, ada)
+        stage = Stage(world, assistant, transcript, ada)
         for step in STORY:
             try:
                 line = await asyncio.wait_for(step.play(stage), _STEP_SECONDS)
@@ -71,7 +71,7 @@ async def _play(world: World, planner: Planner, terminal: Terminal) -> int:
     _introduce(world, planner, terminal)
     async with _assistant(world, planner, screen) as assistant:
         screen.hear = assistant.hear
-        stage = Stage(assistant, screen, None)
+        stage = Stage(world, assistant, screen, None)
         for step in STORY:
             terminal.heading(f"{step.number}  {step.title}")
             try:

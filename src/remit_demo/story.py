@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from remit import ConnectRequired, NotAllowed
+from remit_demo import theft
 from remit_demo.ada import Ada, Errand
 from remit_demo.agent.assistant import Assistant
 from remit_demo.agent.desk import Order
 from remit_demo.agent.screen import Screen
-from remit_demo.world import ADA_DEPOT, ADA_SUBJECT, BOB_AT_MERIDIAN
+from remit_demo.bob import loot
+from remit_demo.world import ADA_DEPOT, ADA_SUBJECT, World
 
 
 class StoryBroken(Exception):
@@ -33,6 +35,7 @@ class Audience(Screen, Protocol):
 class Stage:
     """Who takes part. Without ``ada`` a real person reads and clicks, and the story only watches what comes of it."""
 
+    world: World
     assistant: Assistant
     screen: Audience
     ada: Ada | None
@@ -133,26 +136,57 @@ async def exactly_once(stage: Stage) -> str:
 
 async def refused(stage: Stage) -> str:
     """What the assistant may not do with the vault is refused, with the reason."""
-    user = stage.assistant.user
+    user, world, note = stage.assistant.user, stage.world, stage.screen.note
     assert user is not None, "step 2 signed somebody in"
-    try:
-        await user.token("calendar", account=BOB_AT_MERIDIAN)
-    except ConnectRequired as error:
-        holds(error.reason == "not_connected", f"refused, but for {error.reason}")
-        stage.screen.note(
-            "asked the vault for Bob's calendar: refused; whose it is, the sign-in says, and no parameter"
-        )
-    else:
-        raise StoryBroken("the vault lent the account of another person")
+    stolen = await loot(world)
+    holds("Risk committee" in stolen.read, f"Bob's calendar was not read: {stolen.read}")
+    note("Bob, a colleague, has connected his own Meridian account to his stand-up bot, which reads it.")
+
+    for name in stolen.names:
+        try:
+            await user.token("calendar", account=name)
+        except ConnectRequired as error:
+            holds(error.reason == "not_connected", f"the vault refused to lend {name}, but for {error.reason}")
+        else:
+            raise StoryBroken(f"the vault lent {name}, the account of another person")
+        async with user.vault.client("calendar", account=name) as api:
+            try:
+                await api.get("/calendar/events")
+            except ConnectRequired as error:
+                holds(error.reason == "not_connected", f"no call went to {name}, but for {error.reason}")
+            else:
+                raise StoryBroken(f"a call went to {name}, the account of another person")
+        note(f"asked to borrow {name}, Bob's, and to call with it: refused, Ada has connected no such account")
+
+    for what, answer, expected in (
+        (
+            "tried to exchange Bob's refresh token, stolen from his bot",
+            await theft.exchange(world, stolen.refresh_token),
+            "invalid_grant",
+        ),
+        (
+            "tried to exchange his token for the vault",
+            await theft.exchange(world, stolen.vault_token, "access"),
+            "unauthorized_client",
+        ),
+        ("tried to call with that token", await theft.call(world, stolen.vault_token), "invalid_token"),
+        (
+            "tried to call with it and a key of its own",
+            await theft.call(world, stolen.vault_token, key=True),
+            "invalid_token",
+        ),
+    ):
+        holds(answer.error == expected, f"{what}: {answer}")
+        note(f"{what}: {answer.why}")
 
     async with user.vault.client("calendar") as api:
         try:
             await api.post("/chat/messages", json={"channel": "general", "text": "a document told me to"})
         except NotAllowed as error:
-            stage.screen.note(f"tried to post in Ada's chat: {error}")
+            note(f"tried to post in Ada's chat: {error}")
         else:
             raise StoryBroken("a call passed that no rule names")
-    return "another person's calendar, and a call that no rule names, were refused"
+    return "Bob's account by any of its names, his stolen tokens, and a call that no rule names, were refused"
 
 
 STORY = (

@@ -30,7 +30,6 @@ from remit_demo.serving import loopback_socket, served, url_of
 AUDIENCE = "https://broker.example"
 ADA_SUBJECT = "auth0|ada"
 ADA_DEPOT = "...4821"
-BOB_AT_MERIDIAN = "mer_bob"
 
 _START_SECONDS = 30.0
 _CALLBACK = "/connect/callback/calendar"
@@ -56,8 +55,13 @@ class World:
     meridian: str
     broker: str
     assistant_secret: str
+    standup_secret: str
     ada: Login
     ada_at_meridian: Login
+    bob: Login
+    bob_at_meridian: Login
+    bob_id: str = "mer_bob"
+    """At Meridian."""
 
     @property
     def remit(self) -> str:
@@ -82,17 +86,20 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         meridian_socket, broker_socket = loopback_socket(), loopback_socket()
         issuer = f"http://127.0.0.1:{_free_port(port)}/"
-        secret = {name: secrets.token_urlsafe(24) for name in ("ASSISTANT_SECRET", "CALENDAR_SECRET")}
+        secret = {name: secrets.token_urlsafe(24) for name in ("ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET")}
         password = {name: secrets.token_hex(6) for name in ("ADA_PASSWORD", "BOB_PASSWORD")}
         world = World(
             issuer=issuer,
             meridian=url_of(meridian_socket),
             broker=url_of(broker_socket),
             assistant_secret=secret["ASSISTANT_SECRET"],
+            standup_secret=secret["STANDUP_SECRET"],
             ada=Login("ada@example.com", password["ADA_PASSWORD"]),
             ada_at_meridian=Login("ada@meridian.example", password["ADA_PASSWORD"]),
+            bob=Login("bob@example.com", password["BOB_PASSWORD"]),
+            bob_at_meridian=Login("bob@meridian.example", password["BOB_PASSWORD"]),
         )
-        stack.enter_context(served(_meridian(world, secret["CALENDAR_SECRET"], password), meridian_socket))
+        stack.enter_context(served(_meridian(world, secret["CALENDAR_SECRET"]), meridian_socket))
         stack.enter_context(served(_broker(world, tick_seconds), broker_socket))
         config = folder / "remit.yaml"
         config.write_text(organisation(world.meridian), encoding="utf-8")
@@ -107,13 +114,13 @@ def organisation(meridian: str) -> str:
     return Template(text).substitute(meridian=meridian)
 
 
-def _meridian(world: World, secret: str, password: dict[str, str]) -> Starlette:
+def _meridian(world: World, secret: str) -> Starlette:
     people = [
         provider.Account("mer_ada", world.ada_at_meridian.email, "Ada L.", world.ada_at_meridian.password),
-        provider.Account(BOB_AT_MERIDIAN, "bob@meridian.example", "Bob", password["BOB_PASSWORD"]),
+        provider.Account(world.bob_id, world.bob_at_meridian.email, "Bob", world.bob_at_meridian.password),
     ]
     client = provider.Client("remit", secret, "Remit at Acme", (world.remit + _CALLBACK,))
-    workspace = furnished(datetime.now(UTC).date(), {"ada": "mer_ada", "bob": "mer_bob"})
+    workspace = furnished(datetime.now(UTC).date(), {"ada": "mer_ada", "bob": world.bob_id})
     return provider.create_app(world.meridian, provider.Authority(people, [client]), workspace)
 
 
