@@ -12,7 +12,7 @@ from tests.fixtures.browser import forms
 from tests.fixtures.house import challenge
 from tests.fixtures.vault import APP, VERIFIER, Vault
 
-from remit_server.records import ConnectedAccount
+from remit_server.records import ConnectedAccount, Policy
 from remit_server.vault import upstream
 from remit_server.vault.disconnect import disconnect
 
@@ -269,6 +269,17 @@ class TestComplete:
             refused = await complete(vault, begun, returned, **changes)
             assert refused.status_code == 400, changes
         assert (await complete(vault, begun, returned)).status_code == 201, "wrong guesses cost the right one nothing"
+
+    async def test_a_policy_of_the_meantime_is_asked_again(self, vault: Vault) -> None:
+        begun = await vault.begin()
+        returned, policies = await came_back(vault, begun), vault.house.store.policies
+        text = """permit(principal, action, resource); @id("no-more") forbid(principal, action == Action::"connect", resource);"""
+        await vault.house.store.commit(policies.put(Policy(name="test.cedar", text=text)))
+        refused = await complete(vault, begun, returned)
+        assert refused.json()["type"].endswith(":access_denied"), refused.text
+        assert await vault.house.store.connected_accounts.of_user("auth0|ada") == []
+        await vault.house.store.commit(policies.remove("test.cedar"))
+        assert (await complete(vault, begun, returned)).status_code == 201
 
     async def test_it_happens_once(self, any_vault: Vault) -> None:
         vault = any_vault
