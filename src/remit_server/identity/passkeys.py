@@ -208,13 +208,14 @@ async def remove(machines: Machines, user: User, id_: str, *, client: str | None
     passkey = have.get(id_)
     if passkey is None:
         raise NotFound(detail="no such passkey of this person")
-    if len(have) == 1 and user.password is None and user.upstream is None:
+    another_way_in = user.password is not None or user.upstream is not None
+    if len(have) == 1 and not another_way_in:
         raise Conflict("This passkey is your only way in. Add another, then remove this one.")
     event = machines.event(
         "passkey.removed", user=user.id, client=client, subject=id_, address=address or None, name=passkey.name
     )
     try:
-        await store.commit(store.passkeys.remove(id_, user.id), events=(event,))
+        await store.commit(store.passkeys.remove(id_, user.id, even_the_last=another_way_in), events=(event,))
     except Lost as error:
         raise NotFound(detail="it was removed meanwhile") from error
     return passkey
