@@ -6,11 +6,13 @@ import asyncio
 import gzip
 import resource
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
+from tests.endpoints.test_hot_exchange import Asked, watching
 from tests.fixtures.house import BROKER, SECRET, sqlite
 from tests.fixtures.proxy import EVERYTHING, TOKEN, VAULT, Bridge, Seen, answer, bridge_on
 from tests.fixtures.vault import ACCESS, REFRESH
@@ -19,11 +21,13 @@ from tests.ledger import proves
 from remit_server.oversight.agents import suspend
 from remit_server.records import ConnectedAccount, Policy, ProxyRule
 from remit_server.records.provider import AccountLookup, Credential, Field
+from remit_server.runtime.outbound import STREAMS
 from remit_server.runtime.verify import Live
 from remit_server.vault.disconnect import disconnect
 from remit_server.vault.grants.token_exchange import RFC_8693
 from remit_server.vault.lend import lend, take_back
 from remit_server.vault.passing import close_forgotten
+from remit_server.vault.proxy import AT_ONCE
 
 
 def code_of(refused: httpx2.Response) -> tuple[int, str]:
@@ -618,6 +622,7 @@ class TestLimits:
         assert (await bridge.events())[0].about["ended"] == "temporarily_unavailable"
 
     async def test_one_agent_does_not_take_all(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert AT_ONCE < STREAMS // 4, "nor all that one host may have"
         monkeypatch.setattr("remit_server.vault.proxy.AT_ONCE", 2)
         go = asyncio.Event()
 
@@ -719,6 +724,35 @@ class TestLimits:
             assert "set-cookie" not in (await bridge.call(user=user)).headers
         assert bridge.api.closed == [], "one connection for both"
         assert [seen.header("cookie") for seen in bridge.api.seen] == [None, None]
+
+
+@proves("vault.hot-exchange")
+async def test_a_hot_call_is_one_read_and_two_commits(any_bridge: Bridge) -> None:
+    """The note before, the event after; what the token allows and what its person lends come in one read."""
+    bridge = any_bridge
+    assert (await bridge.call()).status_code == 200
+    with watching(bridge) as asked:
+        assert (await bridge.call("POST", json={"a": 1})).status_code == 200
+        await bridge.events("none")
+    note = "proxied_calls"
+    assert asked == Asked(["tokens"], [note, note], ["vault.proxied"])
+
+
+@proves("agents.stop")
+async def test_a_token_revoked_while_the_body_comes(bridge: Bridge) -> None:
+    live = await bridge.house.machines.verify(await bridge.token())
+    assert isinstance(live, Live)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await bridge.house.store.commit(bridge.house.store.tokens.revoke(live.token.hash, bridge.house.clock.now()))
+        await asyncio.sleep(0.6)
+        yield b"}"
+
+    async with bridge.live() as http:
+        got = await http.post("/vault/proxy/calendar/a", content=slowly(), headers={"Content-Length": "2"})
+    assert code_of(got) == (401, "invalid_token")
+    assert bridge.api.seen == []
 
 
 @proves("proxy.no-effect-without-event")

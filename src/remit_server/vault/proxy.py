@@ -31,9 +31,11 @@ from remit_server.rules import providers, proxying
 from remit_server.rules.proxying import Call
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
-from remit_server.runtime.outbound import Opened, OutboundRefused, TooSlow
+from remit_server.runtime.outbound import STREAMS, Opened, OutboundRefused, TooSlow
 from remit_server.runtime.ports import Act, Permit
+from remit_server.runtime.verify import Dead
 from remit_server.storage.contract import Lost
+from remit_server.storage.groups.lendings import Asked
 from remit_server.vault.borrow import Borrowed, Borrower, borrowed, holds, mendable, still
 from remit_server.vault.passing import Noted, Passed, Passing, UnderWay, unless_gone, why
 from remit_server.vault.refresh import Refresher
@@ -41,10 +43,13 @@ from remit_server.wire.bearer import Caller
 from remit_server.wire.http import Request
 from remit_server.wire.tokens import permitted
 
-AT_ONCE: Final = 64
-"""Calls of one agent under way in this process."""
+AT_ONCE: Final = STREAMS // 8
+"""Calls of one agent under way in this process: half of what one host may have, so that no agent takes a provider from the
+others."""
 SMALL: Final = 64 * 1024
 """Bytes of a body that is kept, so that the request can be sent again when the provider refuses the token."""
+PROMPT: Final = 0.5
+"""Seconds that a small body may take; after that, what was read with the token is old."""
 FRESH: Final = 60
 """Seconds in which a token that the provider refuses is not the reason: a new one would be refused as well."""
 
@@ -78,12 +83,15 @@ class Proxy:
         for noted in tuple(every or self._under_way.get(topic, ())):
             self._machines.background.start(noted.look_again())
 
-    async def __call__(self, request: Request, who: Caller, name: str, path: str) -> Passed:
-        """The provider's answer, about to be passed on. Raises `ProtocolError` with Remit's own reason not to call, or why
+    async def __call__(self, request: Request, who: Caller, asked: Asked, name: str, path: str) -> Passed:
+        """The provider's answer, about to be passed on. `asked` is what was read with the caller's token. Raises `ProtocolError` with Remit's own reason not to call, or why
         there is no answer."""
         proxied = await self._judged(request, who, name, path)
+        began = asyncio.get_running_loop().time()
         body = await self._body(request)
-        found = await self._borrowed(proxied, request.header("remit-account"))
+        if asyncio.get_running_loop().time() - began > PROMPT:
+            asked = await self._again(proxied)
+        found = await borrowed(self._machines, proxied.borrower, asked, request.header("remit-account"))
         try:
             proxied = await self._permitted(_at_home(proxied, found.account), found.share.scopes)
             proxied, attached = await self._credential(proxied, found)
@@ -152,13 +160,13 @@ class Proxy:
             silence=settings.proxy_silence,
         )  # fmt: skip
 
-    async def _borrowed(self, proxied: Proxied, hint: str | None) -> Borrowed:
-        """The account whose call it will be."""
-        machines, who, connection = self._machines, proxied.who, proxied.connection
-        asked = await machines.store.lendings.asked(who.token.hash, connection.name, who.client.id)
-        if asked is None:
-            raise InvalidToken(detail="gone in this moment")
-        return await borrowed(machines, proxied.borrower, asked, hint)
+    async def _again(self, proxied: Proxied) -> Asked:
+        """What was read with the token, as it is now."""
+        asked = await self._machines.store.lendings.called(proxied.who.token.hash, proxied.connection.name)
+        live = await self._machines.verify.judged(asked.held if asked else None, kind="access")
+        if asked is None or isinstance(live, Dead) or not live.person_is_active:
+            raise InvalidToken(detail="gone while the body came")
+        return asked
 
     async def _permitted(self, proxied: Proxied, scopes: tuple[str, ...]) -> Proxied:
         """Through the one door, with what the attached token will allow."""
