@@ -58,7 +58,8 @@ DESCRIBED = {
     "POST /oauth/par": Operation(AUTHORIZATION.strip() + CLIENT, FORM, "Pushed", 201),
     "POST /oauth/device/code": Operation(TARGET.strip() + CLIENT, FORM, "Device"),
     "POST /bc-authorize": Operation(
-        "login_hint id_token_hint binding_message requested_expiry:number authorization_details" + TARGET + CLIENT,
+        "login_hint login_hint_token id_token_hint binding_message user_code requested_expiry:number authorization_details"
+        " client_notification_token request" + TARGET + CLIENT,
         FORM,
         "Asked",
     ),
@@ -128,6 +129,9 @@ DESCRIBED = {
     "POST /device": Operation("csrf! user_code", FORM),
     "POST /device/answer": Operation("csrf! user_code! answer!", FORM),
     "GET /approvals": Operation("agent"),
+    "GET /worker.js": Operation(gives="text/javascript"),
+    "POST /notifications": Operation("csrf! endpoint! p256dh! auth!", FORM),
+    "POST /notifications/{id}": Operation("csrf!", FORM),
     "GET /approvals/events": Operation("after:number", gives="text/event-stream"),
     "POST /accounts/connect": Operation("csrf! connection! for", FORM, status=303),
     "POST /accounts/connect/start": Operation("csrf! ticket! answer! account away", FORM),

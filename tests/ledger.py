@@ -201,6 +201,10 @@ LEDGER: dict[str, Promise] = {
     "approval.long-poll": Promise(
         "issue 4", "A poll that prefers to wait is answered within a second of the decision, on whichever node."
     ),
+    "interop.asking": Promise("issue 4", "Auth0's SDKs, unmodified, ask a person by CIBA and get what was approved."),
+    "approval.inert": Promise(
+        "attack 9", "What an agent writes is shown whole, as the agent's, and neither runs nor hides anything."
+    ),
     "approval.survives": Promise("issue 4", "Killing a server loses no request, no answer and no message to a client."),
     "channels.outbox": Promise(
         "docs/adr/0016",

@@ -14,6 +14,9 @@ from tests.fixtures.asking import ORDER, ask, asked, own_app, waiting
 from tests.fixtures.house import BROKER, House
 from tests.fixtures.keys import new_key, public
 
+from remit_server.approvals.own_code import choose
+from remit_server.errors import InvalidRequest, NotFound
+
 KEY = new_key()
 CODE = "violet-otter"
 
@@ -140,6 +143,18 @@ async def test_codes_cannot_be_guessed(coded: House) -> None:
     assert (await ask(coded, user_code=CODE)).status_code == 429
     coded.clock.forward(900)
     assert (await ask(coded, user_code=CODE)).status_code == 200
+
+
+async def test_a_person_chooses_a_code(coded: House) -> None:
+    machines = coded.machines
+    await choose(machines.store, machines.clock, machines.passwords, "bob@example.com", "another-code", by="test")
+    assert (await ask(coded, user="auth0|bob", user_code="another-code")).status_code == 200
+    (event,) = await coded.events("user.changed")
+    assert "another-code" not in str(event)
+    with pytest.raises(NotFound):
+        await choose(machines.store, machines.clock, machines.passwords, "nobody", "long-enough", by="test")
+    with pytest.raises(InvalidRequest):
+        await choose(machines.store, machines.clock, machines.passwords, "auth0|bob", "short", by="test")
 
 
 async def test_a_code_where_none_is_agreed(house: House) -> None:
