@@ -564,6 +564,11 @@ class TestStreaming:
         assert got.json()["body"] == "onetwo"
         assert bridge.api.seen[0].header("transfer-encoding") == "chunked"
 
+    async def test_a_body_of_nothing_that_is_said_to_be_packed(self, bridge: Bridge) -> None:
+        bridge.api.replies(answer("202 Accepted", b"", "Content-Encoding: gzip"))
+        got = await bridge.call("POST")
+        assert (got.status_code, got.content) == (202, b"")
+
 
 class TestLimits:
     @proves("proxy.bounded")
@@ -733,7 +738,7 @@ async def test_a_hot_call_is_one_read_and_two_commits(any_bridge: Bridge) -> Non
     assert (await bridge.call()).status_code == 200
     with watching(bridge) as asked:
         assert (await bridge.call("POST", json={"a": 1})).status_code == 200
-        await bridge.events("none")
+        await asyncio.gather(*bridge.house.machines.background._whole)
     note = "proxied_calls"
     assert asked == Asked(["tokens"], [note, note], ["vault.proxied"])
 

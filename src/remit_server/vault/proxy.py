@@ -84,8 +84,8 @@ class Proxy:
             self._machines.background.start(noted.look_again())
 
     async def __call__(self, request: Request, who: Caller, asked: Asked, name: str, path: str) -> Passed:
-        """The provider's answer, about to be passed on. `asked` is what was read with the caller's token. Raises `ProtocolError` with Remit's own reason not to call, or why
-        there is no answer."""
+        """The provider's answer, about to be passed on. `asked` is what was read with the caller's token. Raises `ProtocolError`
+        with Remit's own reason not to call, or why there is no answer."""
         proxied = await self._judged(request, who, name, path)
         began = asyncio.get_running_loop().time()
         body = await self._body(request)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from remit_server.errors import InsufficientScope, InvalidDpopProof, InvalidToken, UseDpopNonce
 from remit_server.records import Client, Token, User
 from remit_server.rules.dpop import ALGORITHMS
+from remit_server.runtime.ids import hashed
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.verify import Dead
+from remit_server.storage.groups.agreements import Held
 from remit_server.wire import dpop
 from remit_server.wire.http import Request
 
@@ -24,11 +26,13 @@ class Caller:
 
 
 async def caller(
-    request: Request, machines: Machines, *, audience: str | None = None, scopes: Iterable[str] = ()
-) -> Caller:
+    request: Request, machines: Machines, *, audience: str | None = None, scopes: Iterable[str] = (),
+    held: Callable[[str], Awaitable[Held | None]] | None = None,
+) -> Caller:  # fmt: skip
     """The caller. Raises `InvalidToken` (401) or `InsufficientScope` (403), each with its challenge (RFC 6750 section 3).
 
-    `audience` must be one of the token's; `scopes` must all be there.
+    `audience` must be one of the token's; `scopes` must all be there. `held` reads the token with this hash for whoever needs
+    more of the same read.
     """
     header = request.header("authorization")
     if header is None:
@@ -37,7 +41,7 @@ async def caller(
     value = value.strip()
     if scheme.lower() not in {"bearer", "dpop"} or not value:
         raise _refused(InvalidToken("Use the Bearer or the DPoP scheme."), bare=True)
-    live = await machines.verify(value, kind="access")
+    live = await machines.verify.judged(await (held or machines.store.tokens.held)(hashed(value)), kind="access")
     if isinstance(live, Dead):
         raise _refused(InvalidToken(detail=live.why))
     token = live.token

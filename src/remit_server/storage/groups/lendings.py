@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -50,6 +51,11 @@ class Lendings:
         tail="ORDER BY connected_accounts.id",
         types={"organisation": "text", "connection": "text", "borrower": "text"},
     )
+    _CALLED = replace(
+        _ASKED,
+        join=_ASKED.join.replace(":borrower", "tokens.client_id"),
+        types={"organisation": "text", "connection": "text"},
+    )
     _GET = Select(
         t.LENDINGS,
         where="lendings.account_id = :account_id AND lendings.user_id = :user_id AND lendings.client_id = :client_id",
@@ -70,7 +76,14 @@ class Lendings:
     async def asked(self, hash_: str, connection: str, client_id: str) -> Asked | None:
         """Of the token with this hash: all that decides about lending an account to a client, in one read."""
         params = {"hash": hash_, "organisation": ORGANISATION, "connection": connection, "borrower": client_id}
-        rows = await self._engine.few(self._ASKED, params)
+        return self._read(await self._engine.few(self._ASKED, params))
+
+    async def called(self, hash_: str, connection: str) -> Asked | None:
+        """The same for the client that the token was issued to, before anybody knows which that is."""
+        params = {"hash": hash_, "organisation": ORGANISATION, "connection": connection}
+        return self._read(await self._engine.few(self._CALLED, params))
+
+    def _read(self, rows: Sequence[Row]) -> Asked | None:
         if not rows:
             return None
         first = rows[0]
