@@ -120,6 +120,7 @@ class Inflate:
     def __init__(self, coding: str) -> None:
         self._bits = 31 if coding in {"gzip", "x-gzip"} else 15
         self._inner = zlib.decompressobj(self._bits)
+        self._begun = False
 
     @classmethod
     def takes(cls, coding: str) -> bool:
@@ -127,7 +128,7 @@ class Inflate:
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """What it unpacks to, in pieces of 64 KiB at most. Raises `ValueError` when it does not unpack."""
-        more = False
+        self._begun, more = self._begun or bool(piece), False
         try:
             while piece or more:
                 if self._inner.eof:  # gzip may be several in a row (RFC 1952 section 2.2)
@@ -141,4 +142,5 @@ class Inflate:
 
     @property
     def whole(self) -> bool:
-        return self._inner.eof
+        """Whether it came to its end. Some announce a coding for a body of nothing."""
+        return self._inner.eof or not self._begun
