@@ -173,6 +173,9 @@ async def test_who_is_blocked_does_not_ask(any_house: House) -> None:
     assert list(await blocked.of_user("auth0|ada")) == ["agent"]
     await house.store.commit(blocked.remove("auth0|ada", "agent"))
     assert (await ask(house)).status_code == 200
+    await house.store.commit(blocked.add("auth0|ada", "agent", house.clock.now()))
+    await house.store.commit(blocked.forget_user("auth0|ada"))
+    assert not await blocked.has("auth0|ada", "agent")
 
 
 @pytest.fixture

@@ -156,6 +156,7 @@ class Applier:
             ),
             store.lendings.end_of_user(user_id),
             store.allowances.forget_user(user_id),
+            store.blocked_askers.forget_user(user_id),
             may_miss(store.second_factors.forget(user_id)),
             store.passkeys.forget(user_id),
             store.preferences.forget(user_id),

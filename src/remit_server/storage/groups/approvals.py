@@ -192,14 +192,14 @@ class Approvals:
 class BlockedAskers:
     """Who may not ask whom any more: a person's own word about a client."""
 
-    _GET = Select(
-        t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id AND blocked_askers.client_id = :client_id"
-    )
+    _GET = Select(t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id AND blocked_askers.client_id = :client_id")
     _OF_USER = Select(t.BLOCKED_ASKERS, where="user_id = :user_id", tail="ORDER BY created_at DESC")
     _ADD = Insert(t.BLOCKED_ASKERS)
     _REMOVE = Delete(
         t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id AND blocked_askers.client_id = :client_id"
     )
+
+    _FORGET_USER = Delete(t.BLOCKED_ASKERS, where="blocked_askers.user_id = :user_id")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -219,3 +219,7 @@ class BlockedAskers:
     def remove(self, user_id: str, client_id: str) -> Step:
         """Loses when it is not blocked."""
         return Step(self._REMOVE, {"user_id": user_id, "client_id": client_id})
+
+    def forget_user(self, user_id: str) -> Step:
+        """With a person goes what they wished."""
+        return Step(self._FORGET_USER, {"user_id": user_id}, may_miss=True)
