@@ -22,7 +22,7 @@ from tests.ledger import proves
 
 from remit_server.errors import Conflict
 from remit_server.identity import enrol
-from remit_server.identity.passkeys import asking
+from remit_server.identity.passkeys import asking, remove
 from remit_server.records import Passkey, SecondFactor, User
 from remit_server.rules import passkeys, totp
 from remit_server.runtime.ids import hashed
@@ -522,6 +522,19 @@ class TestKeeping:
         await add(browser, phone, "Key")
         page = await browser.submit(the(browser, f"/security/passkeys/{passkey.id}", "remove"))
         assert page.status_code == 200
+
+    async def test_of_the_last_two_only_one_goes(self, home: House, phone: Authenticator) -> None:
+        await self.strong(home, phone)
+        (passkey,) = await home.store.passkeys.of_user(ADA)
+        await home.store.commit(home.store.passkeys.add(replace(passkey, id="another", credential=b"another")))
+        await changed(home, ADA, password=None)
+        ada = await home.store.users.get(ADA)
+        assert ada
+        gone = await asyncio.gather(
+            *(remove(home.machines, ada, each) for each in (passkey.id, "another")), return_exceptions=True
+        )
+        assert sum(isinstance(each, Conflict) for each in gone) == 1
+        assert len(await home.store.passkeys.of_user(ADA)) == 1
 
     async def test_an_operator_forgets_them_all(self, home: House, phone: Authenticator) -> None:
         await with_passkey(home, phone)

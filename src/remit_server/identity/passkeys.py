@@ -18,7 +18,7 @@ from remit_server.records import Event, Passkey, User
 from remit_server.rules import passkeys
 from remit_server.rules.authorization import TWO_FACTORS
 from remit_server.rules.passkeys import Party, Refused
-from remit_server.runtime.ids import hashed
+from remit_server.runtime.ids import hashed, new_id
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost, Step
 from remit_server.wire.http import Request
@@ -26,6 +26,8 @@ from remit_server.wire.visitor import Visitor
 
 Purpose = Literal["add", "sign_in", "second_factor"]
 TOO_MANY: Final = f"You have {passkeys.MOST} passkeys. Remove one that you no longer use, then add the new one."
+TURN: Final = 10
+"""Seconds at most in which one passkey is removed."""
 BAD_NAME: Final = f"A name has 1 to {passkeys.LONGEST_NAME} characters, all of which can be seen."
 _NONCE, _END = 16, 8  # bytes
 
@@ -203,19 +205,29 @@ async def remove(machines: Machines, user: User, id_: str, *, client: str | None
 
     Raises `NotFound` when this person has no such passkey, and `Conflict` when nothing else lets them in.
     """
+    # One at a time: of somebody's last two passkeys, each could be removed for the sake of the other.
+    leases, name, turn = machines.store.leases, f"passkeys {user.id}", new_id()
+    if not await leases.take(name, turn, machines.clock.now(), TURN):
+        raise Conflict("Another passkey is being removed in this moment. Try again.")
+    try:
+        return await _remove(machines, user, id_, client=client, address=address)
+    finally:
+        await leases.leave(name, turn)
+
+
+async def _remove(machines: Machines, user: User, id_: str, *, client: str | None, address: str) -> Passkey:
     store = machines.store
     have = {each.id: each for each in await store.passkeys.of_user(user.id)}
     passkey = have.get(id_)
     if passkey is None:
         raise NotFound(detail="no such passkey of this person")
-    another_way_in = user.password is not None or user.upstream is not None
-    if len(have) == 1 and not another_way_in:
+    if len(have) == 1 and user.password is None and user.upstream is None:
         raise Conflict("This passkey is your only way in. Add another, then remove this one.")
     event = machines.event(
         "passkey.removed", user=user.id, client=client, subject=id_, address=address or None, name=passkey.name
     )
     try:
-        await store.commit(store.passkeys.remove(id_, user.id, even_the_last=another_way_in), events=(event,))
+        await store.commit(store.passkeys.remove(id_, user.id), events=(event,))
     except Lost as error:
         raise NotFound(detail="it was removed meanwhile") from error
     return passkey

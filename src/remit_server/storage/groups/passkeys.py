@@ -26,11 +26,6 @@ class Passkeys:
     )
     _RENAME = Update(t.PASSKEYS, set="name = :name", where="passkeys.id = :id AND passkeys.user_id = :user_id")
     _REMOVE = Delete(t.PASSKEYS, where="passkeys.id = :id AND passkeys.user_id = :user_id")
-    _REMOVE_ONE_OF_SEVERAL = Delete(
-        t.PASSKEYS,
-        where="passkeys.id = :id AND passkeys.user_id = :user_id AND EXISTS"
-        " (SELECT 1 FROM passkeys AS other WHERE other.user_id = :user_id AND other.id <> :id)",
-    )
     _FORGET = Delete(t.PASSKEYS, where="passkeys.user_id = :user_id")
 
     def __init__(self, engine: Engine, barrier: Barrier) -> None:
@@ -67,10 +62,9 @@ class Passkeys:
         """Loses when this person has no such passkey."""
         return Step(self._RENAME, {"id": id_, "user_id": user_id, "name": name})
 
-    def remove(self, id_: str, user_id: str, *, even_the_last: bool) -> Step:
-        """Loses when this person has no such passkey, or no other and that one is to stay."""
-        statement = self._REMOVE if even_the_last else self._REMOVE_ONE_OF_SEVERAL
-        return Step(statement, {"id": id_, "user_id": user_id})
+    def remove(self, id_: str, user_id: str) -> Step:
+        """Loses when this person has no such passkey."""
+        return Step(self._REMOVE, {"id": id_, "user_id": user_id})
 
     def forget(self, user_id: str) -> Step:
         """Remove all of a person's."""
