@@ -137,6 +137,33 @@ def test_half_of_a_client_authentication_is_refused(tmp_path: Path, auth: str, w
     assert words in refused(tmp_path, f"clients:\n  - {{id: c, name: C, kind: service, auth: {auth}}}\n")
 
 
+TOLD = "backchannel_client_notification_endpoint: https://agent.example/told"
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ("grants: [ciba], backchannel_token_delivery_mode: ping", "need an endpoint"),
+        ("grants: [ciba], backchannel_token_delivery_mode: push", "need an endpoint"),
+        (f"grants: [ciba], {TOLD}", "poll has no use for one"),
+        (
+            f"grants: [client_credentials], backchannel_token_delivery_mode: ping, {TOLD}",
+            "only for a client with the grant",
+        ),
+        (
+            "grants: [client_credentials], backchannel_user_code_parameter: true",
+            "only for a client with the grant ciba",
+        ),
+        ("grants: [ciba], backchannel_authentication_request_signing_alg: ES256", "needs either `jwks` or `jwks_uri`"),
+        ("grants: [ciba], backchannel_authentication_request_signing_alg: none", "none"),
+        (f"grants: [ciba], backchannel_token_delivery_mode: ping, {TOLD.replace('https', 'http')}", "https"),
+    ],
+)
+def test_half_of_a_backchannel_is_refused(tmp_path: Path, members: str, words: str) -> None:
+    client = f"{{id: c, name: C, kind: agent, auth: {{method: client_secret_basic, secret: x}}, {members}}}"
+    assert words in refused(tmp_path, f"clients:\n  - {client}\n")
+
+
 PROXY = "connections:\n  - name: c\n    provider: oidc\n    issuer: https://a.example\n    client: {id: x, secret: y}\n"
 
 
