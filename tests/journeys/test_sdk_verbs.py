@@ -96,6 +96,18 @@ async def test_waiting_honours_the_servers_pace(server: Hostile, ada: User) -> N
     assert await approval is grant
 
 
+async def test_the_server_may_hold_its_answer_as_long_as_the_caller_waits(server: Hostile, ada: User) -> None:
+    server.always[TOKEN] = oauth_error("authorization_pending")
+    approval = await ada.request(ORDER)
+    for timeout in (0, 8, 60):
+        with pytest.raises(ApprovalPending):
+            await approval.wait(timeout=timeout)
+    prefers = [each.headers.get("prefer") for each in server.received[TOKEN]]
+    assert prefers[0] is None, "a look is no wait"
+    assert prefers[1] == "wait=3", "of eight seconds five went by until the pace let it ask"
+    assert prefers[2] == "wait=10"
+
+
 async def test_looking_once_does_not_wait(server: Hostile, ada: User) -> None:
     server.always[TOKEN] = oauth_error("authorization_pending")
     approval = await ada.request(ORDER)
