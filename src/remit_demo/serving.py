@@ -19,7 +19,7 @@ def loopback_socket(port: int = 0) -> socket.socket:
 
     Binding first lets an app know its own address before it exists, without a race for the port.
     """
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # without the last, Nagle stays on
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))
     return bound

@@ -111,7 +111,8 @@ def command(  # noqa: PLR0917 - click passes them by name
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
+    # Said aloud, so that asyncio sees that it is TCP and turns Nagle off: an answer in two pieces would wait for an ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
