@@ -65,6 +65,8 @@ from remit_server.ui.pages.home import home
 from remit_server.ui.pages.log import UseLog
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
+from remit_server.ui.pages.notifications import Notification
+from remit_server.ui.pages.notifications import Notifications as NotificationsPage
 from remit_server.ui.pages.passkeys import Passkey as PasskeyPage
 from remit_server.ui.pages.passkeys import Passkeys as PasskeysPage
 from remit_server.ui.pages.qr import Qr
@@ -77,6 +79,7 @@ from remit_server.ui.pages.setup import Setup
 from remit_server.ui.pages.start import ConnectStart
 from remit_server.ui.pages.static import Static
 from remit_server.ui.pages.suspend import Suspend
+from remit_server.ui.pages.worker import Worker
 from remit_server.ui.returning import Returning
 from remit_server.vault.endpoints.accounts import Account, Accounts
 from remit_server.vault.endpoints.complete import Complete
@@ -122,6 +125,8 @@ def grants(machines: Machines, refresher: Refresher) -> Iterable[Grant]:
 
 def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Route, ...]:
     m = machines
+    web_push = WebPush(m)
+    told = NotificationsPage(m, pages, web_push)
     types = tuple(grants(m, refresher))
     stores = Stores(m.store)
     returning = Returning(pages, m.settings.issuer)
@@ -141,7 +146,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
         # approvals: how the person is told
         Route("GET PUT", "/me/v1/notifications", Notifications(m), cors=True),
-        Route("DELETE", "/me/v1/notifications/{id}", Browser(m, WebPush(m)), cors=True),
+        Route("DELETE", "/me/v1/notifications/{id}", Browser(m, web_push), cors=True),
         # identity: the person's passkeys
         Route("GET", "/me/v1/passkeys", Passkeys(m), cors=True),
         Route("PATCH DELETE", "/me/v1/passkeys/{id}", Passkey(m), cors=True),
@@ -195,6 +200,9 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET", "/approvals/events", Events(m, Inbox(m))),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
+        Route("GET POST", "/notifications", told, "page"),
+        Route("POST", "/notifications/{id}", Notification(m, told, web_push), "page"),
+        Route("GET", "/worker.js", Worker(pages.assets)),
         Route("GET", "/accounts", AccountsPage(m, pages), "page"),
         Route("POST", "/accounts/connect", ConnectByHand(m), "page"),
         Route("POST", "/accounts/connect/start", ConnectStart(m, pages), "page"),

@@ -34,6 +34,7 @@ from remit_server.ui.views.consent import ConsentView, Permission, ReturnView
 from remit_server.ui.views.console import AgentRow, ConnectionRow, ConsoleView, KeyRow, Step, UserRow
 from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
 from remit_server.ui.views.failure import ErrorView, NotFoundView
+from remit_server.ui.views.notifications import Browser, NotificationsView
 from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
 from remit_server.ui.views.security import EnrolView, Passkey, PasskeysView, SecurityView
 from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
@@ -482,6 +483,12 @@ SAMPLES: dict[str, View] = {
     ),
     "device-allowed": DeviceDoneView(viewer=ada, agent_name="Trading assistant", allowed=True),
     "device-refused": DeviceDoneView(viewer=mallory, agent_name=ODD, allowed=False),
+    "notifications": NotificationsView(
+        csrf=CSRF, viewer=ada, now=NOW, key="BPk", browsers=(Browser(id="b1", device="Firefox", created_at=NOW - DAY),)
+    ),
+    "notifications-hostile": NotificationsView(
+        csrf=CSRF, viewer=mallory, now=NOW, browsers=(Browser(id=HOSTILE, device=ODD, created_at=NOW),), done=ODD, error=ODD
+    ),
     "approvals": inbox,
     "approvals-empty": ApprovalsView(viewer=Viewer(name="Bob", email="bob@example.com"), now=NOW),
     "approvals-hostile": replace(
@@ -620,6 +627,8 @@ class PreviewServer(ThreadingHTTPServer):
         if name.startswith("static/"):
             asset = self.assets.find(name.removeprefix("static/"))
             return (200, asset.media_type, asset.body) if asset else (404, "text/plain", b"")
+        if name == "approvals/events":
+            return 200, "text/event-stream", b"retry: 600000\n\n"
         if name == "security/qr":
             return 200, "image/svg+xml", drawn("otpauth://totp/Remit:ada@example.com?secret=" + enrol.secret)
         if view := SAMPLES.get(name):
@@ -631,12 +640,17 @@ class PreviewServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: PreviewServer
 
+    @property
+    def _script_urls(self) -> tuple[str, ...]:
+        view = SAMPLES.get(self.path.partition("?")[0].strip("/"))
+        return view.script_urls if view else ()
+
     def do_GET(self) -> None:
         status, media_type, body = self.server.answer(self.path)
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", content_security_policy())
+        self.send_header("Content-Security-Policy", content_security_policy((), self._script_urls))
         self.end_headers()
         self.wfile.write(body)
 

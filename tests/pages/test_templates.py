@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.pages.preview import HOSTILE, NOW, SAMPLES, PreviewServer, card
 
+from remit_server.rules.visible import reveal
 from remit_server.ui import policy, render, wording
 from remit_server.ui.assets import STATIC, Assets
-from remit_server.rules.visible import reveal
 from remit_server.ui.views.sign_in import SignedOutView
 
 RENDERER = render.Renderer(Assets())

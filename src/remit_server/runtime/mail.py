@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from email.message import EmailMessage
 from typing import Final
@@ -14,6 +15,15 @@ from remit_server.config import is_loopback
 
 SECONDS: Final = 10.0
 """Of each command; the whole is the caller's to cap."""
+
+
+_PART: Final = r"[^\s<>@,;:\\\"()\[\]\x00-\x1f\x7f]+"
+_ADDRESS: Final = re.compile(f"{_PART}@{_PART}")
+
+
+def is_address(text: str) -> bool:
+    """Whether this is one plain address, and so nothing that could become two, or a command (RFC 5321 section 4.1.2)."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 class Relay(Struct, frozen=True, kw_only=True):
@@ -52,6 +62,8 @@ class MailRefused(Exception):
 async def send(relay: Relay, message: EmailMessage, *, sender: str, to: str, tls: ssl.SSLContext | None = None) -> None:
     """Hand one message in. Away from this machine nothing goes out in the clear: a relay without STARTTLS is refused, since a
     man in the middle who hides it looks the same (RFC 8314 section 4.1). Raises `MailRefused`."""
+    if not (is_address(sender) and is_address(to)):
+        raise MailRefused("this is not an address", for_good=True)
     local = is_loopback(relay.host)
     client = aiosmtplib.SMTP(
         hostname=relay.host, port=relay.port, timeout=SECONDS, use_tls=relay.tls,

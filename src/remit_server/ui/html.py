@@ -38,7 +38,7 @@ class Pages:
         self._headers = (*HEADERS, ("strict-transport-security", "max-age=63072000")) if secure else HEADERS
 
     def __call__(self, page: Page, *headers: tuple[str, str]) -> Answer:
-        policy = content_security_policy(page.form_targets)
+        policy = content_security_policy(page.form_targets, page.view.script_urls)
         return Answer(page.status, self._render(page), (*self._headers, ("content-security-policy", policy), *headers))
 
     def failure(self, error: ProtocolError, request: Request) -> Answer:

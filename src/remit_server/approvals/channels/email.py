@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -16,7 +15,6 @@ from remit_server.approvals.channels.notice import Addressed, Notice, NotReached
 from remit_server.runtime import mail
 from remit_server.runtime.machines import Machines
 
-_ADDRESS = re.compile(r"[^\s<>@,;:\\\"()\[\]\x00-\x1f\x7f]+@[^\s<>@,;:\\\"()\[\]\x00-\x1f\x7f]+")
 LAST = "This message cannot answer, and neither can a reply to it: nothing happens unless you approve on that page, signed in."
 
 
@@ -31,7 +29,7 @@ class Email:
     async def reaches(self, whom: Addressed) -> bool:
         """Only an address that is known to be the person's: another would read what their agents do."""
         user = whom.user
-        known = user.email is not None and user.email_verified and _ADDRESS.fullmatch(user.email) is not None
+        known = user.email is not None and user.email_verified and mail.is_address(user.email)
         return known and await self._configured() is not None
 
     async def tell(self, whom: Addressed, notice: Notice) -> None:

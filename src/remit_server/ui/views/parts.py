@@ -10,6 +10,8 @@ class View(Struct, frozen=True, kw_only=True):
 
     template: ClassVar[str]
     """File in `ui/templates`."""
+    script_urls: ClassVar[tuple[str, ...]] = ()
+    """Trusted Types policies by which a script of the page names another: for a service worker, and on no other page."""
 
 
 class Viewer(Struct, frozen=True, kw_only=True):
