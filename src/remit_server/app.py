@@ -14,13 +14,13 @@ from starlette.routing import Router
 from remit_server.access import refusals
 from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
-from remit_server.approvals.notify_client import Teller
 from remit_server.approvals.channels.email import Email
 from remit_server.approvals.channels.notice import Channel
 from remit_server.approvals.channels.ntfy import Ntfy
 from remit_server.approvals.channels.outbox import Outbox
 from remit_server.approvals.channels.web_push import WebPush
 from remit_server.approvals.channels.webhook import Webhooks
+from remit_server.approvals.notify_client import Teller
 from remit_server.config import Settings
 from remit_server.errors import MethodNotAllowed, NotFound, ProtocolError
 from remit_server.identity.unused import forget_unused

@@ -28,8 +28,6 @@ class Page:
     form_targets: tuple[str, ...] = ()
     """Origins that a form of this page may be redirected to, for `content_security_policy`: a browser holds
     `form-action` against the redirects that follow a submission, too (CSP Level 3, section 6.4.1)."""
-    script_urls: tuple[str, ...] = ()
-    """Trusted Types policies that the page's script needs to install a service worker; on every other page there are none."""
 
 
 class Renderer:
