@@ -21,6 +21,7 @@ from tests.ledger import proves
 from remit_server.oversight.agents import suspend
 from remit_server.records import ConnectedAccount, Policy, ProxyRule
 from remit_server.records.provider import AccountLookup, Credential, Field
+from remit_server.rules.connection import Use
 from remit_server.runtime.outbound import STREAMS
 from remit_server.runtime.verify import Live
 from remit_server.vault.disconnect import disconnect
@@ -28,6 +29,7 @@ from remit_server.vault.grants.token_exchange import RFC_8693
 from remit_server.vault.lend import lend, take_back
 from remit_server.vault.passing import close_forgotten
 from remit_server.vault.proxy import AT_ONCE
+from remit_server.vault.refresh import Refresher
 
 
 def code_of(refused: httpx2.Response) -> tuple[int, str]:
@@ -644,6 +646,20 @@ class TestLimits:
         go.set()
         assert [got.status_code for got in await asyncio.gather(*calls)] == [200, 200]
         assert (await bridge.call()).status_code == 200
+
+    @proves("agents.stop")
+    async def test_nor_does_it_begin_with_a_token_that_it_waited_for(
+        self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def meanwhile(*_: Any, **__: Any) -> Use:
+            await suspend(bridge.house.store, bridge.house.clock, "agent")
+            return Use(access_token="renewed", scopes=("calendar.read",), expires_at=None)
+
+        await bridge.token()
+        monkeypatch.setattr(Refresher, "usable", meanwhile)
+        got = await bridge.call()
+        assert code_of(got)[1] in {"access_denied", "forbidden"}
+        assert bridge.api.seen == []
 
     @proves("agents.stop")
     async def test_a_suspended_agent_does_not_finish(self, bridge: Bridge) -> None:
