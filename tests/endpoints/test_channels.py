@@ -383,3 +383,19 @@ async def test_ntfy_opens_the_page_and_has_no_buttons(database_url: str) -> None
         assert headers["authorization"] == "Bearer tk_secret"
         assert said.keys() == {"topic", "title", "message", "click", "priority"}
         assert said["click"].startswith(f"{ISSUER}approvals/")
+
+
+@proves("channels.outbox")
+async def test_a_commit_wakes_every_node_and_one_tells(postgresql_url: str) -> None:
+    async with ends(postgresql_url, "email") as at, built(postgresql_url) as other:
+        at.house.app.outbox.start()
+        other.app.outbox.start()
+        await asyncio.sleep(0.2)
+        began = asyncio.get_running_loop().time()
+        await asked(other)
+        async with asyncio.timeout(4):  # sooner than the next look by itself
+            while not await at.told():  # noqa: ASYNC110 - another node's work, seen in the database
+                await asyncio.sleep(0.02)
+        assert asyncio.get_running_loop().time() - began < 4
+        assert len(at.mail.messages) == 1
+        assert await at.left() == 0

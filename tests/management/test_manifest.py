@@ -263,3 +263,38 @@ def test_a_wrong_secret_is_not_quoted(tmp_path: Path) -> None:
 def test_the_example_stays_the_contract() -> None:
     """Every key of the example is one that we read."""
     assert set(yaml.safe_load((ACME / "remit.yaml").read_text())) == set(Manifest.__struct_fields__) - {"settings"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("web_push: {contact: 'mailto:a@b', hosts: ['https://push.example']}", "write a host"),
+        ("ntfy: {server: 'ftp://x'}", "must be https"),
+        ("webhooks: [{name: A b, url: 'https://x.example', secret: SECRET}]", "small letters"),
+        (
+            "webhooks: [{name: a, url: 'https://x.example', secret: SECRET}, {name: a, url: 'https://x.example', secret: SECRET}]",
+            "name of its own",
+        ),
+        ("webhooks: [{name: a, url: 'https://x.example', secret: whsec_c2hvcnQ=}]", "24 to 64"),
+        ("webhooks: [{name: a, url: 'http://x.example', secret: SECRET}]", "must be https"),
+    ],
+)
+def test_channels_that_cannot_be(tmp_path: Path, text: str, why: str) -> None:
+    secret = "whsec_" + "a2tr" * 8
+    assert why in refused(tmp_path, f"channels: {{{text.replace('SECRET', secret)}}}\n")
+
+
+def test_channels(tmp_path: Path) -> None:
+    secret = "whsec_" + "a2tr" * 8
+    channels = given(
+        tmp_path,
+        "channels: {web_push: {contact: 'mailto:a@b', hosts: ['push.example:8443']}, "
+        "ntfy: {server: 'https://ntfy.example', token: tk}, "
+        f"webhooks: [{{name: desk, url: 'https://x.example', secret: {secret}}}]}}\n",
+    ).channels
+    assert channels.ntfy
+    assert channels.ntfy.server == "https://ntfy.example"
+    assert channels.web_push
+    assert channels.web_push.hosts == ("push.example:8443",)
+    assert channels.webhooks[0].secret.value == secret
+    assert secret not in repr(channels)
