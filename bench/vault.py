@@ -17,6 +17,7 @@ import httpx2
 import matplotlib as mpl
 
 mpl.use("svg")
+import msgspec
 from matplotlib import pyplot as plt
 
 from bench.flows import CHALLENGE, REDIRECT_URI, VERIFIER, Target, UnexpectedAnswer
@@ -26,6 +27,7 @@ from bench.postgres import postgres
 from bench.servers import EMAIL, LOAD_CORE, Running, cpu_seconds, pin, remit, running
 from bench.sign_in import sign_in
 from remit_server.records import ConnectedAccount
+from remit_server.rules.connection import home_of
 from remit_server.runtime.ids import new_id
 from remit_server.storage.barrier import Master
 from remit_server.storage.open import open_store
@@ -94,6 +96,9 @@ async def prepare(up: Running, database: str, master: bytes) -> Ready:
         refresh_token="the-upstream-refresh-token", created_at=now, refreshed_at=now,
     )  # fmt: skip
     store = await open_store(database, Master(master), now)
+    connection = await store.connections.get("calendar")
+    assert connection is not None
+    account = msgspec.structs.replace(account, home=home_of(connection))
     await store.commit(store.connected_accounts.add(account))
     await store.close()
     exchange = Target(up.port, secret).token(

@@ -114,7 +114,7 @@ LEDGER: dict[str, Promise] = {
     ),
     "attack.passkey-forged": Promise(
         "WebAuthn Level 3 section 7.2",
-        "An answer for another origin, another host, another challenge or another person, or without the person verified, is refused.",
+        "An answer for another origin, host, challenge or person, or without the person verified, is refused.",
     ),
     "attack.passkey-replayed": Promise(
         "WebAuthn Level 3 section 13.4.3",
@@ -194,9 +194,12 @@ LEDGER: dict[str, Promise] = {
     "approval.asked-so-often": Promise(
         "attack 8", "How often an agent asks a person is bounded, and who hears no, or nothing, waits longer each time."
     ),
-    "approval.asked-once": Promise("attack 8", "What is open already is not asked again: there is one card, one request."),
+    "approval.asked-once": Promise(
+        "attack 8", "What is open already is not asked again: there is one card, one request."
+    ),
     "approval.unknown-as-silent": Promise(
-        "attack 8", "With `unknown_users: silent` an agent cannot tell somebody who is not there from somebody who is silent."
+        "attack 8",
+        "With `unknown_users: silent` an agent cannot tell somebody who is not there from somebody who is silent.",
     ),
     "approval.long-poll": Promise(
         "issue 4", "A poll that prefers to wait is answered within a second of the decision, on whichever node."
@@ -221,16 +224,19 @@ LEDGER: dict[str, Promise] = {
     ),
     "channels.live-inbox": Promise(
         "sdk-and-pages 4",
-        "An open inbox shows a new request within a second, whichever node took it, misses nothing over a cut, and ends at sign-out.",
+        "An open inbox shows a new request soon, whichever node took it, misses nothing over a cut, and ends at sign-out.",
     ),
     "channels.own": Promise(
-        "docs/adr/0016", "How a person is told is seen and changed by the organisation's own apps, and never by an agent."
+        "docs/adr/0016",
+        "How a person is told is seen and changed by the organisation's own apps, and never by an agent.",
     ),
     "channels.email": Promise(
-        "standards 3.9", "An e-mail has the headers, the recipient and the tags that we wrote, whatever an agent is called."
+        "standards 3.9",
+        "An e-mail has the headers, the recipient and the tags that we wrote, whatever an agent is called.",
     ),
     "channels.web-push": Promise(
-        "RFC 8291, RFC 8292", "A push is readable in that browser only, signed by us, and goes to listed push services only."
+        "RFC 8291, RFC 8292",
+        "A push is readable in that browser only, signed by us, and goes to listed push services only.",
     ),
     "channels.webhook": Promise("Standard Webhooks 1.0.0", "A webhook is signed, and a repeat has the same id."),
     "channels.ntfy": Promise("sdk-and-pages 4", "A message by ntfy opens the page and has no button."),

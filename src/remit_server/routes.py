@@ -95,8 +95,9 @@ from remit_server.wire.http import Endpoint
 
 @dataclass(frozen=True)
 class Route:
-    """`methods` are those that are answered, or ANY. `face` says who reads the errors: `oauth` programs get JSON, `problem` programs get RFC 9457's, `openfga` programs
-    get that API's JSON, `page` readers get HTML. `cors` lets browser apps call it."""
+    """`methods` are those that are answered, or ANY. `face` says who reads the errors: `oauth` programs get JSON, `problem`
+    programs get RFC 9457's, `openfga` programs get that API's JSON, `page` readers get HTML. `cors` lets browser apps call
+    it."""
 
     methods: str
     path: str

@@ -13,6 +13,9 @@ from tests.fixtures.house import Clock, built, sqlite
 from tests.fixtures.vault import Meridian, Vault, meridian
 from tests.ledger import proves
 
+from remit_server.vault import upstream
+from remit_server.vault.refresh import Refresher
+
 
 @pytest.fixture
 async def two(tmp_path: Path) -> AsyncIterator[tuple[Vault, Meridian]]:
@@ -115,3 +118,27 @@ async def test_an_answer_works_once(two: tuple[Vault, Meridian]) -> None:
     assert "is connected" in browser.page.text
     assert (await browser.get(callback)).status_code == 404
     assert vault.meridian.calls() == 1, "a second redemption would make the provider revoke the first"
+
+
+@proves("attack.mix-up")
+async def test_a_name_that_is_pointed_elsewhere_takes_no_keys_along(two: tuple[Vault, Meridian]) -> None:
+    """An operator gives the connection's name to another provider: what Ada connected before is not shown to that one, not by
+    an exchange, not ahead of need and not by a disconnect, until she connects there herself, in place."""
+    vault, evil = two
+    await vault.connected()
+    before, store = await vault.account(), vault.house.store
+    assert (await vault.exchange()).status_code == 200
+    elsewhere = evil.connection("calendar", issuer=evil.url)
+    await store.commit(store.connections.put(elsewhere))
+    vault.later(4000)
+    refused = await vault.exchange()
+    assert refused.json()["error"] == "federated_connection_refresh_token_flow_failed"
+    assert refused.json()["reason"] == "reconnect"
+    assert "set up anew" in refused.json()["error_description"]
+    await Refresher(vault.house.machines).ahead()
+    page = await (await vault.house.sign_in("ada")).get("/accounts")
+    assert "set up anew" in page.text
+    assert not await upstream.revoke(vault.house.machines, elsewhere, await vault.account())
+    assert (evil.calls(), evil.calls("/revoke")) == (0, 0)
+    after = await vault.account()
+    assert (after.id, after.refresh_token) == (before.id, before.refresh_token)

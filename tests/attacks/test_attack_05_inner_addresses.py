@@ -15,7 +15,7 @@ from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
-from remit_server.rules.connection import Issued
+from remit_server.rules.connection import Issued, home_of
 from remit_server.runtime.outbound import OutboundRefused
 from remit_server.vault import upstream
 
@@ -44,7 +44,7 @@ async def everything(house: House, connection: Connection) -> list[Any]:
     machines = house.machines
     attempt = ConnectAttempt(ticket="t", user_id="auth0|ada", connection="calendar", upstream_verifier="v" * 43)
     account = ConnectedAccount(
-        id="a", user_id="auth0|ada", connection="calendar", access_token="at", refresh_token="rt"
+        id="a", user_id="auth0|ada", connection="calendar", home=home_of(connection), access_token="at", refresh_token="rt"
     )  # fmt: skip
     outcomes: list[Any] = [
         await upstream.redeem(machines, connection, attempt, "code", "https://id.example/connect/callback/calendar"),

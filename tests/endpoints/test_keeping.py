@@ -19,6 +19,7 @@ from tests.ledger import proves
 
 from remit_demo.provider.authority import s256
 from remit_server.records import ConnectedAccount, Connection
+from remit_server.rules.connection import home_of
 from remit_server.rules.keeping import SAID, due
 from remit_server.storage.contract import Busy
 from remit_server.vault import refresh
@@ -695,10 +696,11 @@ async def connection_of(vault: Vault) -> Connection:
 
 
 async def point(vault: Vault, url: str) -> None:
-    """Let the connection's token endpoint be at another server."""
+    """Let the connection's token endpoint be at another server, and the account have been connected there."""
     store = vault.house.store
     moved = msgspec.structs.replace(await connection_of(vault), token_endpoint=f"{url}/token")
-    await store.commit(store.connections.put(moved))
+    account = msgspec.structs.replace(await vault.account(), home=home_of(moved))
+    await store.commit(store.connections.put(moved), store.connected_accounts.save(account))
 
 
 async def more_accounts(vault: Vault, count: int, **changes: Any) -> list[ConnectedAccount]:

@@ -625,7 +625,8 @@ class TestLimits:
 
     async def test_a_provider_that_is_not_there(self, bridge: Bridge) -> None:
         await bridge.connection(api_base="http://127.0.0.1:1/")
-        assert code_of(await bridge.call()) == (502, "temporarily_unavailable")
+        await bridge.connect("ada", id="there", upstream_id="there", label="there")
+        assert code_of(await bridge.call(headers={"Remit-Account": "there"})) == (502, "temporarily_unavailable")
         assert (await bridge.events())[0].about["ended"] == "temporarily_unavailable"
 
     async def test_one_agent_does_not_take_all(self, bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:

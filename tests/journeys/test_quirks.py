@@ -15,7 +15,7 @@ from tests.ledger import proves
 
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection, ProxyRule
 from remit_server.records.provider import AccountLookup, AccountValue, AnswerPaths, Credential, Field
-from remit_server.rules.connection import Issued, Later, Withdrawn
+from remit_server.rules.connection import Issued, Later, Withdrawn, home_of
 from remit_server.rules.providers import Identity
 from remit_server.runtime.outbound import OutboundRefused
 from remit_server.vault import upstream
@@ -193,10 +193,15 @@ async def test_no_answer_of_a_token_endpoint_breaks_anything(
 ACCOUNT = ConnectedAccount(id="1", user_id="u", connection="c", access_token="at/1", refresh_token="rt/1?x")
 
 
+def at(connection: Connection, account: ConnectedAccount = ACCOUNT) -> ConnectedAccount:
+    """The account, connected there."""
+    return msgspec.structs.replace(account, home=home_of(connection))
+
+
 async def test_revoking_by_the_book(house: House, provider: Quirky) -> None:
     provider.says("POST /revoke", b"")
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke")
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert provider.last.form == {"token": "rt/1?x", "token_type_hint": "refresh_token"}
     assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
 
@@ -206,19 +211,19 @@ async def test_revoking_with_the_token_in_the_path(house: House, provider: Quirk
     found = connection(
         provider, revocation_endpoint=provider.url + "/tokens/{token}", revoke="delete_token_in_path"
     )  # fmt: skip
-    assert await upstream.revoke(house.machines, found, ACCOUNT), provider.last
+    assert await upstream.revoke(house.machines, found, at(found)), provider.last
 
 
 @pytest.mark.parametrize(("way", "method"), [("post_bearer", "POST"), ("delete_bearer", "DELETE")])
 async def test_revoking_with_the_token_itself(house: House, provider: Quirky, way: Any, method: str) -> None:
     provider.says(f"{method} /revoke", b"null")
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way)
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert (provider.last.headers["authorization"], provider.last.body) == ("Bearer at/1", b"")
     own = connection(
         provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way, credential=Credential(header="X-Token", prefix="")
     )  # fmt: skip
-    assert await upstream.revoke(house.machines, own, ACCOUNT)
+    assert await upstream.revoke(house.machines, own, at(own))
     assert provider.last.headers["x-token"] == "at/1"
 
 
@@ -232,7 +237,7 @@ async def test_revoking_with_basic_whatever_the_token_endpoint_takes(
 ) -> None:
     provider.says("POST /revoke", b"")
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke=way, auth_method=method)
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert (provider.last.json if way == "rfc7009_json" else provider.last.form) == sent
     assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
 
@@ -240,14 +245,14 @@ async def test_revoking_with_basic_whatever_the_token_endpoint_takes(
 async def test_revoking_with_the_token_itself_and_once_more_in_a_form(house: House, provider: Quirky) -> None:
     provider.says("POST /revoke", {})
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke="post_bearer_token")
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert (provider.last.headers["authorization"], provider.last.form) == ("Bearer at/1", {"token": "at/1"})
 
 
 async def test_revoking_as_square_wants_it(house: House, provider: Quirky) -> None:
     provider.says("POST /revoke", {"success": True})
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke", revoke="square_client")
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert provider.last.headers["authorization"] == "Client s:cret"
     assert provider.last.json == {"client_id": "re mit", "access_token": "at/1"}
 
@@ -258,7 +263,7 @@ async def test_revoking_a_github_grant(house: House, provider: Quirky) -> None:
         provider, revocation_endpoint=provider.url + "/applications/{client_id}/grant", revoke="github_grant",
         auth_method="client_secret_post", api_headers={"X-Version": "1"},
     )  # fmt: skip
-    assert await upstream.revoke(house.machines, found, ACCOUNT)
+    assert await upstream.revoke(house.machines, found, at(found))
     assert provider.last.json == {"access_token": "at/1"}
     assert basic_of(provider.last.headers["authorization"]) == "re+mit:s%3Acret"
     assert provider.last.headers["x-version"] == "1"
@@ -276,20 +281,18 @@ async def test_whether_a_provider_confirmed(
 ) -> None:
     provider.says("POST /revoke", answer, status)
     found = connection(provider, revocation_endpoint=f"{provider.url}/revoke")
-    assert await upstream.revoke(house.machines, found, ACCOUNT) is confirmed
+    assert await upstream.revoke(house.machines, found, at(found)) is confirmed
 
 
 async def test_where_nothing_can_be_revoked_nothing_is_asked(house: House, provider: Quirky) -> None:
     there = f"{provider.url}/revoke"
-    assert not await upstream.revoke(house.machines, connection(provider), ACCOUNT)
-    assert not await upstream.revoke(
-        house.machines, connection(provider, revoke="none", revocation_endpoint=there), ACCOUNT
-    )
+    assert not await upstream.revoke(house.machines, (found := connection(provider)), at(found))
+    found = connection(provider, revoke="none", revocation_endpoint=there)
+    assert not await upstream.revoke(house.machines, found, at(found))
     only = ConnectedAccount(id="1", user_id="u", connection="c", refresh_token="rt")
     for way in ("post_bearer", "post_bearer_token", "delete_bearer", "github_grant", "square_client"):
-        assert not await upstream.revoke(
-            house.machines, connection(provider, revoke=way, revocation_endpoint=there), only
-        )
+        found = connection(provider, revoke=way, revocation_endpoint=there)
+        assert not await upstream.revoke(house.machines, found, at(found, only))
     assert provider.asked == []
 
 
@@ -397,7 +400,7 @@ async def test_an_issuer_alone_is_enough(house: House, provider: Quirky, oidc: C
     assert whole.authorization_endpoint == f"{provider.url}/authorization_endpoint"
     assert isinstance(await redeem(house, oidc), Issued)
     assert (await upstream.identity(house.machines, oidc, "at")).id == "s1"
-    assert await upstream.revoke(house.machines, oidc, ACCOUNT)
+    assert await upstream.revoke(house.machines, oidc, at(oidc))
     assert sum(asked.path.startswith("/.well-known") for asked in provider.asked) == 1, "it is kept"
     house.clock.forward(301)
     await upstream.complete(house.machines, oidc)

@@ -51,7 +51,9 @@ async def test_every_snippet_runs(server: Hostile, monkeypatch: pytest.MonkeyPat
         assert await page["events"](known, http, f"{server.url}/events") == ["lunch"]
 
         server.script["/oauth/token"].append(server.tokens(scope="vault:proxy"))
-        server.always["/vault/proxy/calendar/events"] = JSONResponse(["lunch"], headers={"Remit-Upstream": "api.example"})
+        server.always["/vault/proxy/calendar/events"] = JSONResponse(
+            ["lunch"], headers={"Remit-Upstream": "api.example"}
+        )
         assert await page["appointments"](known) == ["lunch"]
 
         late: list[Any] = []

@@ -92,7 +92,9 @@ async def test_what_remit_says_is_an_error(tmp_path: Path) -> None:
                 await api.get("/a")
 
 
-@pytest.mark.parametrize("url", ["https://evil.example/a", "http://127.0.0.1:1/vault/proxy/calendar/a", "/../../../oauth/token"])
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/a", "http://127.0.0.1:1/vault/proxy/calendar/a", "/../../../oauth/token"]
+)
 async def test_the_token_goes_nowhere_else(url: str, tmp_path: Path) -> None:
     async with agent(tmp_path) as (bridge, user), user.vault.client("calendar") as api:
         with pytest.raises((Misconfigured, NotAllowed)):

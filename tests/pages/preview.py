@@ -487,7 +487,12 @@ SAMPLES: dict[str, View] = {
         csrf=CSRF, viewer=ada, now=NOW, key="BPk", browsers=(Browser(id="b1", device="Firefox", created_at=NOW - DAY),)
     ),
     "notifications-hostile": NotificationsView(
-        csrf=CSRF, viewer=mallory, now=NOW, browsers=(Browser(id=HOSTILE, device=ODD, created_at=NOW),), done=ODD, error=ODD
+        csrf=CSRF,
+        viewer=mallory,
+        now=NOW,
+        browsers=(Browser(id=HOSTILE, device=ODD, created_at=NOW),),
+        done=ODD,
+        error=ODD,
     ),
     "approvals": inbox,
     "approvals-empty": ApprovalsView(viewer=Viewer(name="Bob", email="bob@example.com"), now=NOW),

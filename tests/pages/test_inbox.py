@@ -161,7 +161,11 @@ async def test_a_server_that_stops_does_not_wait_for_it(house: House) -> None:
 
 @proves("channels.live-inbox")
 async def test_another_node_is_heard(postgresql_url: str) -> None:
-    async with built(postgresql_url) as one, built(postgresql_url) as other, reading(one, await one.sign_in()) as reader:
+    async with (
+        built(postgresql_url) as one,
+        built(postgresql_url) as other,
+        reading(one, await one.sign_in()) as reader,
+    ):
         await asyncio.sleep(0.1)
         began = asyncio.get_running_loop().time()
         await asked(other)

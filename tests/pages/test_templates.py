@@ -48,7 +48,9 @@ def html_of(name: str) -> str:
 
 
 def test_every_template_has_a_sample() -> None:
-    shared = {"layout.html", "room.html", "parts.html", "passkey.html"} | {"form-post.html"}  # which leaves at once: test_way_back.py
+    shared = {"layout.html", "room.html", "parts.html", "passkey.html"} | {
+        "form-post.html"
+    }  # which leaves at once: test_way_back.py
     assert {view.template for view in SAMPLES.values()} == {p.name for p in render.TEMPLATES.iterdir()} - shared
 
 

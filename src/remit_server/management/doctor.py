@@ -151,7 +151,9 @@ def _written(manifest: d.Manifest, settings: Settings) -> Iterator[Finding]:
     """What only the file tells: where secrets stand, and how long they are."""
     secrets = [(f"the secret of client {c.id}", secret) for c in manifest.clients for secret in secrets_of(c.auth)]
     upstream = [
-        (f"the secret for connection {c.name}", c.client.secret) for c in manifest.connections if c.client and c.client.secret
+        (f"the secret for connection {c.name}", c.client.secret)
+        for c in manifest.connections
+        if c.client and c.client.secret
     ]
     passwords = [(f"the password of {user.email}", user.password) for user in manifest.users if user.password]
     for name, secret in (*secrets, *upstream, *passwords):

@@ -32,7 +32,7 @@ class Client(Struct, frozen=True, kw_only=True):
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     assertion_algs: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
-    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"
+    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"  # noqa: S105
     """How it hears of an answer (CIBA Core 1.0 section 4, as the next three)."""
     backchannel_client_notification_endpoint: str | None = None
     backchannel_authentication_request_signing_alg: str | None = None

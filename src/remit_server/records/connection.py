@@ -55,6 +55,8 @@ class ConnectedAccount(Struct, frozen=True, kw_only=True):
     id: str
     user_id: str
     connection: str
+    home: str = ""
+    """Whom its keys may be shown to: `rules.connection.home_of` the connection when the account was connected."""
     label: str | None = None
     """What the provider calls the account: an e-mail address or a name."""
     upstream_id: str | None = None

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,22 @@ MARGIN = 60
 MOST_NARROWED = 8
 LONGEST_TOKEN = 16_384  # characters; upstream tokens are opaque to us (RFC 6749 section 1.4), but not boundless
 _SPLIT = re.compile(r"[\s,]+")
+
+
+MOVED = "The connection was set up anew for another provider or registration, which is not shown the old keys."
+
+
+def home_of(connection: Connection) -> str:
+    """Our registration at a provider and the hosts that see an account's keys, as one line to compare."""
+    seen = (connection.issuer, connection.token_endpoint, connection.api_base)
+    hosts = [f"{parts.scheme}://{parts.netloc.lower()}" for parts in map(urlsplit, (url for url in seen if url))]
+    return " ".join((connection.client_id, *hosts))
+
+
+def belongs(account: ConnectedAccount, connection: Connection) -> bool:
+    """Whether the account was connected to where the connection leads today. An operator may point a name elsewhere; what
+    people entrusted to the one provider is never shown to the next (RFC 9700 section 4.4)."""
+    return account.home == home_of(connection)
 
 
 class Use(Struct, frozen=True, kw_only=True):

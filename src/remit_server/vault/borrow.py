@@ -13,7 +13,7 @@ from msgspec import Struct
 from remit_server.errors import AccessDenied, NotConnected, ProtocolError, UpstreamRefused
 from remit_server.records import Client, ConnectedAccount, Connection, Grant, Lending, User
 from remit_server.rules import exchange, sharing
-from remit_server.rules.connection import Use
+from remit_server.rules.connection import MOVED, Use, belongs
 from remit_server.rules.exchange import Share, Want
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Step
@@ -84,6 +84,9 @@ async def borrowed(machines: Machines, who: Borrower, asked: Asked, login_hint: 
     if missing is not None:
         page = {"connect_uri": machines.settings.url("/accounts"), "reason": missing}
         raise NotConnected(SAYS[missing], members=page)
+    if not belongs(offer.account, who.connection):
+        moved = UpstreamRefused(f"The account must be connected again. {MOVED}")
+        raise await mendable(machines, who, moved, account=offer.account)
     share = exchange.share(offer.account, may, who.scopes)
     if not share.scopes and offer.account.scopes:
         nothing = NotConnected("The user has granted nothing that this client may borrow: ask them to allow it.")

@@ -16,7 +16,7 @@ from remit_server.errors import AccessDenied, Conflict, InvalidRequest, NotFound
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, Event, User
 from remit_server.records.connection import DONE, HELD, RETURNED, SENT, WELL
 from remit_server.rules import connecting, providers, sharing
-from remit_server.rules.connection import Issued
+from remit_server.rules.connection import Issued, home_of
 from remit_server.rules.redemption import challenge_of
 from remit_server.runtime.ids import hashed, new_id, new_secret
 from remit_server.runtime.machines import Machines
@@ -195,7 +195,8 @@ async def redeem(
         ) from error
     now, whose = machines.clock.now(), providers.joined(whose, chosen)
     account = ConnectedAccount(
-        id=new_id(), user_id=attempt.owner, connection=connection.name, label=whose.label, upstream_id=whose.id,
+        id=new_id(), user_id=attempt.owner, connection=connection.name, home=home_of(connection), label=whose.label,
+        upstream_id=whose.id,
         scopes=outcome.scopes, access_token=outcome.access_token, access_expires_at=outcome.expires_at,
         refresh_token=outcome.refresh_token, values=values, created_at=now, refreshed_at=now,
     )  # fmt: skip
@@ -295,11 +296,12 @@ async def _lent(
 
 
 def _renewed(before: ConnectedAccount, fresh: ConnectedAccount) -> ConnectedAccount:
-    """Some providers send a refresh token with the first consent only; the old one then goes on."""
+    """Some providers send a refresh token with the first consent only; the old one then goes on, where it came from there."""
+    goes_on = before.refresh_token if before.home == fresh.home else None
     return msgspec.structs.replace(
-        before, label=fresh.label or before.label, upstream_id=fresh.upstream_id or before.upstream_id,
+        before, home=fresh.home, label=fresh.label or before.label, upstream_id=fresh.upstream_id or before.upstream_id,
         scopes=fresh.scopes, access_token=fresh.access_token, access_expires_at=fresh.access_expires_at,
-        refresh_token=fresh.refresh_token or before.refresh_token, refreshed_at=fresh.refreshed_at,
+        refresh_token=fresh.refresh_token or goes_on, refreshed_at=fresh.refreshed_at,
         credentials=fresh.credentials, values=fresh.values, narrowed=(), **WELL,
     )  # fmt: skip
 

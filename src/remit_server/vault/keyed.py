@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from remit_server.errors import ProtocolError
 from remit_server.records import ConnectedAccount
 from remit_server.rules import providers
+from remit_server.rules.connection import home_of
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import OutboundRefused
@@ -52,7 +53,8 @@ async def typed(
     going = await taken(machines, open_, chosen)
     now = machines.clock.now()
     account = ConnectedAccount(
-        id=new_id(), user_id=going.owner, connection=connection.name, upstream_id=whose.id,
-        label=whose.label or providers.label_of(connection, given), credentials=given, created_at=now, refreshed_at=now,
+        id=new_id(), user_id=going.owner, connection=connection.name, home=home_of(connection),
+        upstream_id=whose.id, label=whose.label or providers.label_of(connection, given), credentials=given,
+        created_at=now, refreshed_at=now,
     )  # fmt: skip
     return await arrived(machines, going, account)

@@ -149,7 +149,7 @@ class Refresher:
         if account is None:
             return
         connection, asked = await store.connections.get(account.connection), keeping.ahead(account)
-        if connection is None or asked is None:
+        if connection is None or asked is None or not rules.belongs(account, connection):
             await store.commit(self._accounts.postpone(account.id, now, None))
         elif seconds := self._circuits.wait(connection.name, now):
             await store.commit(self._accounts.postpone(account.id, now, now + seconds))

@@ -12,7 +12,7 @@ import msgspec
 
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
 from remit_server.records.provider import AccountLookup
-from remit_server.rules.connection import Later, Outcome, read_reply
+from remit_server.rules.connection import Later, Outcome, belongs, read_reply
 from remit_server.rules.providers import USERINFO, Identity, attach
 from remit_server.rules.providers import identity as read_identity
 from remit_server.runtime.machines import Machines
@@ -61,7 +61,7 @@ async def refresh(
 async def revoke(machines: Machines, connection: Connection, account: ConnectedAccount) -> bool:
     """Take the grant back. Whether the provider confirmed it."""
     token = account.refresh_token or account.access_token
-    if connection.revoke == "none" or token is None:
+    if connection.revoke == "none" or token is None or not belongs(account, connection):
         return False
     try:
         connection = await complete(machines, connection)

@@ -104,7 +104,7 @@ class Client(Struct, frozen=True, kw_only=True):
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     backchannel_logout_uri: str | None = None
-    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"
+    backchannel_token_delivery_mode: Literal["poll", "ping", "push"] = "poll"  # noqa: S105
     backchannel_client_notification_endpoint: str | None = None
     backchannel_authentication_request_signing_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
     backchannel_user_code_parameter: bool = False

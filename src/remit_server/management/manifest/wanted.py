@@ -165,5 +165,7 @@ def _channels(channels: d.Channels) -> dict[str, Any]:
     if ntfy := channels.ntfy:
         found["ntfy"] = {"server": ntfy.server} | ({"token": ntfy.token.value} if ntfy.token else {})
     if channels.webhooks:
-        found["webhooks"] = [{"name": each.name, "url": each.url, "secret": each.secret.value} for each in channels.webhooks]
+        found["webhooks"] = [
+            {"name": each.name, "url": each.url, "secret": each.secret.value} for each in channels.webhooks
+        ]
     return found

@@ -9,6 +9,7 @@ from typing import Literal
 from remit_server.records import Client, ConnectedAccount, Connection, Lending, User
 from remit_server.records.connection import ORGANISATION
 from remit_server.rules import keeping, sharing
+from remit_server.rules.connection import MOVED, belongs
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.doorkeeper import here, sign_in_first, signed_in
@@ -118,7 +119,7 @@ class _Told:
             for each in self.accounts
             if (each.user_id, each.connection) == (account.user_id, account.connection) and each.id != account.id
         ]
-        health, since, cause = _health(account)
+        health, since, cause = _health(account, connection)
         return Account(
             id=account.id,
             label=label_of(account),
@@ -166,9 +167,13 @@ def _next(others: Sequence[ConnectedAccount]) -> ConnectedAccount:
     return max(others, key=lambda each: (each.default, each.chosen))
 
 
-def _health(account: ConnectedAccount) -> tuple[Literal["working", "trouble", "reconnect"], int | None, str | None]:
+def _health(
+    account: ConnectedAccount, connection: Connection | None
+) -> tuple[Literal["working", "trouble", "reconnect"], int | None, str | None]:
     if account.state != "ok":
         return "reconnect", None, account.cause or BROKEN
+    if connection is not None and not belongs(account, connection):
+        return "reconnect", None, MOVED
     if account.failing_since is not None:
         return "trouble", account.failing_since, account.failure or "The provider cannot be reached."
     return "working", None, None
