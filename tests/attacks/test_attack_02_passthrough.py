@@ -215,7 +215,8 @@ async def test_a_host_of_the_connection_at_an_internal_address(bridge: Bridge, m
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
     await bridge.connection(api_base="https://api.example/")
-    assert (await bridge.call()).status_code == 502
+    await bridge.connect("ada", id="there", upstream_id="there", label="there")
+    assert (await bridge.call(headers={"Remit-Account": "there"})).status_code == 502
     assert (await bridge.events())[0].about["ended"] == "temporarily_unavailable"
 
 

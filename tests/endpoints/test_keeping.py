@@ -543,8 +543,10 @@ class TestTheCircuit:
 
     def test_a_retry_after_opens_it_at_once(self) -> None:
         circuits = Circuits()
-        circuits.failed("c", 100, 60)
-        assert circuits.wait("c", 100) == 60
+        circuits.failed("c", 100, 50)
+        assert circuits.wait("c", 100) == 50
+        circuits.failed("other", 100, 3600)
+        assert circuits.wait("other", 100) == 60, "one account's hour is not everybody's"
 
     @proves("vault.stops-knocking")
     async def test_other_accounts_do_not_knock_either(self, vault: Vault) -> None:

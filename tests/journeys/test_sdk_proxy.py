@@ -77,8 +77,9 @@ async def test_what_remit_says_is_an_error(tmp_path: Path) -> None:
                 await api.get("/a")
             assert needed.value.reason == "not_connected"
             assert "/connect?ticket=" in (needed.value.url or "")
-        async with user.vault.client("calendar") as api:
-            await bridge.connection(api_base="http://127.0.0.1:1/")
+        await bridge.connection(api_base="http://127.0.0.1:1/")
+        await bridge.connect("ada", id="there", upstream_id="there", label="there")
+        async with user.vault.client("calendar", account="there") as api:
             with pytest.raises(Unavailable):
                 await api.get("/a")
             await bridge.change(proxy={"calendar": (ProxyRule(paths=("/a",)),)})

@@ -422,4 +422,4 @@ async def test_crowds_and_endless_names(town: Town) -> None:
 
 
 def _like(approval: Approval, id_: str) -> Approval:
-    return msgspec.structs.replace(approval, id=id_, client_id=id_, handle=id_)
+    return msgspec.structs.replace(approval, id=id_, client_id=id_, handle=id_, same=None)

@@ -128,8 +128,8 @@ async def test_the_whole_way(town: Town) -> None:
     await leaves(ada)
     await ada.open("/login")
     await ada.press(BUTTON)
-    await ada.meets("Sign in to Acme", "sign-in-passkey-gone")
     await expect(ada.page.get_by_role("alert")).to_contain_text("That passkey opens no account here.")
+    await ada.meets("Sign in to Acme", "sign-in-passkey-gone")
     assert not ada.findings, "\n".join(ada.findings)
 
 

@@ -13,6 +13,9 @@ from remit_server.rules import keeping
 
 TRIES: Final = 3
 """Failures in a row that open a circuit; one is enough when the provider asks for it with Retry-After."""
+SHARED: Final = 60
+"""Seconds for which one account's Retry-After stops all of them at most: it may be that account's alone, which then obeys it
+in full (`ConnectedAccount.retry_at`)."""
 PROBE: Final = 20
 """Seconds that one request has to find out whether the provider is back, while the others go on waiting."""
 
@@ -51,4 +54,4 @@ class Circuits:
         if retry_after:
             circuit.failures = max(circuit.failures, TRIES)
         if circuit.failures >= TRIES:
-            circuit.until = now + keeping.pause(circuit.failures - TRIES + 2, retry_after)
+            circuit.until = now + keeping.pause(circuit.failures - TRIES + 2, min(retry_after, SHARED))

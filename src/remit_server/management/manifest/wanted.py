@@ -161,7 +161,8 @@ def _channels(channels: d.Channels) -> dict[str, Any]:
     if channels.email:
         found["email"] = {"smtp": channels.email.smtp.value, "from": channels.email.sender}
     if channels.web_push:
-        found["web_push"] = msgspec.to_builtins(channels.web_push)
+        # As it will be read back, with lists for tuples: else applying twice would find a difference.
+        found["web_push"] = msgspec.json.decode(msgspec.json.encode(channels.web_push))
     if ntfy := channels.ntfy:
         found["ntfy"] = {"server": ntfy.server} | ({"token": ntfy.token.value} if ntfy.token else {})
     if channels.webhooks:
