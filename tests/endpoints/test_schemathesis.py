@@ -76,7 +76,8 @@ async def test_the_server_answers_as_the_document_says(listening: tuple[House, s
     run = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(config), "run",
         str(ROOT / "docs/reference/openapi.json"), "--url", url, "--phases", "coverage,fuzzing", "--max-examples", "5",
-        "--exclude-path-regex", PASSED_ON, "--checks", ",".join(CHECKS), "--seed", os.environ.get("SCHEMATHESIS_SEED", "4711"), "--warnings", "off", "--workers", "1",
+        "--exclude-path-regex", PASSED_ON, "--checks", ",".join(CHECKS), "--seed", os.environ.get("SCHEMATHESIS_SEED", "4711"),
+        "--warnings", "off", "--workers", "1",
         cwd=tmp_path, env={**os.environ, "NO_COLOR": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     said, _ = await run.communicate()
