@@ -14,6 +14,9 @@ from starlette.routing import Router
 from remit_server.access import refusals
 from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
+from remit_server.approvals import notify_client
+from remit_server.approvals.ask import TOLD
+from remit_server.approvals.channels import outbox
 from remit_server.approvals.channels.email import Email
 from remit_server.approvals.channels.notice import Channel
 from remit_server.approvals.channels.ntfy import Ntfy
@@ -41,8 +44,10 @@ from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
 from remit_server.runtime.traces import Traces
 from remit_server.runtime.verify import TokenVerifier
+from remit_server.runtime.woken import Woken
 from remit_server.runtime.worker import Job, Worker
 from remit_server.storage.contract import Unit
+from remit_server.storage.groups.deliveries import FILED
 from remit_server.storage.store import Store
 from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
@@ -181,13 +186,17 @@ class RemitApp:
             default=observed("none", _nothing(pages), traces),
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
-        self._teller = Teller(self.machines)
         ways: dict[str, Channel] = {
             "web_push": WebPush(self.machines),
             "ntfy": Ntfy(self.machines),
             "email": Email(self.machines),
         }
         self.outbox = Outbox(self.machines, ways, Webhooks(self.machines))
+        engine, teller = self.machines.store.engine, Teller(self.machines)
+        self._woken = (
+            Woken(engine, FILED, self.outbox.run, full=outbox.AT_ONCE),
+            Woken(engine, TOLD, teller.once, full=notify_client.AT_ONCE),
+        )
         self._worker = Worker(self.machines.store, self.machines.clock, _jobs(self.machines, refresher))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,19 +211,23 @@ class RemitApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._worker.start()
-                self.outbox.start()
-                self._teller.start()
+                self.listen()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def listen(self) -> None:
+        """Tell people and clients from now on, as soon as there is something to tell."""
+        for each in self._woken:
+            each.start()
+
     async def close(self) -> None:
         """Stop taking, drain what was taken, let go."""
         await self._worker.close()
-        await self.outbox.close()
-        await self._teller.close()
+        for each in self._woken:
+            await each.close()
         await self.machines.background.close()
         await self.machines.outbound.close()
         self.machines.passwords.close()

@@ -388,8 +388,8 @@ async def test_ntfy_opens_the_page_and_has_no_buttons(database_url: str) -> None
 @proves("channels.outbox")
 async def test_a_commit_wakes_every_node_and_one_tells(postgresql_url: str) -> None:
     async with ends(postgresql_url, "email") as at, built(postgresql_url) as other:
-        at.house.app.outbox.start()
-        other.app.outbox.start()
+        at.house.app.listen()
+        other.app.listen()
         await asyncio.sleep(0.2)
         began = asyncio.get_running_loop().time()
         await asked(other)

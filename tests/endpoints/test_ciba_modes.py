@@ -252,14 +252,11 @@ async def test_many_tellers_tell_once(told: Told) -> None:
 
 async def test_a_running_server_tells_at_once(told: Told) -> None:
     await told.mode("ping")
-    told.teller.start()
-    try:
-        await told.ask()
-        await told.answered()
-        async with asyncio.timeout(2):
-            await told.heard.message()
-    finally:
-        await told.teller.close()
+    told.house.app.listen()
+    await told.ask()
+    await told.answered()
+    async with asyncio.timeout(2):
+        await told.heard.message()
 
 
 async def test_a_suspended_client_is_told_nothing(told: Told) -> None:

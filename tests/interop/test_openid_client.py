@@ -15,7 +15,6 @@ from tests.interop.live import Live, Trust, bound, live
 from tests.interop.play import play_node
 from tests.ledger import proves
 
-from remit_server.approvals.notify_client import Teller
 from remit_server.records import Client
 
 pytestmark = [pytest.mark.node, proves("interop.openid-client", "oauth.issuer-exact")]
@@ -127,14 +126,10 @@ async def test_ciba_ping(trust: Trust, tmp_path: Path, answer: str) -> None:
             backchannel_client_notification_endpoint=f"http://127.0.0.1:{port}/told",
         )  # fmt: skip
         await server.house.store.commit(clients.put(pinged), wakes=(clients.wake("agent"),))
-        teller = Teller(server.house.machines)
-        teller.start()
-        try:
-            asked = {"login_hint": "ada@example.com", "binding_message": f"Buy 10 ZEKO, {answer}", **TRADE}
-            asked |= {"authorization_details": json.dumps([ORDER]), "client_notification_token": token}
-            got = await play_node(server, "ciba_ping", **AGENT_CLIENT, parameters=asked, answer=answer, port=port)
-        finally:
-            await teller.close()
+        server.house.app.listen()
+        asked = {"login_hint": "ada@example.com", "binding_message": f"Buy 10 ZEKO, {answer}", **TRADE}
+        asked |= {"authorization_details": json.dumps([ORDER]), "client_notification_token": token}
+        got = await play_node(server, "ciba_ping", **AGENT_CLIENT, parameters=asked, answer=answer, port=port)
     assert got["ping"] == {"bearer": f"Bearer {token}", "body": {"auth_req_id": got["started"]["auth_req_id"]}}
     assert server.calls.count("POST /oauth/token") == 1, "nothing was polled"
     if answer == "deny":

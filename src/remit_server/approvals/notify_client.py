@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from remit_server.approvals.ask import TOLD, handle_of
+from remit_server.approvals.ask import handle_of
 from remit_server.approvals.hand_over import made, taken
 from remit_server.errors import AccessDenied, ProtocolError, RemitError
 from remit_server.records import Approval, Client
@@ -26,9 +26,8 @@ from remit_server.storage.contract import Lost, Step
 
 log = structlog.get_logger("remit")
 
-EVERY: Final = 5.0
-"""Seconds between two looks, when nothing wakes us."""
 AT_ONCE, TOGETHER = 64, 16
+"""Clients that one look takes, and of these at the same time."""
 CLAIMED: Final = 30
 """Seconds for which a row is one node's: longer than a try takes."""
 PAUSES: Final = (5, 20, 60, 180, TAKE_WITHIN - 265)
@@ -40,35 +39,6 @@ LATER: Final = frozenset({408, 425, 429, *range(500, 600)})
 class Teller:
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        machines.store.engine.listen(self._wake)
-
-    def _wake(self, topic: str) -> None:
-        if topic in {TOLD, "*"}:
-            self._woken.set()
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._again_and_again())
-
-    async def close(self) -> None:
-        """What is under way is ended; its rows are found again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _again_and_again(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), EVERY)
-            self._woken.clear()
-            try:
-                while await self.once() == AT_ONCE:
-                    pass
-            except (RemitError, OSError) as error:
-                log.warning("clients not told", fault=str(error))
-            except Exception:
-                log.exception("clients not told")
 
     async def once(self) -> int:
         """Tell every client whose time has come; how many there were."""

@@ -27,9 +27,8 @@ from remit_server.storage.groups.deliveries import FILED
 log = structlog.get_logger("remit")
 
 PERSON: Final = "person"
-EVERY: Final = 5.0
-"""Seconds between two looks, when nothing wakes us."""
 AT_ONCE, TOGETHER = 64, 16
+"""Rows that one look takes, and of these at the same time."""
 PATIENCE: Final = 20.0
 """Seconds that one try may take."""
 CLAIMED: Final = 60
@@ -55,33 +54,6 @@ class Outbox:
 
     def __init__(self, machines: Machines, channels: Mapping[str, Channel], webhooks: Webhooks) -> None:
         self._machines, self._channels, self._webhooks = machines, channels, webhooks
-        self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        machines.store.engine.listen(self._wake)
-
-    def _wake(self, topic: str) -> None:
-        if topic in {FILED, "*"}:
-            self._woken.set()
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._again_and_again())
-
-    async def close(self) -> None:
-        """What is under way is ended; its rows are found again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _again_and_again(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), EVERY)
-            self._woken.clear()
-            try:
-                while await self.run() == AT_ONCE:
-                    pass
-            except Exception:
-                log.exception("telling people failed")
 
     async def run(self) -> int:
         """Try all that is due now, so many at once at most; how many there were."""
