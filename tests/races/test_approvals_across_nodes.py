@@ -85,7 +85,7 @@ async def served(database: str, log: Path, house: House) -> AsyncIterator[tuple[
 
 @proves("approval.survives")
 async def test_killing_the_server_loses_no_request_and_no_answer(database_url: str, tmp_path: Path) -> None:
-    async with built(database_url, clock=Running()) as house, listener(500) as heard:
+    async with built(database_url, clock=Running()) as house, listener(*[500] * 50) as heard:
         agent = await house.store.clients.get("agent")
         assert agent is not None
         told = msgspec.structs.replace(
@@ -103,9 +103,12 @@ async def test_killing_the_server_loses_no_request_and_no_answer(database_url: s
             assert (await answer(first, app, ping)).status_code == 200
             hangs = asyncio.create_task(held(first, requests[1]))
             await heard.message()  # the answer to it is an error: the message has not arrived
-            while not await house.events("approval.client_not_told"):  # noqa: ASYNC110 - it happens in the other process
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while not await house.events("approval.client_not_told"):  # noqa: ASYNC110 - in the other process
+                    await asyncio.sleep(0.05)
             server.kill()
+            heard.statuses.clear()
+            heard.came.clear()
             assert isinstance((await asyncio.gather(hangs, return_exceptions=True))[0], httpx2.TransportError)
         async with served(database_url, log, house) as (second, _):
             assert (await poll(second, requests[0])).json()["authorization_details"][0]["quantity"] == 1
