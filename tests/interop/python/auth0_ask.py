@@ -4,24 +4,9 @@ import asyncio
 import threading
 from urllib.parse import urlsplit
 
+from auth0_memory import Memory
 from auth0_server_python.auth_server.server_client import ServerClient
-from auth0_server_python.store import StateStore
 from flow import ask, given, result
-
-
-class Memory(StateStore):
-    def __init__(self):
-        super().__init__({"secret": "a secret of the app"})
-        self.kept = {}
-
-    async def set(self, identifier, state, remove_if_expires=False, options=None):
-        self.kept[identifier] = state
-
-    async def get(self, identifier, options=None):
-        return self.kept.get(identifier)
-
-    async def delete(self, identifier, options=None):
-        self.kept.pop(identifier, None)
 
 
 async def main():
