@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from remit_server.errors import TemporarilyUnavailable
 
@@ -16,12 +19,21 @@ R = TypeVar("R")
 WAITING = 64
 
 
+def _of_nobody(hasher: PasswordHasher) -> str:
+    """A PHC string that no password matches, with this hasher's cost: chance in place of a hash."""
+    salt, chance = (
+        b64encode(os.urandom(length)).rstrip(b"=").decode() for length in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${chance}"
+
+
 class Passwords:
     def __init__(self, *, threads: int = 2) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=46 * 1024, parallelism=1)  # OWASP's argon2id profile
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="remit-argon2")
         self._waiting = 0
-        self._nobody = self._hasher.hash("nobody has this password")
+        self._nobody = _of_nobody(self._hasher)
 
     async def hash(self, password: str) -> str:
         """A PHC string."""

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
+from joserfc.util import urlsafe_b64decode
 
 from remit_server.records import Event, SigningKey
 from remit_server.runtime.clock import Clock
@@ -25,6 +26,9 @@ ALGORITHMS: Final = ("RS256", "ES256", "PS256", "EdDSA")
 _KEEP_RETIRED: Final = 86400
 """How long a retired key stays in the JWKS: longer than anything that it signed."""
 
+_PUBLIC: Final = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
+"""The public members of a JWK of each type (RFC 7518 sections 6.2.1 and 6.3.1, RFC 8037 section 2)."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,8 +38,7 @@ class Signer:
     def __init__(self, key: SigningKey) -> None:
         self.kid, self.alg = key.kid, key.alg
         self._headers: dict[str, bytes] = {}
-        private = JWKRegistry.import_key(key.jwk).private_key
-        self._sign = _signature(private, key.alg)
+        self._sign = _signature(_private(key.jwk), key.alg)
 
     def sign(self, typ: str, claims: Mapping[str, Any]) -> str:
         """A compact JWS (RFC 7515) with `typ`, `alg` and `kid` in its header."""
@@ -45,6 +48,22 @@ class Signer:
             self._headers[typ] = header
         signed = header + b"." + base64url(_encode(claims)).encode()
         return signed.decode() + "." + base64url(self._sign(signed))
+
+
+def _private(jwk: Mapping[str, Any]) -> Any:
+    if jwk["kty"] != "RSA":
+        return JWKRegistry.import_key(dict(jwk)).private_key
+    n, e, d, p, q, dp, dq, qi = (
+        int.from_bytes(urlsafe_b64decode(jwk[name].encode())) for name in ("n", "e", "d", "p", "q", "dp", "dq", "qi")
+    )
+    numbers = rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n))
+    # It is ours, and whoever could alter it would have to break its seal: proving its primes anew would only slow the start.
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+def _public(key: SigningKey) -> dict[str, Any]:
+    """What the world may see of a key (RFC 7517 section 4): the members are named, so no other can slip out."""
+    return {**{name: key.jwk[name] for name in _PUBLIC[key.jwk["kty"]]}, "kid": key.kid, "alg": key.alg, "use": "sig"}
 
 
 def _signature(private: Any, alg: str) -> Callable[[bytes], bytes]:
@@ -125,18 +144,7 @@ class KeyRing:
             alg: old if (old := self._current.get(alg)) and old.kid == key.kid else Signer(key)
             for alg, key in current.items()
         }
-        self._public = [
-            (
-                key.retired_at,
-                {
-                    **JWKRegistry.import_key(key.jwk).as_dict(private=False),
-                    "kid": key.kid,
-                    "alg": key.alg,
-                    "use": "sig",
-                },
-            )
-            for key in keys
-        ]
+        self._public = [(key.retired_at, _public(key)) for key in keys]
 
     async def _create(self, key: SigningKey) -> None:
         event = Event(id=new_id(), at=key.created_at, kind="key.created", subject=key.kid, about={"alg": key.alg})
