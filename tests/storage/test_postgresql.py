@@ -231,3 +231,36 @@ async def test_an_update_that_means_one_row_twice_is_played_one_after_another(st
     )
     assert sorted(o[0]["count"] for o in outcomes if not isinstance(o, BaseException) and o[0]) == [1, 2, 3]
     assert sum(isinstance(o, Lost) for o in outcomes) == 7
+
+
+async def test_what_is_one_statement_is_one_round_trip(store: Store) -> None:
+    """It is a transaction by itself; anything more is held together by BEGIN and COMMIT."""
+    said: list[str] = []
+
+    async def asked_by(*steps: Step, **more: tuple[object, ...]) -> list[str]:
+        said.clear()
+        await store.commit(*steps, **more)  # type: ignore[arg-type]
+        return [text.split()[0] for text in said]
+
+    link = store.engine._writer._link  # type: ignore[attr-defined]
+    await store.commit(events=(event(),))  # from now on it knows where the chain ends
+    link.add_query_logger(lambda record: said.append(record.query))
+    together = ["BEGIN", "INSERT", "WITH", "COMMIT"]
+    assert await asked_by(events=(event(), event())) == ["WITH"]
+    assert await asked_by(store.tokens.add(token())) == ["INSERT"]
+    assert await asked_by(store.tokens.add(token()), events=(event(),)) == together
+    assert (await asked_by(store.tokens.add(token()), wakes=("x",)))[0] == "BEGIN"
+    assert await asked_by(store.tokens.add(token()), store.tokens.add(token())) == [
+        "BEGIN",
+        "INSERT",
+        "INSERT",
+        "COMMIT",
+    ]
+
+
+async def test_an_event_alone_finds_the_head_that_another_process_moved(store: Store, postgresql_url: str) -> None:
+    other = await open_store(postgresql_url, MASTER, NOW)
+    for _ in range(3):
+        await asyncio.gather(*(each.commit(events=(event(),)) for each in (store, other) for _ in range(5)))
+    await other.close()
+    assert (await store.trail.verify()).count == 30

@@ -16,7 +16,7 @@ from remit_server.records.event import Event
 from remit_server.storage.contract import Lost, Params, Row, Unit
 from remit_server.storage.sql import chain
 from remit_server.storage.sql.chain import Head
-from remit_server.storage.sql.statements import Statement
+from remit_server.storage.sql.statements import Insert, Statement
 
 Ask = tuple[Statement, list[Params]]
 Rows = Sequence[Row | None]
@@ -93,7 +93,19 @@ def _linked(events: Sequence[Event], left: Head | None) -> Generator[Ask, Rows, 
         rows, moved = chain.link(found, events)
         if None not in (yield chain.ADD, rows):
             return moved
-    raise IntegrityError(f"events up to {found.seq} or beyond are there that nobody linked to the chain")
+    raise IntegrityError(chain.UNLINKED)
+
+
+def one_statement(batch: Sequence[Work]) -> bool:
+    """Whether one statement is all that the batch asks for, as far as one can tell before: events alone, which mostly are linked
+    to where this process left the chain, or one row of each unit into the same table. To announce a topic is a second one."""
+    steps = [step for work in batch for step in work.unit.steps]
+    if wakes(batch) or len({step.statement for step in steps}) > 1:
+        return False
+    if any(work.unit.events for work in batch):
+        return not steps
+    rows = steps and isinstance(steps[0].statement, Insert) and steps[0].statement.conflict == "lose"
+    return bool(rows) and all(len(work.unit.steps) == 1 for work in batch)
 
 
 def wakes(batch: Sequence[Work]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,8 @@ ADD = Insert(
 )
 HEAD = Select(tables.CHAIN, where="chain.id = :id")
 PAGE = Select(tables.EVENTS, where="seq > :after", tail="ORDER BY seq LIMIT 2000", types={"after": "int"})
+
+UNLINKED: Final = "where the chain ends are events that nobody linked to it"
 
 encode = msgspec.json.Encoder(order="deterministic").encode
 decode = msgspec.json.Decoder(Event).decode

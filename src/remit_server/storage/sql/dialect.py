@@ -94,15 +94,18 @@ def postgresql_change(statement: Change) -> str:
             names = ", ".join(statement.names)
             values = ", ".join(map(_value(statement), statement.names))
             keys = ", ".join(f"{table}.{key}" for key in statement.table.key)
-            added = f"ON CONFLICT {_conflict(statement)} RETURNING {keys}"
             if statement.after is None:
-                return f"INSERT INTO {table} ({names}) SELECT {values} FROM {_requests(statement)} {added}"
+                return (
+                    f"INSERT INTO {table} ({names}) SELECT {values} FROM {_requests(statement)} "
+                    f"ON CONFLICT {_conflict(statement)} RETURNING {keys}"
+                )
             first = statement.after
             assigned, found = (substitute(text, _value(first)) for text in (first.set, first.where))
             return (
                 f"WITH v AS (SELECT * FROM {_requests(statement)}), "
                 f"changed AS (UPDATE {first.table.name} SET {assigned} FROM v WHERE {found} RETURNING 1) "
-                f"INSERT INTO {table} ({names}) SELECT {values} FROM v WHERE EXISTS (SELECT 1 FROM changed) {added}"
+                # A key that is taken fails all of it: the other table must not have changed for rows that are not there.
+                f"INSERT INTO {table} ({names}) SELECT {values} FROM v WHERE EXISTS (SELECT 1 FROM changed) RETURNING {keys}"
             )
         case Update():
             wanted = ", ".join(f"{table}.{name}" for name in statement.returning or statement.table.key)

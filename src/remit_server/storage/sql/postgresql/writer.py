@@ -9,8 +9,10 @@ from typing import Final
 
 import asyncpg
 
+from remit_server.errors import IntegrityError
 from remit_server.storage.contract import Busy, Params, Row, Unit, Unstorable
-from remit_server.storage.sql.batch import Rows, Work, play, wakes
+from remit_server.storage.sql import chain
+from remit_server.storage.sql.batch import Rows, Work, one_statement, play, wakes
 from remit_server.storage.sql.chain import Head
 from remit_server.storage.sql.dialect import postgresql_change
 from remit_server.storage.sql.postgresql.link import AWAY, UNSTORABLE, Link, as_json, connect, let_go, reconnect
@@ -101,23 +103,28 @@ class Writer:
 
     async def _transact(self, works: list[Work]) -> None:
         execute = self._link.execute
-        if not self._link.is_in_transaction():
-            await execute("BEGIN")
+        alone = one_statement(works)
         try:
             script = play(works, self._left)
             rows: Rows | None = None
             try:
                 while True:
                     statement, values = next(script) if rows is None else script.send(rows)
+                    # One statement is a transaction by itself, and two round trips fewer.
+                    if not alone and not self._link.is_in_transaction():
+                        await execute("BEGIN")
                     rows = await self._change(statement, values)
+                    alone = False  # if more follows, this one changed nothing: the head was elsewhere
             except StopIteration as end:
                 left = end.value
             if topics := wakes(works):
                 await execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics)
-            # Where more is waiting, its transaction begins in the same round trip.
-            await execute("COMMIT AND CHAIN" if self._queue else "COMMIT")
+            if self._link.is_in_transaction():
+                # Where more is waiting, its transaction begins in the same round trip.
+                goes_on = self._queue and not one_statement([work for work, _ in self._queue])
+                await execute("COMMIT AND CHAIN" if goes_on else "COMMIT")
         except BaseException:
-            if not self._link.is_closed():
+            if not self._link.is_closed() and self._link.is_in_transaction():
                 await execute("ROLLBACK")
             raise
         self._left = left
@@ -146,7 +153,12 @@ class Writer:
 
     async def _fetch(self, statement: Change, values: list[Params]) -> list[tuple[int, Row]]:
         """The rows that came back, each with the position of the request that it answers."""
-        back = await self._link.fetch(postgresql_change(statement), as_json(values))
+        try:
+            back = await self._link.fetch(postgresql_change(statement), as_json(values))
+        except asyncpg.UniqueViolationError as error:
+            if statement is chain.ADD:
+                raise IntegrityError(chain.UNLINKED) from error
+            raise
         if not isinstance(statement, Insert):
             return [(row["p_row"] - 1, row) for row in back]
         key = statement.table.key
