@@ -91,6 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     unknown_users: Literal["refused", "silent"] = "refused"
     """What an agent hears that asks somebody who is not there or may not be asked by it: an error, or nothing until the request
     expires, as of a person who does not answer."""
+    high_risk_proof: Literal["passkey", "passkey_or_code"] = "passkey"
+    """What approving a request of high risk takes: a passkey, or, of somebody who has none, a code of their authenticator app,
+    which a false page can ask for, too."""
     assertion_lifetime: int = 300
     """The longest life of a client assertion that is accepted."""
     dpop_window: int = 60

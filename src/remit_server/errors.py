@@ -41,6 +41,7 @@ RemitError
 │   ├── UpstreamRefused          federated_connection_refresh_token_flow_failed  the vault: upstream said no
 │   ├── NotFound                 not_found
 │   ├── Forbidden                forbidden
+│   ├── ProofRequired            proof_required               an approval of high risk: who is it that approves?
 │   ├── Conflict                 conflict
 │   ├── MethodNotAllowed         method_not_allowed
 │   ├── PayloadTooLarge          payload_too_large
@@ -309,6 +310,13 @@ class Forbidden(ProtocolError):
     status = 403
     may_redirect = False
     text = "This is not allowed."
+
+
+class ProofRequired(ProtocolError):
+    code = "proof_required"
+    status = 403
+    may_redirect = False
+    text = "Approving this takes a proof of who you are. Nothing is decided."
 
 
 class Conflict(ProtocolError):

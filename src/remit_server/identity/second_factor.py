@@ -7,25 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from remit_server.errors import InvalidRequest
 from remit_server.identity import errands, passkeys
-from remit_server.identity.sign_in import Limits, SignedIn, TooMany, Unrecognised, counted, start_session
+from remit_server.identity.sign_in import SignedIn, TooMany, Unrecognised, start_session
 from remit_server.records import Event, Interaction, Passkey, SecondFactor, Session, User
 from remit_server.rules import totp
 from remit_server.rules.authorization import TWO_FACTORS
 from remit_server.rules.passkeys import amr
+from remit_server.runtime.attempts import Codes
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost, Step
 from remit_server.storage.store import Store
 from remit_server.wire.http import Request
 from remit_server.wire.visitor import Visitor
-
-DAY: Final = 86_400
 
 
 class FirstStep(Struct, frozen=True, kw_only=True):
@@ -101,22 +99,15 @@ class Proven:
 async def by_code(
     machines: Machines, factor: SecondFactor, typed: str, request: Request
 ) -> Proven | Unrecognised | TooMany:
-    """Whether this is a code of now. That it was used before shows when it is spent, where nobody can be quicker.
-
-    Three codes of a million are right at a time, so tries are counted for the account alone, wherever they come from, and
-    over a day: at the default of ten in a quarter of an hour and thirty in a day, who knows the password and guesses every
-    day of a year gets in with a chance of one in thirty, and leaves ten thousand lines in the trail (RFC 4226 section 7.3).
-    """
-    store, now = machines.store, machines.clock.now()
-    key, most = f"second factor|{factor.user_id}", machines.settings.login_attempts
-    limits: Limits = ((900, most), (DAY, 3 * most))
-    if wait := await counted(machines, key, limits, now):
+    """Whether this is a code of now. That it was used before shows when it is spent, where nobody can be quicker."""
+    tries = Codes(machines, factor.user_id)
+    if wait := await tries.counted():
         return TooMany(wait)
-    step = totp.matching(factor.secret, typed, now)
+    step = totp.matching(factor.secret, typed, machines.clock.now())
     if step is None:
         await refused(machines, factor, request)
         return Unrecognised()
-    return Proven(step, tuple(store.once.forget(f"{key}|{seconds}") for seconds, _ in limits))
+    return Proven(step, tries.forgotten())
 
 
 async def refused(machines: Machines, factor: SecondFactor, request: Request) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from remit_server.records import Event, Session, User
 from remit_server.rules.authorization import ONE_FACTOR
+from remit_server.runtime.attempts import counted
 from remit_server.runtime.ids import hashed, new_id, new_secret
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Step
@@ -15,8 +16,6 @@ from remit_server.wire.visitor import Visitor, csrf_for, session_cookie
 
 WINDOWS = ((60, 2), (900, 1))
 """(seconds, divisor): half of the attempts at once, all of them within a quarter of an hour; then a pause that ends by itself."""
-Limits = tuple[tuple[int, int], ...]
-"""(seconds, most attempts in them)."""
 WIDER = 10
 """Times as many for one account from everywhere, and for one network at every account."""
 
@@ -69,17 +68,6 @@ async def by_password(machines: Machines, identifier: str, password: str, reques
         return Unrecognised()
     await store.commit(*(store.once.forget(f"{pair}|{seconds}") for seconds, _ in WINDOWS))
     return Recognised(user)
-
-
-async def counted(machines: Machines, key: str, limits: Limits, now: int) -> int:
-    """Count the attempt before it is made, so that many at once are many. Seconds to wait, 0 to go on."""
-    store, wait = machines.store, 0
-    steps = [step for seconds, _ in limits for step in store.once.attempt(f"{key}|{seconds}", now, seconds)]
-    rows = await store.commit(*steps)
-    for (_, most), row in zip(limits, rows[1::2], strict=True):
-        if row is not None and row["count"] > most:
-            wait = max(wait, int(row["expires_at"]) - now)
-    return wait
 
 
 @dataclass(frozen=True)
