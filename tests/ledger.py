@@ -305,6 +305,11 @@ LEDGER: dict[str, Promise] = {
         "issue: vault",
         "An account that is used is renewed before its token runs out; one that nobody uses is left alone.",
     ),
+    "vault.leaves-with-its-person": Promise(
+        "issue: vault",
+        "Providers are told to revoke what they granted to a person whom a manifest removes; one that is down stops no apply "
+        "and is told again.",
+    ),
     "vault.gives-back": Promise(
         "issue: vault",
         "What a provider granted in a connect flow that nobody completed is revoked there, unless that ends an account in use.",
@@ -442,6 +447,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "manifest.twice-is-once": Promise(
         "issue: running it", "Applying a manifest twice changes nothing and writes no event."
+    ),
+    "manifest.says-who-is-left": Promise(
+        "issue: running it",
+        "A plan says how many connected accounts a connection leaves behind that goes or leads elsewhere.",
     ),
     "manifest.leaves-others-alone": Promise(
         "issue: running it", "Applying removes only what an earlier manifest brought."

@@ -51,6 +51,7 @@ from remit_server.storage.groups.deliveries import FILED
 from remit_server.storage.store import Store
 from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
+from remit_server.vault.disconnect import carry_on
 from remit_server.vault.give_back import give_back
 from remit_server.vault.passing import close_forgotten
 from remit_server.vault.refresh import Refresher
@@ -113,6 +114,7 @@ def _jobs(machines: Machines, refresher: Refresher) -> tuple[Job, ...]:
         Job("sweep", 60, lambda: sweep(m.store, m.clock.now(), expired)),
         Job("renew ahead of need", 15, refresher.ahead),
         Job("give back what nobody completed", 60, lambda: give_back(m)),
+        Job("carry on with disconnects", 60, lambda: carry_on(m)),
         Job("write down what lost its server", 60, lambda: close_forgotten(m)),
         Job("forget what nobody uses", 6 * 3600, lambda: forget_unused(m)),
         Job("rotate signing keys", 3600, lambda: m.keys.rotate_older_than(m.settings.signing_key_age)),

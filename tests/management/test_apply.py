@@ -18,7 +18,7 @@ from remit_server.management.manifest import apply
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.oversight import agents
-from remit_server.records import Client, Provider, User
+from remit_server.records import Client, ConnectedAccount, Provider, User
 from remit_server.runtime.clock import SystemClock
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
@@ -212,3 +212,32 @@ async def test_a_newer_catalog_changes_nothing_until_the_next_apply(
     assert 'token_endpoint: "https://shop.example/token" -> "https://shop.example/v2/token"' in said
     assert "hush" not in said
     assert "scopes" not in said
+
+
+@proves("manifest.says-who-is-left")
+async def test_the_plan_says_how_many_accounts_a_connection_leaves_behind(
+    applier: Applier, store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "remit.yaml"
+
+    def written(connections: str) -> Path:
+        path.write_text(f"version: 1\nconnections: [{connections}]\n")
+        return path
+
+    calendar = (
+        "{name: calendar, provider: oauth2, scopes: [read], client: {id: remit, secret: hush-hush},"
+        " authorization_endpoint: https://a.example/authorize, token_endpoint: https://a.example/token}"
+    )
+    await applier.apply(read(written(calendar)))
+    assert "behind" not in str(await applier.plan(read(written("")))), "nobody has connected anything"
+    for n in ("1", "2"):
+        await store.commit(
+            store.connected_accounts.add(ConnectedAccount(id=n, user_id=f"user {n}", connection="calendar"))
+        )
+    removed = str(await applier.plan(read(written(""))))
+    assert "- remove connection calendar\n      leaves 2 connected accounts behind: nobody can use" in removed
+    moved = str(await applier.plan(read(written(calendar.replace("a.example/token", "b.example/token")))))
+    assert "\n      leaves 2 connected accounts behind: their people must connect them again" in moved
+    wider = str(await applier.plan(read(written(calendar.replace("[read]", "[read, write]")))))
+    assert "~ change connection calendar" in wider
+    assert "behind" not in wider

@@ -86,7 +86,7 @@ class TestDue:
     @pytest.mark.parametrize(
         "changes",
         [
-            {"state": "reconnect"}, {"state": "disconnected"}, {"refresh_token": None}, {"access_expires_at": None},
+            {"state": "reconnect"}, {"refresh_token": None}, {"access_expires_at": None},
             {"access_token": None}, {"failing_since": NOW, "failures": LET_BE + 1, "retry_at": NOW},
         ],
     )  # fmt: skip
@@ -95,6 +95,9 @@ class TestDue:
 
     def test_a_failing_one_when_its_pause_is_over(self) -> None:
         assert due(failed(account(), "busy", NOW, 90)) == NOW + 90
+
+    def test_a_disconnect_goes_on_whatever_there_is(self) -> None:
+        assert due(account(state="disconnected", refresh_token=None, failures=99, retry_at=NOW + 7)) == NOW + 7
 
     def test_one_that_was_over_when_it_came(self) -> None:
         assert due(account(access_expires_at=NOW - 5)) == NOW - 5

@@ -54,7 +54,17 @@ _SAYS: Final[dict[str, str]] = {
     "approval.denied": "{user} denied what {client} had asked{act}",
     "approval.expired": "What {client} had asked was not answered in time{act}",
     "approval.taken": "{client} was handed what {user} had approved, for one use{act}",
-    "approval.used": "{client} carried out what was approved{act}",
+    "approval.question": "{user} asked {client} something first{act}",
+    "approval.answered_question": "{client} replied to {user}{act}",
+    "approval.spent": "{client} carried out what was approved{act}",
+    "approval.not_spent": "{client} tried what was not approved, or was done before{act}",
+    "allowance.given": "{user} allowed {client} a kind of act ahead",
+    "allowance.used": "{client} used what {user} had allowed ahead",
+    "allowance.revoked": "{user} took back what {client} was allowed ahead",
+    "agent.blocked": "{user} does not want to be asked by {client} any more",
+    "agent.unblocked": "{user} lets {client} ask again",
+    "agent.reported": "{user} reported {client}",
+    "agent.stopped": "{user} stopped {client}: all that it had of theirs has ended",
     "vault.connect_started": "{user} was sent to {connection} to connect an account",
     "vault.connected": "{user} connected an account at {connection}",
     "vault.disconnected": "{user} disconnected {connection}",
@@ -73,6 +83,9 @@ _SAYS: Final[dict[str, str]] = {
 
 Name = Callable[[str | None], str]
 
+_OF_NOBODY: Final = {"vault.disconnected": "An account at {connection} was disconnected"}
+"""The same where no person did it."""
+
 
 def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: Name) -> str:
     """What happened, in one sentence of ours.
@@ -84,7 +97,7 @@ def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: N
         connection: the name of a provider, by that of its connection.
         act: what an approval was about, by its id: "buy 10 shares of ZEKO"; empty where that is not to be told.
     """
-    says = _SAYS.get(event.kind)
+    says = (_OF_NOBODY.get(event.kind) if event.actor.user is None else None) or _SAYS.get(event.kind)
     if says is None:
         return KINDS[event.kind]
     scope = event.about.get("scope")

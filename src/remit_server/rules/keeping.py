@@ -75,7 +75,10 @@ def broken(account: ConnectedAccount) -> ConnectedAccount:
 
 
 def due(account: ConnectedAccount) -> int | None:
-    """When the account should be renewed ahead of need; None when that waits until somebody asks."""
+    """When the account should be renewed ahead of need, or its disconnect carried on; None when that waits until somebody
+    asks."""
+    if account.state == "disconnected":
+        return account.retry_at
     if account.state != "ok" or account.refresh_token is None or account.failures > LET_BE:
         return None
     if account.failing_since is not None:

@@ -150,10 +150,8 @@ class Applier:
                 may_miss(store.grants.revoke(grant.id, now, "user removed"))
                 for grant in await store.grants.of_user(user_id)
             ),
-            *(
-                may_miss(store.connected_accounts.remove(one.id, user_id))
-                for one in await store.connected_accounts.of_user(user_id)
-            ),
+            # The rows go when the vault has told the providers, or has given up telling them.
+            store.connected_accounts.part(user_id, now),
             store.lendings.end_of_user(user_id),
             store.allowances.forget_user(user_id),
             store.blocked_askers.forget_user(user_id),

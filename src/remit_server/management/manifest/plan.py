@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from remit_server.management.manifest.wanted import KINDS, State
 from remit_server.records import Organisation
+from remit_server.rules.connection import home_of
 from remit_server.rules.relations import RelationTuple
 
 _UNSAID = frozenset({"id", "created_at", "updated_at", "password_changed_at", "applied"})
@@ -68,6 +69,7 @@ def plan(there: State, wanted: State) -> Plan:
             if old is None:
                 changes.append(Change(act="create", kind=kind, key=_shown(kind, key, new), new=new))
             elif lines := _differences(old, new):
+                lines += _left_behind(there, kind, old, new)
                 changes.append(
                     Change(act="change", kind=kind, key=_shown(kind, key, new), lines=lines, old=old, new=new)
                 )
@@ -75,7 +77,8 @@ def plan(there: State, wanted: State) -> Plan:
         for key in there.organisation.applied.get(kind, ()):
             old = there.records[kind].get(key)
             if old is not None and key not in wanted.records[kind]:
-                changes.append(Change(act="remove", kind=kind, key=_shown(kind, key, old), old=old))
+                left = _left_behind(there, kind, old, None)
+                changes.append(Change(act="remove", kind=kind, key=_shown(kind, key, old), lines=left, old=old))
     tuples, ours = _tuples(there, wanted)
     brought = {kind: tuple(sorted(_brought(kind, there, wanted))) for kind in KINDS} | {"tuple": ours}
     brought = {kind: keys for kind, keys in brought.items() if keys}
@@ -112,6 +115,17 @@ def _spelled(store: str, one: RelationTuple) -> str:
 
 def _shown(kind: str, key: str, record: Any) -> str:
     return f"{record.email}" if kind == "user" and record.email else key
+
+
+def _left_behind(there: State, kind: str, old: Any, new: Any) -> tuple[str, ...]:
+    """How many accounts a connection that goes, or leads elsewhere from now on, takes out of use."""
+    count = there.accounts.get(old.name, 0) if kind == "connection" else 0
+    if not count or (new is not None and home_of(old) == home_of(new)):
+        return ()
+    accounts = "1 connected account" if count == 1 else f"{count} connected accounts"
+    if new is None:
+        return (f"leaves {accounts} behind: nobody can use them any more, and the provider is not told",)
+    return (f"leaves {accounts} behind: their people must connect them again",)
 
 
 def _differences(old: Any, new: Any) -> tuple[str, ...]:

@@ -40,6 +40,8 @@ class State(Struct, frozen=True, kw_only=True):
     organisation: Organisation = Organisation()
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tuples: Mapping[str, frozenset[RelationTuple]] = field(default_factory=dict)
+    accounts: Mapping[str, int] = field(default_factory=dict)
+    """How many accounts people have connected, by the name of the connection; only of what is there."""
 
 
 async def present(store: Store, manifest: d.Manifest) -> State:
@@ -70,6 +72,7 @@ async def present(store: Store, manifest: d.Manifest) -> State:
             "policy": {one.name: one for one in await store.policies.all()},
         },
         tuples={name: frozenset(await store.relations.all(one.id)) for name, one in stores.items()},
+        accounts=await store.connected_accounts.counts(),
     )
 
 

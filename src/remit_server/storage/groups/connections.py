@@ -52,9 +52,21 @@ class ConnectedAccounts:
     )
     _DUE = Select(
         t.CONNECTED_ACCOUNTS,
-        where="refresh_at <= :now AND lease_until <= :now",
+        where="refresh_at <= :now AND lease_until <= :now AND state <> 'disconnected'",
         columns="id, user_id",
         tail="ORDER BY refresh_at LIMIT :most",
+    )
+    _PARTING = Select(
+        t.CONNECTED_ACCOUNTS,
+        where="refresh_at <= :now AND state = 'disconnected'",
+        columns="id, user_id",
+        tail="ORDER BY refresh_at LIMIT :most",
+    )
+    # With the version goes the right of a refresh that is under way: what it brings is revoked by whoever brought it.
+    _PART = Update(
+        t.CONNECTED_ACCOUNTS,
+        set="state = 'disconnected', refresh_at = :now, version = version + 1, lease_until = 0, lease_holder = ''",
+        where="connected_accounts.user_id = :user_id",
     )
     _TOUCH = Update(
         t.CONNECTED_ACCOUNTS,
@@ -138,6 +150,15 @@ class ConnectedAccounts:
         """Accounts (id, person) whose time to be renewed has come and that nobody renews, the longest due first."""
         rows = await self._engine.many(self._DUE, {"now": now, "most": most})
         return [(row["id"], row["user_id"]) for row in rows]
+
+    async def parting(self, now: int, most: int) -> Sequence[tuple[str, str]]:
+        """Accounts (id, person) whose disconnect nobody carries on, the longest due first."""
+        rows = await self._engine.many(self._PARTING, {"now": now, "most": most})
+        return [(row["id"], row["user_id"]) for row in rows]
+
+    def part(self, user_id: str, now: int) -> Step:
+        """Begin to disconnect all that a person has: nobody borrows from now on, and the vault tells the providers."""
+        return Step(self._PART, {"user_id": user_id, "now": now}, may_miss=True)
 
     def postpone(self, account_id: str, now: int, until: int | None) -> Step:
         """What is due waits until then; None: until somebody asks for it."""
