@@ -457,6 +457,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "agents.stop": Promise("issue: agents first class", "A suspended client is refused at once by every process."),
     "setup.one-link": Promise("issue: running it", "One link, once, for half an hour, makes the first administrator."),
+    "setup.nobody-locked-out": Promise(
+        "issue: running it",
+        "The set-up link serves until an administrator can sign in; one of the configuration without a way in does not end it.",
+    ),
     "log.no-secrets": Promise("docs/configuration.md", "The log holds nothing that opens anything."),
     "worker.one-doer": Promise("docs/configuration.md", "Of all nodes, one does a job that comes round."),
     "backup.restores": Promise(

@@ -187,7 +187,9 @@ async def _prepare(served: Served, store: Store, manifest: Manifest | None) -> l
     if ticket is None:
         return []
     link = settings.url(f"/setup?ticket={quote(ticket)}")
-    return ["There is no administrator yet. This link makes the first one; it works once, for 30 minutes:", f"  {link}"]
+    named = [user.email or user.id for user in await store.users.all() if user.administrator and user.state == "active"]
+    why = f"{', '.join(named)} cannot sign in yet" if named else "There is no administrator yet"
+    return [f"{why}. This link makes the first administrator; it works once, for 30 minutes:", f"  {link}"]
 
 
 async def _settings(issuer: str, store: Store) -> Settings:

@@ -199,9 +199,28 @@ async def _people(store: Store, clients: list[Client]) -> list[Finding]:
         user = await store.users.by_email(owner)
         if user is None or user.state != "active":
             found.append(_wrong(f"{owner} answers for agents, but is not there or blocked", "name another owner"))
-    if await store.secrets.get(set_up.FIRST) is None:
+    return [*found, *await _administrators(store)]
+
+
+async def _administrators(store: Store) -> list[Finding]:
+    """Whether anybody can administer, and who is meant to but has no way in."""
+    meant = [user for user in await store.users.all() if user.administrator and user.state == "active"]
+    without = [user for user in meant if not await set_up.can_sign_in(store, user)]
+    link = await store.secrets.get(set_up.FIRST) is None
+    remedy = "use the link that `remit serve` prints, with this address" if link else "give them a password"
+    found = [
+        _weak(
+            f"{user.email or user.id} administers, but has no password, no passkey and no other way to sign in", remedy
+        )
+        for user in without
+    ]
+    if not meant and link:
         found.append(
             _weak("there is no administrator", "use the link that `remit serve` prints, or administrator: true")
+        )
+    elif len(meant) == len(without) and not link:
+        found.append(
+            _wrong("no administrator can sign in", "give one a `password` in remit.yaml, and run `remit apply`")
         )
     return found
 

@@ -14,7 +14,7 @@ from remit_server.errors import TemporarilyUnavailable
 from remit_server.management.manifest.declared import Manifest
 from remit_server.management.manifest.plan import Change, Plan, Tuples, plan
 from remit_server.management.manifest.wanted import State, present, wanted
-from remit_server.management.set_up import FIRST
+from remit_server.management.set_up import FIRST, can_sign_in
 from remit_server.records import Actor, Event
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
@@ -108,7 +108,7 @@ class Applier:
             case "user", "remove":
                 return await self._remove_user(change.old.id)
             case "user", _:
-                return self._put_user(change, now)
+                return await self._put_user(change, now)
             case "client", "create":
                 return (store.clients.add(replace(change.new, updated_at=now)),)
             case "client", "change":
@@ -133,12 +133,12 @@ class Applier:
             "detail type": store.detail_types, "policy": store.policies,
         }  # fmt: skip
 
-    def _put_user(self, change: Change, now: int) -> Sequence[Step]:
+    async def _put_user(self, change: Change, now: int) -> Sequence[Step]:
         user = replace(change.new, updated_at=now)
         steps = [self.store.users.put(user) if change.old else self.store.users.add(user)]
         if change.old is not None and change.old.password != user.password:
             steps.append(self.store.sessions.end_all(user.id, now))
-        if user.administrator:
+        if user.administrator and await can_sign_in(self.store, user):
             steps.append(may_miss(self.store.secrets.add(FIRST, user.id.encode())))
         return steps
 
