@@ -438,6 +438,9 @@ LEDGER: dict[str, Promise] = {
         "issue: proxy mode",
         "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call.",
     ),
+    "proxy.storms-told-once": Promise(
+        "issue: proxy mode", "A storm of refused calls is a few events and one that says how many more there were."
+    ),
     "proxy.no-effect-without-event": Promise(
         "docs/adr/0013", "A call is written down before it is made; its event is there even when the server dies."
     ),

@@ -78,7 +78,7 @@ _SAYS: Final[dict[str, str]] = {
     "vault.recovered": "Access to {connection} works again",
     "vault.given_back": "What {connection} granted was given back, because connecting was not completed",
     "vault.proxied": "{client} called {connection} through the vault{call}",
-    "vault.call_refused": "{client} tried a call at {connection} that no rule allows",
+    "vault.call_refused": "{client} tried a call at {connection} that no rule allows{times}",
 }
 
 Name = Callable[[str | None], str]
@@ -108,6 +108,7 @@ def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: N
         "connection": connection(event.about.get("connection")),
         "act": f": {told}" if event.kind.startswith("approval.") and (told := act(event.subject)) else "",
         "scope": f": {scope}" if scope else "",
+        "times": f", {times} times" if (times := event.about.get("times")) else "",
         "call": f": {event.about.get('method')} {str(event.about.get('path'))[:120]}",
     }
     return says.format(**words)

@@ -39,6 +39,7 @@ from remit_server.storage.groups.lendings import Asked
 from remit_server.vault.borrow import Borrowed, Borrower, borrowed, holds, mendable, still
 from remit_server.vault.passing import Noted, Passed, Passing, UnderWay, unless_gone, why
 from remit_server.vault.refresh import Refresher
+from remit_server.vault.refusals import Refusals
 from remit_server.wire.bearer import Caller
 from remit_server.wire.http import Request
 from remit_server.wire.tokens import permitted
@@ -76,6 +77,7 @@ class Proxy:
     def __init__(self, machines: Machines, refresher: Refresher) -> None:
         self._machines, self._refresher = machines, refresher
         self._under_way: UnderWay = {}
+        self._refusals = Refusals(machines)
         machines.store.engine.listen(self._heard)
 
     def _heard(self, topic: str) -> None:
@@ -128,7 +130,7 @@ class Proxy:
         try:
             call = proxying.judge(asked, connection, client.proxy.get(name, ()))
         except Forbidden as error:
-            await machines.store.commit(events=(self._refused(request, who, name, error.text),))
+            await self._refusals.note(self._refused(request, who, name, error.text))
             raise
         headers = proxying.forwarded(request.all_headers, connection)
         if call.method == "GET" and (part := proxying.range_of(request.header("range"))):

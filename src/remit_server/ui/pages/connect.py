@@ -131,6 +131,7 @@ class ConnectByHand:
         sent = await posted(request, self._machines, back="/accounts")
         if isinstance(sent, Answer):
             return sent
+        self._machines.throttle.check(f"connect|{sent.user.id}", per_minute=10, burst=20)
         shared = sent.form.get("for") == "organisation"
         begun = await connect.begin(self._machines, sent.user, sent.form.need("connection"), shared=shared)
         return see_other(f"/connect?ticket={begun.ticket}")

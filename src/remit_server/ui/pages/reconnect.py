@@ -19,6 +19,7 @@ class Reconnect:
         sent = await posted(request, machines, back="/accounts")
         if isinstance(sent, Answer):
             return sent
+        machines.throttle.check(f"connect|{sent.user.id}", per_minute=10, burst=20)
         account = await accounts.changeable(machines, sent.user, request.params["id"])
         begun = await connect.begin(
             machines, sent.user, account.connection, scopes=account.scopes, account=account,
