@@ -43,6 +43,8 @@ RemitError
 │   ├── Forbidden                forbidden
 │   ├── ProofRequired            proof_required               an approval of high risk: who is it that approves?
 │   ├── Conflict                 conflict
+│   ├── DetailsChanged           details_changed              an approval: what is to be done is not what was approved
+│   ├── AlreadySpent             already_spent                an approval: it has been carried out
 │   ├── MethodNotAllowed         method_not_allowed
 │   ├── PayloadTooLarge          payload_too_large
 │   ├── UnsupportedMediaType     unsupported_media_type
@@ -324,6 +326,20 @@ class Conflict(ProtocolError):
     status = 409
     may_redirect = False
     text = "That was changed meanwhile; look again and repeat."
+
+
+class DetailsChanged(ProtocolError):
+    code = "details_changed"
+    status = 403
+    may_redirect = False
+    text = "This is not what was approved."
+
+
+class AlreadySpent(ProtocolError):
+    code = "already_spent"
+    status = 409
+    may_redirect = False
+    text = "What was approved has been carried out, and permits nothing more."
 
 
 class MethodNotAllowed(ProtocolError):

@@ -16,11 +16,17 @@ from remit_server.access.endpoints.write import Write
 from remit_server.access.stores import Stores
 from remit_server.approvals.channels.inbox import Inbox
 from remit_server.approvals.channels.web_push import WebPush
+from remit_server.approvals.endpoints.allowances import Allowance, Allowances
 from remit_server.approvals.endpoints.answer import Answer
 from remit_server.approvals.endpoints.approvals import Approvals
 from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
+from remit_server.approvals.endpoints.blocked_agents import BlockedAgent, BlockedAgents
 from remit_server.approvals.endpoints.code import Code
 from remit_server.approvals.endpoints.notifications import Browser, Notifications
+from remit_server.approvals.endpoints.reply import Reply
+from remit_server.approvals.endpoints.report import Report
+from remit_server.approvals.endpoints.spend import Spend
+from remit_server.approvals.endpoints.stop import Stop
 from remit_server.approvals.grants.ciba import Ciba
 from remit_server.approvals.grants.device_code import DeviceCode
 from remit_server.identity.advance import Advance
@@ -145,6 +151,15 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        Route("POST", "/approvals/reply", Reply(m)),
+        Route("POST", "/approvals/spend", Spend(m)),
+        # approvals: how the person stands to an agent
+        Route("GET", "/me/v1/allowances", Allowances(m), cors=True),
+        Route("DELETE", "/me/v1/allowances/{id}", Allowance(m), cors=True),
+        Route("GET", "/me/v1/blocked-agents", BlockedAgents(m), cors=True),
+        Route("PUT DELETE", "/me/v1/blocked-agents/{client_id}", BlockedAgent(m), cors=True),
+        Route("POST", "/me/v1/agents/{client_id}/report", Report(m), cors=True),
+        Route("POST", "/me/v1/agents/{client_id}/stop", Stop(m), cors=True),
         # approvals: how the person is told
         Route("GET PUT", "/me/v1/notifications", Notifications(m), cors=True),
         Route("DELETE", "/me/v1/notifications/{id}", Browser(m, web_push), cors=True),

@@ -1,28 +1,47 @@
-"""The person answers: one compare-and-set, with the agreement that an approval makes."""
+"""The person answers: one compare-and-set, and in the same unit all that the answer brings with it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
+from remit_server.approvals import standing
+from remit_server.approvals.agreement import agreed
+from remit_server.approvals.ahead import Remember, given
 from remit_server.approvals.ask import wakes
-from remit_server.errors import AccessDenied, Conflict
-from remit_server.records import Approval, Grant, Session, User
-from remit_server.rules import answering
-from remit_server.runtime.ids import new_id
+from remit_server.errors import Conflict
+from remit_server.records import Approval, Event, Session, User
+from remit_server.records.evidence import Evidence
+from remit_server.rules import answering, editing, thread
 from remit_server.runtime.machines import Machines
-from remit_server.runtime.ports import Act, Permit
-from remit_server.storage.contract import Lost, Step
+from remit_server.storage.contract import Lost, Step, Unit
+from remit_server.wire.details import known_types
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the person says, about which version of which details."""
 
-    outcome: Literal["approved", "denied"]
+    outcome: Literal["approved", "denied", "asked"]
     version: int
     digest: str
+    details: tuple[dict[str, Any], ...] | None = None
+    """approved: in place of what was asked, where the person approves less."""
+    remember: Remember | None = None
+    """approved: and from now on, within these bounds, without asking."""
+    proof: dict[str, Any] | None = None
+    """approved: who says so, as `_proven` reads it."""
     reason: str | None = None
+    """denied: in their words, for the agent."""
+    block: bool = False
+    """denied: and this agent may not ask any more."""
+    report: bool = False
+    """denied: and the company is to look at it."""
+    stop: bool = False
+    """denied: and all that this agent has of theirs ends."""
+    text: str | None = None
+    """asked: what they want to know first."""
 
 
 class Authentication(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,30 +57,97 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def answer(machines: Machines, approval: Approval, user: User, said: Answer, proof: Authentication) -> Approval:
-    """The approval as answered. Raises `Conflict` when it is no longer open or not what the person saw, `AccessDenied`
-    when the organisation refuses what the person allows."""
-    now, store = machines.clock.now(), machines.store
+    """The approval as answered. Raises `Conflict` when it is no longer open or not what the person saw, `InvalidDetails` for an
+    edit and `InvalidRequest` for an answer that may not be given, `AccessDenied` when the organisation refuses what the person
+    allows."""
     answering.addressed(approval, user)
-    answering.judge(approval, version=said.version, digest=said.digest, now=now)
-    grant = await _agreement(machines, approval, user, proof) if said.outcome == "approved" else None
-    steps: list[Step] = [
-        store.approvals.decide(
-            approval, said.outcome, user.id, now, reason=said.reason, grant_id=grant.id if grant else None
-        )
-    ]
-    if grant:
-        steps.append(store.grants.add(grant))
-    event = machines.event(
-        f"approval.{said.outcome}", user=user.id, client=approval.client_id, subject=approval.id,
-        digest=approval.digest, reason=said.reason, grant=grant.id if grant else None, amr=list(proof.amr),
-    )  # fmt: skip
+    answering.judge(approval, version=said.version, digest=said.digest, now=machines.clock.now())
+    beside = msgspec.structs.asdict(said)
+    answering.fits(said.outcome, {name: value for name, value in beside.items() if name not in _WHICH})
+    match said.outcome:
+        case "approved":
+            unit = await _approved(machines, approval, user, said, proof)
+        case "denied":
+            unit = await _denied(machines, approval, user, said, proof)
+        case "asked":
+            unit = _asked(machines, approval, user, said)
     try:
-        await store.commit(*steps, events=(event,), wakes=wakes(approval))
+        await machines.store.commit(*unit.steps, events=tuple(unit.events), wakes=(*wakes(approval), *unit.wakes))
     except Lost as error:
         raise Conflict("This request was answered in this moment, elsewhere.") from error
-    decided = await store.approvals.get(approval.id)
-    assert decided is not None, "it was just answered"
-    return decided
+    answered = await machines.store.approvals.get(approval.id)
+    assert answered is not None, "it was just answered"
+    return answered
+
+
+_WHICH = frozenset({"outcome", "version", "digest"})
+
+
+async def _approved(
+    machines: Machines, approval: Approval, user: User, said: Answer, proof: Authentication
+) -> Unit:  # fmt: skip
+    store, types = machines.store, await known_types(machines)
+    details, digest = approval.details, approval.digest
+    changes: tuple[str, ...] = ()
+    if said.details is not None:
+        edited = editing.judge(approval.details, said.details, types)
+        details, digest, changes = edited.details, edited.digest, edited.changes
+    client = await store.clients.get(approval.client_id)
+    grant = await agreed(machines, client, approval, user, details)
+    grant = replace(grant, auth_time=proof.auth_time, amr=proof.amr, acr=proof.acr)
+    approved = replace(approval, approved=details, approved_digest=digest, changes=changes)
+    allowing: list[Step] = []
+    events: list[Event] = []
+    if said.remember is not None:
+        allowance, step, event = await given(machines, approval, said.remember)
+        approved = replace(approved, allowance_given=allowance.id)
+        allowing, events = [step], [event]
+    evidence = await _proven(machines, approved, user, said)
+    approved = replace(approved, evidence=evidence)
+    told = machines.event(
+        "approval.approved", user=user.id, client=approval.client_id, subject=approval.id, digest=digest,
+        grant=grant.id, amr=list(proof.amr), **({"asked": approval.digest, "changes": list(changes)} if changes else {}),
+    )  # fmt: skip
+    deciding = store.approvals.decide(approved, "approved", user.id, machines.clock.now(), grant_id=grant.id)
+    return Unit([deciding, store.grants.add(grant), *allowing], [told, *events])
+
+
+async def _proven(machines: Machines, approved: Approval, user: User, said: Answer) -> Evidence | None:
+    """The proof that an approval of this risk takes, checked against exactly what is `approved`; nothing has been written yet."""
+    return None
+
+
+async def _denied(
+    machines: Machines, approval: Approval, user: User, said: Answer, proof: Authentication
+) -> Unit:  # fmt: skip
+    deciding = machines.store.approvals.decide(approval, "denied", user.id, machines.clock.now(), reason=said.reason)
+    told = machines.event(
+        "approval.denied", user=user.id, client=approval.client_id, subject=approval.id, digest=approval.digest,
+        reason=said.reason, amr=list(proof.amr),
+    )  # fmt: skip
+    further: list[Unit] = []
+    if said.block:
+        further.append(standing.blocking(machines, user, approval.client_id))
+    if said.report:
+        further.append(
+            standing.reporting(machines, user, approval.client_id, reason=said.reason, approval=approval.id)
+        )  # fmt: skip
+    if said.stop:
+        further.append(await standing.stopping(machines, user, approval.client_id))
+    return Unit(
+        [deciding, *(step for unit in further for step in unit.steps)],
+        [told, *(event for unit in further for event in unit.events)],
+        [topic for unit in further for topic in unit.wakes],
+    )
+
+
+def _asked(machines: Machines, approval: Approval, user: User, said: Answer) -> Unit:
+    now = machines.clock.now()
+    asked = thread.asked(approval, said.text, now)
+    told = machines.event(
+        "approval.question", user=user.id, client=approval.client_id, subject=approval.id, text=asked.thread[-1].text
+    )
+    return Unit([machines.store.approvals.question(asked, user.id, now)], [told])
 
 
 async def claim(machines: Machines, approval: Approval, user: User) -> Approval:
@@ -74,21 +160,3 @@ async def claim(machines: Machines, approval: Approval, user: User) -> Approval:
     claimed = await store.approvals.get(approval.id)
     assert claimed is not None, "it was just claimed"
     return claimed
-
-
-async def _agreement(machines: Machines, approval: Approval, user: User, proof: Authentication) -> Grant:
-    client = await machines.store.clients.get(approval.client_id)
-    if client is None:
-        raise AccessDenied("The application that asked is gone.")
-    act = Act(
-        kind="ask", client=client, user=user, audiences=approval.audiences, scopes=approval.scopes,
-        details=approval.details, approved_by=(user.id,),
-    )  # fmt: skip
-    decision = await machines.decide(act)
-    if not isinstance(decision, Permit):
-        reason = getattr(decision, "reason", "The organisation's policy wants another person's approval.")
-        raise AccessDenied(reason)
-    return Grant(
-        id=new_id(), client_id=client.id, user_id=user.id, scopes=approval.scopes, audiences=approval.audiences,
-        details=approval.details, auth_time=proof.auth_time, amr=proof.amr, acr=proof.acr, created_at=machines.clock.now(),
-    )  # fmt: skip

@@ -8,12 +8,14 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from remit_server.approvals.ahead import ahead
 from remit_server.approvals.channels.outbox import filed
+from remit_server.approvals.weigh import weighed
 from remit_server.errors import TooManyRequests
 from remit_server.records import Approval, Client, Event
 from remit_server.rules import asking
 from remit_server.rules.details import digest
-from remit_server.runtime.ids import hashed, new_id
+from remit_server.runtime.ids import hashed, new_id, new_secret
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost
 from remit_server.wire.targets import Target
@@ -65,6 +67,7 @@ async def ask(machines: Machines, client: Client, question: Question) -> Asked:
         audiences=question.target.audiences,
         details=question.details,
         digest=digest(question.details),
+        nonce=new_secret(),
         binding_message=question.binding_message,
         jkt=question.jkt,
         interval=machines.settings.poll_interval,
@@ -79,21 +82,22 @@ async def ask(machines: Machines, client: Client, question: Question) -> Asked:
         asked_by=question.kind, scope=" ".join(approval.scopes), details=list(approval.details), digest=approval.digest,
     )  # fmt: skip
     if question.kind == "ciba":
-        return await _asked_once(machines, approval, event)
+        return await _asked_once(machines, client, await weighed(machines, approval), event)
     await machines.store.commit(
         machines.store.approvals.add(approval), *await filed(machines, approval), events=(event,), wakes=wakes(approval)
     )
     return Asked(approval, handle)
 
 
-async def _asked_once(machines: Machines, approval: Approval, event: Event) -> Asked:
-    """What is open already is not asked again: the client gets the same request, and the person no second card. Raises
-    `TooManyRequests` when the agent, or all together, have asked this person enough."""
+async def _asked_once(machines: Machines, client: Client, approval: Approval, event: Event) -> Asked:
+    """What is open already is not asked again: the client gets the same request, and the person no second card. What the person
+    has allowed ahead is not asked at all. Raises `TooManyRequests` when the agent, or all together, have asked this person
+    enough."""
     store, settings, now = machines.store, machines.settings, machines.clock.now()
-    person, client = approval.user_id or "", approval.client_id
-    wait = asking.pause(await store.approvals.last_asked(client, person, asking.REMEMBERED), now)
+    person = approval.user_id or ""
+    wait = asking.pause(await store.approvals.last_asked(client.id, person, asking.REMEMBERED), now)
     approval = msgspec.structs.replace(approval, same=_same(machines, approval))
-    of_agent, of_all = f"asks|{person}|{client}", f"asks|{person}"
+    of_agent, of_all = f"asks|{person}|{client.id}", f"asks|{person}"
     budgets = (
         *store.once.spend(of_agent, now, asking.WINDOW, settings.asks_per_agent),
         *store.once.spend(of_all, now, asking.WINDOW, settings.asks_per_person),
@@ -104,6 +108,12 @@ async def _asked_once(machines: Machines, approval: Approval, event: Event) -> A
             if now < open_.expires_at:
                 return Asked(open_, handle_of(machines, open_.id))
             await expire(machines, open_)
+        if (answered := await ahead(machines, client, approval)) is not None:
+            with suppress(Lost):  # somebody used up what was left of it, in this moment
+                events, woken = (event, *answered.events), wakes(answered.approval)
+                await store.commit(*answered.steps, events=events, wakes=woken)
+                return Asked(answered.approval, handle_of(machines, approval.id))
+            continue
         if wait:
             raise _enough(wait)
         try:

@@ -28,13 +28,16 @@ async def made(
     scopes = await remaining(machines, client, approval.audiences, approval.scopes)
     act = Act(
         kind="token", client=client, user=user, grant=grant, audiences=approval.audiences, scopes=scopes,
-        details=approval.details, approved_by=(user.id,),
+        details=approval.approved, approved_by=(user.id,),
     )  # fmt: skip
     permit = await permitted(machines, act)
     known: dict[str, Any] = {"auth_time": grant.auth_time, "acr": grant.acr, "amr": list(grant.amr) or None}
     claims = {claim: value for claim, value in known.items() if value is not None}
-    if approval.details:
-        claims["approval"] = {"id": approval.id, "digest": approval.digest}
+    members: dict[str, Any] = {"approved_at": approval.decided_at}
+    if approval.approved:
+        claims["approval"] = {"id": approval.id, "digest": approval.approved_digest}
+        edited = approval.approved_digest != approval.digest
+        members["approval"] = {**claims["approval"], "edited": edited, "changes": list(approval.changes)}
     access = await machines.mint.access_token(permit, jkt=jkt, claims=claims)
     refresh = None
     if _may_refresh(client, approval):
@@ -47,7 +50,7 @@ async def made(
     id_token = None
     if "openid" in approval.scopes:
         id_token = await _id_token(machines, permit, user, access.value, pushed)
-    return Answered(access=access, refresh=refresh, id_token=id_token, members={"approved_at": approval.decided_at})
+    return Answered(access=access, refresh=refresh, id_token=id_token, members=members)
 
 
 async def _id_token(machines: Machines, permit: Permit, user: User, access: str, claims: dict[str, Any]) -> str:
@@ -63,7 +66,7 @@ def taken(machines: Machines, approval: Approval, answered: Answered, *, address
     """What the trail says of it."""
     return machines.event(
         "approval.taken", user=approval.user_id, client=approval.client_id, subject=approval.id, address=address,
-        digest=approval.digest, **described(answered, grant),
+        digest=approval.approved_digest, **described(answered, grant),
     )  # fmt: skip
 
 

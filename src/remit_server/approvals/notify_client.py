@@ -104,7 +104,13 @@ class Teller:
         machines, store = self._machines, self._machines.store
         answered = await made(machines, client, approval, jkt=approval.jkt, auth_req_id=named["auth_req_id"])
         body = {**named, **answered.json()}
-        packed = msgspec.structs.replace(approval, parcel=body, state="taken", version=approval.version + 1)
+        packed = msgspec.structs.replace(
+            approval,
+            parcel=body,
+            state="taken",
+            version=approval.version + 1,
+            use_until=answered.access.token.expires_at,
+        )
         tokens = [store.tokens.add(answered.access.token)]
         if answered.refresh:
             tokens.append(store.tokens.add(answered.refresh.token))

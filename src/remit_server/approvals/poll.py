@@ -5,9 +5,9 @@ from __future__ import annotations
 from remit_server.approvals.ask import expire
 from remit_server.approvals.hand_over import made, taken
 from remit_server.approvals.waiting import Waiting
-from remit_server.errors import ExpiredToken, InvalidGrant
+from remit_server.errors import ExpiredToken, InvalidGrant, ProtocolError
 from remit_server.records import Approval
-from remit_server.rules import polling
+from remit_server.rules import polling, thread
 from remit_server.runtime.ids import hashed
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost
@@ -41,7 +41,7 @@ class Poll:
                 again = await self._judged(asked, approval)
                 judged = judged if isinstance(again, polling.Wait) else again
         if isinstance(judged, polling.Wait):
-            raise polling.refusal(judged, held=held)
+            raise self._refusal(judged, approval, held=held)
         return await self._take(asked, approval, grant)
 
     async def _judged(self, asked: TokenRequest, approval: Approval) -> polling.Wait | polling.Take:
@@ -57,13 +57,27 @@ class Poll:
         try:
             await self._machines.store.commit(step)
         except Lost as error:  # two polls at once: the second was too fast
-            raise polling.refusal(polling.Wait(wait.interval, wait.slow_downs, too_fast=True)) from error
+            too_fast = polling.Wait(wait.interval, wait.slow_downs, too_fast=True)
+            raise self._refusal(too_fast, approval, held=0) from error
+
+    def _refusal(self, wait: polling.Wait, approval: Approval, *, held: int) -> ProtocolError:
+        """What a client hears that must wait; and what the person wants to know of it first."""
+        refusal = polling.refusal(wait, held=held)
+        if (question := thread.question(approval)) is not None:
+            refusal.members["interaction"] = {
+                "question": question.text,
+                "asked_by": approval.user_id,
+                "asked_at": question.at,
+                "reply_uri": self._machines.settings.url("/approvals/reply"),
+            }
+        return refusal
 
     async def _take(self, asked: TokenRequest, approval: Approval, name: str) -> Answer:
         machines = self._machines
         answered = await made(machines, asked.client, approval, jkt=asked.jkt)
         event = taken(machines, approval, answered, address=asked.request.address, grant=name)
-        step = machines.store.approvals.take(approval.id, machines.clock.now())
+        until = answered.access.token.expires_at
+        step = machines.store.approvals.take(approval.id, machines.clock.now(), use_until=until)
         try:
             return await hand_out(machines, answered, event, deciding=(step,))
         except Lost as error:

@@ -5,7 +5,7 @@ Times are integer seconds since the epoch, UTC. Ids sort by time. Nothing here d
 
 from remit_server.records.agreement import Code, Grant, PushedRequest, Token
 from remit_server.records.allowance import Allowance
-from remit_server.records.approval import Approval, ApprovalState
+from remit_server.records.approval import Approval, ApprovalState, Message
 from remit_server.records.client import Client, ClientKind, ClientState, SecretHash
 from remit_server.records.connection import ConnectAttempt, ConnectedAccount, Connection, Narrowed
 from remit_server.records.event import Actor, Event
@@ -21,6 +21,6 @@ from remit_server.records.proxy import ProxiedCall, ProxyRule
 __all__ = [
     "Actor", "Allowance", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
     "ConnectedAccount", "Connection", "Delivery", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
-    "Organisation", "Passkey", "Policy", "Preferences", "Provider", "ProxiedCall", "ProxyRule", "PushSubscription", "PushedRequest",
+    "Message", "Organisation", "Passkey", "Policy", "Preferences", "Provider", "ProxiedCall", "ProxyRule", "PushSubscription", "PushedRequest",
     "SecondFactor", "SecretHash", "Session", "SigningKey", "Token", "Upstream", "User",
 ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -13,7 +15,8 @@ class Signed(Struct, frozen=True, kw_only=True, tag_field="way", tag="passkey"):
     """Names what was approved, edits included."""
     nonce: str
     answer: str
-    """What was said to it; these four are what the challenge is the hash of."""
+    remember: dict[str, Any] | None = None
+    """The allowance that was given with the answer. These five are what the challenge is the hash of."""
     rp_id: str
     origin: str
     credential: bytes

@@ -12,14 +12,11 @@ from msgspec import Struct
 
 from remit_server.errors import InvalidBindingMessage, InvalidRequest, InvalidScope, UnknownUser
 from remit_server.records import Client
-from remit_server.rules.visible import hides
+from remit_server.rules.visible import hides, links
 
 LONGEST_MESSAGE = 128
 LONGEST_TOKEN: Final = 1024  # section 7.1
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 section 2.1
-_LINK = re.compile(
-    r"://|www\.|\b[a-z0-9-]+\.(com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
-)
 
 
 class Hint(Struct, frozen=True):
@@ -68,7 +65,7 @@ def binding_message(message: str | None) -> str | None:
         raise InvalidBindingMessage(f"A binding_message may have {LONGEST_MESSAGE} characters at most.")
     if hides(message):
         raise InvalidBindingMessage("A binding_message may not have control, direction or invisible characters.")
-    if _LINK.search(message):
+    if links(message):
         raise InvalidBindingMessage("A binding_message may not have a link.")
     return message
 

@@ -12,17 +12,18 @@ _MONEY: Final = {"amount", "currency"}
 _WINDOW: Final = {"from", "until"}
 
 
-def difference(kind: DetailType, approved: dict[str, Any], actual: dict[str, Any]) -> str | None:
+def difference(kind: DetailType | None, approved: dict[str, Any], actual: dict[str, Any]) -> str | None:
     """The first member, by name, in which `actual` is not within what was approved; None when it is.
 
-    A member is absent in both or in neither. What a mode cannot compare is a difference. Where `b` is within `a` and `c` within
+    A member is absent in both or in neither. What a mode cannot compare is a difference; of a type that nobody describes (None)
+    every member is equal. Where `b` is within `a` and `c` within
     `b`, `c` is within `a`.
     """
-    modes = modes_of(kind)
+    modes = modes_of(kind) if kind else {}
     for name in sorted(approved.keys() | actual.keys()):
         if name not in approved or name not in actual:
             return name
-        if not within(approved[name], actual[name], modes.get(name, "equal"), words_of(kind, name)):
+        if not within(approved[name], actual[name], modes.get(name, "equal"), words_of(kind, name) if kind else None):
             return name
     return None
 

@@ -15,6 +15,7 @@ IDENTITY = ("openid", "profile", "email", "offline_access", "groups")
 ACCOUNT = (
     "create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts",
     "read:me:approvals", "answer:me:approvals",
+    "read:me:allowances", "delete:me:allowances", "read:me:agents", "update:me:agents",
     "read:me:passkeys", "update:me:passkeys", "delete:me:passkeys",
     "read:me:notifications", "update:me:notifications",
 )  # fmt: skip
@@ -27,7 +28,9 @@ the organisation allows and what the person lends."""
 ANSWER = "answer:me:approvals"
 PASSKEYS = frozenset(scope for scope in ACCOUNT if scope.endswith(":passkeys"))
 NOTIFICATIONS = frozenset(scope for scope in ACCOUNT if scope.endswith(":notifications"))
-_OWN = {ANSWER, *PASSKEYS, *NOTIFICATIONS}
+STANDING = frozenset(scope for scope in ACCOUNT if scope.endswith((":allowances", ":agents")))
+"""What agents may do without asking, and which of them may not ask: no agent is to read its own limits."""
+_OWN = {ANSWER, *PASSKEYS, *NOTIFICATIONS, *STANDING}
 """For the organisation's own apps in a person's hand."""
 _IN_HAND = frozenset({"web", "native", "spa"})
 """Kinds of client that a person operates; the others act by themselves."""

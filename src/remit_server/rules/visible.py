@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -26,6 +27,16 @@ def unseen(character: str) -> bool:
 def hides(text: str) -> bool:
     """Whether a text has such a character."""
     return any(map(unseen, text))
+
+
+_LINK: Final = re.compile(
+    r"://|www\.|\b[a-z0-9-]+\.(com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
+)
+
+
+def links(text: str) -> bool:
+    """Whether a text leads somewhere, or looks as if it did: an agent's words are no place to be sent away from."""
+    return _LINK.search(text) is not None
 
 
 _ACCENTS_IN_A_ROW: Final = 3  # no living script needs more; a longer pile grows over the lines above and below

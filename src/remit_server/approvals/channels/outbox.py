@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -36,8 +37,9 @@ CLAIMED: Final = 60
 OPEN: Final = frozenset({"pending", "info_requested"})
 
 
-async def filed(machines: Machines, approval: Approval) -> tuple[Step, ...]:
-    """What is written with a request, so that its person is told. Nothing, where nobody is asked yet or no channel is set up."""
+async def filed(machines: Machines, approval: Approval, *, again: bool = False) -> tuple[Step, ...]:
+    """What is written with a request, so that its person is told; `again`, when there is news of it. Nothing, where nobody is
+    asked yet or no channel is set up."""
     organisation = await machines.store.organisation.get("organisation")
     channels: Mapping[str, Any] = organisation.channels if organisation else {}
     if approval.user_id is None or not channels:
@@ -45,8 +47,11 @@ async def filed(machines: Machines, approval: Approval) -> tuple[Step, ...]:
     recipients = [f"webhook {each['name']}" for each in channels.get("webhooks", ())]
     if channels.keys() - {"webhooks"}:
         recipients.append(PERSON)
-    due, add = approval.created_at, machines.store.deliveries.add
-    return tuple(add(Delivery(approval_id=approval.id, recipient=each, due_at=due)) for each in recipients)
+    due, add = machines.clock.now(), machines.store.deliveries.add
+    steps = (add(Delivery(approval_id=approval.id, recipient=each, due_at=due)) for each in recipients)
+    return tuple(
+        replace(step, may_miss=again) for step in steps
+    )  # who is still to be told of the request hears all of it
 
 
 class Outbox:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
+from remit_server.approvals.ahead import Remember
 from remit_server.approvals.answer import Answer as Said
 from remit_server.approvals.answer import Authentication, answer
 from remit_server.approvals.shown import shown
@@ -17,14 +18,27 @@ from remit_server.wire.bearer import person
 from remit_server.wire.http import Answer as HttpAnswer
 from remit_server.wire.http import Request, json_answer
 
+_OUTCOMES: Final[dict[str, Literal["approved", "denied", "asked"]]] = {
+    "approve": "approved",
+    "deny": "denied",
+    "ask": "asked",
+}
+
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
-    """`answer` about the `version` and `digest` that the person was shown."""
+    """`answer` about the `version` and `digest` that the person was shown; the rest belongs to one answer each."""
 
-    answer: Literal["approve", "deny"]
+    answer: Literal["approve", "deny", "ask"]
     version: int
     digest: str
+    details: tuple[dict[str, Any], ...] | None = None
+    remember: Remember | None = None
+    proof: dict[str, Any] | None = None
     reason: str | None = None
+    block: bool = False
+    report: bool = False
+    stop: bool = False
+    text: str | None = None
 
 
 class Answer:
@@ -43,11 +57,12 @@ class Answer:
             body = msgspec.json.decode(await request.body(), type=Body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"The body is not an answer: {error}") from error
-        if body.reason is not None and len(body.reason) > answering.LONGEST_REASON:
-            raise InvalidRequest(f"A reason may have {answering.LONGEST_REASON} characters at most.")
-        outcome: Literal["approved", "denied"] = "approved" if body.answer == "approve" else "denied"
-        said = Said(outcome=outcome, version=body.version, digest=body.digest, reason=body.reason)
+        members = {name: value for name, value in _members(body) if name != "answer"}
+        said = Said(outcome=_OUTCOMES[body.answer], **members)
         grant = await machines.store.grants.get(who.token.grant_id) if who.token.grant_id else None
         proof = Authentication(auth_time=grant.auth_time, amr=grant.amr, acr=grant.acr) if grant else Authentication()
-        decided = await answer(machines, approval, user, said, proof)
-        return json_answer(shown(decided, await machines.store.clients.get(decided.client_id), machines.clock.now()))
+        return json_answer(await shown(machines, await answer(machines, approval, user, said, proof)))
+
+
+def _members(body: Body) -> list[tuple[str, Any]]:
+    return [(name, getattr(body, name)) for name in body.__struct_fields__]

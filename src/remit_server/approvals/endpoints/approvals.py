@@ -16,10 +16,9 @@ class Approvals:
     async def __call__(self, request: Request) -> Answer:
         machines = self._machines
         _, user = await person(request, machines, scopes=("read:me:approvals",))
-        now, clients = machines.clock.now(), machines.store.clients
         approval_id = request.params.get("id")
         if approval_id is None:
             found = await machines.store.approvals.of_user(user.id)
-            return json_answer({"approvals": [shown(each, await clients.get(each.client_id), now) for each in found]})
+            return json_answer({"approvals": [await shown(machines, each) for each in found]})
         approval = answering.addressed(await machines.store.approvals.get(approval_id), user)
-        return json_answer(shown(approval, await clients.get(approval.client_id), now))
+        return json_answer(await shown(machines, approval))

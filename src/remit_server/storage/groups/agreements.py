@@ -63,6 +63,10 @@ class Grants:
         t.GRANTS, set="revoked_at = :now, revoked_why = :why", where="grants.id = :id AND revoked_at IS NULL",
         types={"why": "text"},
     )  # fmt: skip
+    _REVOKE_ALL = Update(
+        t.GRANTS, set="revoked_at = :now, revoked_why = :why",
+        where="grants.user_id = :user_id AND grants.client_id = :client_id AND revoked_at IS NULL", types={"why": "text"},
+    )  # fmt: skip
     _REVOKE_SESSION = Update(
         t.GRANTS, set="revoked_at = :now, revoked_why = :why", where="sid = :sid AND revoked_at IS NULL",
         types={"why": "text"},
@@ -95,6 +99,11 @@ class Grants:
     def revoke(self, grant_id: str, now: int, why: str) -> Step:
         """Loses when it was revoked before."""
         return Step(self._REVOKE, {"id": grant_id, "now": now, "why": why}, wake=f"{t.GRANTS.name}:{grant_id}")
+
+    def revoke_all(self, user_id: str, client_id: str, now: int, why: str) -> Step:
+        """Revoke all that a person has agreed to with a client."""
+        params = {"user_id": user_id, "client_id": client_id, "now": now, "why": why}
+        return Step(self._REVOKE_ALL, params, may_miss=True, wake=f"{t.USERS.name}:{user_id}")
 
     def revoke_session(self, sid: str, now: int, why: str) -> Step:
         """Revoke all that was agreed to in one browser session."""

@@ -67,6 +67,7 @@ class Lendings:
     _END = Delete(t.LENDINGS, where=_GET.where)
     _END_OF_ACCOUNT = Delete(t.LENDINGS, where="lendings.account_id = :account_id")
     _END_OF_USER = Delete(t.LENDINGS, where="lendings.user_id = :user_id")
+    _END_ALL = Delete(t.LENDINGS, where="lendings.user_id = :user_id AND lendings.client_id = :client_id")
     _END_OF_CLIENT = Delete(t.LENDINGS, where="lendings.client_id = :client_id")
 
     def __init__(self, engine: Engine, barrier: Barrier) -> None:
@@ -138,6 +139,11 @@ class Lendings:
     def end_of_user(self, user_id: str) -> Step:
         """The person goes."""
         return Step(self._END_OF_USER, {"user_id": user_id}, may_miss=True)
+
+    def end_all(self, user_id: str, client_id: str) -> Step:
+        """The person stops the agent."""
+        params = {"user_id": user_id, "client_id": client_id}
+        return Step(self._END_ALL, params, may_miss=True, wake=f"{t.USERS.name}:{user_id}")
 
     def end_of_client(self, client_id: str) -> Step:
         """The agent goes: should its id come back, it finds nothing lent."""

@@ -24,10 +24,11 @@ CREATE TABLE tokens (hash {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, gra
 CREATE INDEX tokens_by_expiry ON tokens (expires_at);
 CREATE TABLE pushed_requests (hash {text} NOT NULL PRIMARY KEY, expires_at {int} NOT NULL, used_at {int}, body {blob} NOT NULL);
 CREATE INDEX pushed_requests_by_expiry ON pushed_requests (expires_at);
-CREATE TABLE approvals (id {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, client_id {text} NOT NULL, user_id {text}, handle {text} NOT NULL UNIQUE, user_code {text} UNIQUE, created_at {int} NOT NULL, expires_at {int} NOT NULL, state {text} NOT NULL, version {int} NOT NULL, interval {int} NOT NULL, polled_at {int} NOT NULL, slow_downs {int} NOT NULL, decided_at {int}, decided_by {text}, reason {text}, grant_id {text}, taken_at {int}, mode {text} NOT NULL, same {text} UNIQUE, notify_at {int}, notify_tries {int} NOT NULL, body {blob} NOT NULL);
+CREATE TABLE approvals (id {text} NOT NULL PRIMARY KEY, kind {text} NOT NULL, client_id {text} NOT NULL, user_id {text}, handle {text} NOT NULL UNIQUE, user_code {text} UNIQUE, created_at {int} NOT NULL, expires_at {int} NOT NULL, state {text} NOT NULL, version {int} NOT NULL, interval {int} NOT NULL, polled_at {int} NOT NULL, slow_downs {int} NOT NULL, decided_at {int}, decided_by {text}, reason {text}, grant_id {text}, taken_at {int}, use_until {int}, spent {int} NOT NULL, spent_at {int}, spent_by {text}, mode {text} NOT NULL, same {text} UNIQUE, notify_at {int}, notify_tries {int} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX approvals_by_user ON approvals (user_id, created_at);
 CREATE INDEX approvals_open ON approvals (expires_at) WHERE lower(state) IN ('pending', 'info_requested');
 CREATE INDEX approvals_by_asker ON approvals (client_id, user_id, created_at);
+CREATE INDEX approvals_by_grant ON approvals (grant_id) WHERE grant_id IS NOT NULL;
 CREATE INDEX approvals_to_tell ON approvals (notify_at) WHERE notify_at IS NOT NULL;
 CREATE TABLE blocked_askers (user_id {text} NOT NULL, client_id {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (user_id, client_id));
 CREATE TABLE deliveries (approval_id {text} NOT NULL, recipient {text} NOT NULL, way {text} NOT NULL, tries {int} NOT NULL, version {int} NOT NULL, due_at {int} NOT NULL, PRIMARY KEY (approval_id, recipient));
