@@ -8,6 +8,7 @@ want() { command -v "$1" >/dev/null || packages+=("${@:2}"); }
 want git git
 want make make
 want chromium chromium
+want firefox-esr firefox-esr
 want node nodejs
 want npm npm
 "$(dirname "$0")/python.sh" >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3 python3-venv)

@@ -238,6 +238,9 @@ LEDGER: dict[str, Promise] = {
         "RFC 8291, RFC 8292",
         "A push is readable in that browser only, signed by us, and goes to listed push services only.",
     ),
+    "interop.firefox": Promise(
+        "issue 4", "An unmodified Firefox subscribes on our page, receives our push, decrypts it, and our worker shows it."
+    ),
     "channels.webhook": Promise("Standard Webhooks 1.0.0", "A webhook is signed, and a repeat has the same id."),
     "channels.ntfy": Promise("sdk-and-pages 4", "A message by ntfy opens the page and has no button."),
     "approval.not-by-agents": Promise(

@@ -46,6 +46,10 @@ NEEDS = {
         ),
         "install Chromium (Debian: apt-get install chromium)",
     ),
+    "firefox": Need(
+        _program("firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"),
+        "install Firefox (Debian: apt-get install firefox-esr)",
+    ),
     "node": Need(
         lambda: _place(".venv-node/node_modules/.bin/node")() or _program("node")(),
         "install Node.js 22 or newer (or run scripts/ci-node.sh)",
