@@ -1,6 +1,5 @@
 // @auth0/ai-vercel: a tool of the AI SDK that needs the person's word throws an interrupt until they have given it.
 import { createRequire } from "node:module";
-import { setTimeout } from "node:timers/promises";
 import { ask, given, result } from "./flow.mjs";
 
 const require = createRequire(import.meta.url);
@@ -35,5 +34,4 @@ setAIContext({ threadID: "thread-1" });
 const first = await call();
 const atOnce = await call();
 await ask("approval", { message: given.message, answer: given.answer });
-await setTimeout(given.pause * 1000);
 result({ first, at_once: atOnce, then: await call() });

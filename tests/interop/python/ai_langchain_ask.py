@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-from urllib.parse import urlsplit
 
+from ai_flow import settings
 from auth0_ai.authorizers.async_authorization.async_authorizer_base import AccessDeniedInterrupt
 from auth0_ai_langchain.async_authorization import get_async_authorization_credentials
 from auth0_ai_langchain.auth0_ai import Auth0AI
 from flow import ask, given, result
 from langchain_core.tools import StructuredTool
 from langgraph.errors import GraphInterrupt
-
-auth0_ai = Auth0AI(
-    {"domain": urlsplit(given["issuer"]).netloc, "client_id": given["client"], "client_secret": given["secret"]}
-)
 
 
 def buy(quantity: int) -> str:
@@ -32,13 +28,12 @@ async def call(tool):
 
 
 async def main():
-    protect = auth0_ai.with_async_authorization(
+    protect = Auth0AI(settings).with_async_authorization(
         user_id="auth0|ada", binding_message=lambda quantity: given["message"], **given["wanted"]
     )
     tool = protect(StructuredTool.from_function(buy))
     first, at_once = await call(tool), await call(tool)
     ask("approval", message=given["message"], answer=given["answer"])
-    await asyncio.sleep(given["pause"])
     result({"first": first, "at_once": at_once, "then": await call(tool)})
 
 

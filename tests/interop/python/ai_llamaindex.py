@@ -1,16 +1,13 @@
 """auth0-ai-llamaindex: the same promise, to a tool of LlamaIndex."""
 
 import asyncio
-from urllib.parse import urlsplit
 
+from ai_flow import borrow, settings
 from auth0_ai_llamaindex.auth0_ai import Auth0AI, set_ai_context
 from auth0_ai_llamaindex.token_vault import TokenVaultInterrupt, get_credentials_from_token_vault
-from flow import ask, given, result
 from llama_index.core.tools import FunctionTool
 
-auth0_ai = Auth0AI(
-    {"domain": urlsplit(given["issuer"]).netloc, "client_id": given["client"], "client_secret": given["secret"]}
-)
+auth0_ai = Auth0AI(settings)
 
 
 def read_calendar(day: str) -> dict:
@@ -19,7 +16,6 @@ def read_calendar(day: str) -> dict:
 
 
 async def call(subject, *scopes, **more):
-    """The result of a fresh tool's call: the credentials that it saw, or the interrupt."""
     protect = auth0_ai.with_token_vault(connection="calendar", scopes=list(scopes), **subject, **more)
     tool = protect(FunctionTool.from_defaults(read_calendar))
     try:
@@ -29,21 +25,5 @@ async def call(subject, *scopes, **more):
         return interrupt.to_json()
 
 
-async def main():
-    set_ai_context("thread-1")
-    subject = given["subject"]
-    before = await call(subject, "calendar.read")
-    ask("connects")
-    result(
-        {
-            "before": before,
-            "after": await call(subject, "calendar.read"),
-            "hinted": await call(subject, "calendar.read", login_hint="mer_ada"),
-            "wrong_hint": await call(subject, "calendar.read", login_hint="mer_bob"),
-            "too_much": await call(subject, "calendar.read", "calendar.write"),
-            "stranger": await call(dict.fromkeys(subject, "made up"), "calendar.read"),
-        }
-    )  # fmt: skip
-
-
-asyncio.run(main())
+set_ai_context("thread-1")
+asyncio.run(borrow(call))
