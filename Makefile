@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# One file stays on one worker: its servers and databases start once. More than four workers only wait for the disk.
+# One file stays on one worker: its servers and databases start once.
 WORKERS := -n logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help install demo test check bench format docs lock
