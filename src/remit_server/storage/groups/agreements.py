@@ -53,7 +53,8 @@ class Grants:
     )
     _WITHOUT_TOKENS = Select(
         t.GRANTS,
-        where="created_at <= :until AND grants.id NOT IN (SELECT grant_id FROM tokens WHERE grant_id IS NOT NULL)",
+        # NOT IN would read all tokens, on PostgreSQL once for each agreement when they do not fit into its memory.
+        where="created_at <= :until AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.grant_id = grants.id)",
         columns="grants.id",
         tail="ORDER BY created_at LIMIT 200",
     )

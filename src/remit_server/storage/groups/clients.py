@@ -19,8 +19,8 @@ class Clients(Directory[Client]):
 
     _WITHOUT_USE = Select(
         t.CLIENTS,
-        where="clients.id > :after AND clients.id NOT IN (SELECT client_id FROM grants) "
-        "AND clients.id NOT IN (SELECT client_id FROM tokens)",
+        where="clients.id > :after AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.id) "
+        "AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.client_id = clients.id)",
         tail="ORDER BY clients.id LIMIT 200",
         types={"after": "text"},
     )

@@ -14,7 +14,7 @@ from remit_server.storage.sql.statements import Delete, Insert, Select
 class ProxiedCalls:
     _BEGIN = Insert(t.PROXIED_CALLS)
     _END = Delete(t.PROXIED_CALLS, where="proxied_calls.id = :id")
-    _BEFORE = Select(t.PROXIED_CALLS, where="started_at <= :before", tail="ORDER BY id LIMIT 200")
+    _BEFORE = Select(t.PROXIED_CALLS, where="started_at <= :before", tail="ORDER BY started_at LIMIT 200")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
