@@ -8,9 +8,10 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+import httpcore2
 import pytest
 import trustme
 from tests.fixtures.house import Clock
@@ -197,6 +198,72 @@ async def test_what_follows_an_answer_is_not_the_answer_to_the_next() -> None:
     async with server(twice) as (port, _), sending() as out:
         for _ in range(3):
             assert (await out.send("GET", f"http://127.0.0.1:{port}/")).body != b"stolen"
+
+
+KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+STOLEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
+
+
+@asynccontextmanager
+async def keeping(answer: bytes) -> AsyncIterator[tuple[int, list[None]]]:
+    """A server that answers on one connection for as long as it is kept: its port, and an item for each connection."""
+    connections: list[None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(None)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+
+    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield running.sockets[0].getsockname()[1], connections
+    finally:
+        running.close()
+
+
+async def bodies(out: Outbound, port: int, *, streamed: bool) -> list[bytes]:
+    found = []
+    for _ in range(3):
+        url = f"http://127.0.0.1:{port}/"
+        if not streamed:
+            found.append((await out.send("GET", url)).body)
+            continue
+        opened = await out.open("GET", url, headers=(), patience=5, silence=5)
+        found.append(b"".join([piece async for piece in opened.pieces()]))
+        await opened.close()
+    return found
+
+
+@proves("attack.smuggling")
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_connection_that_says_more_than_its_answer_is_given_up(streamed: bool) -> None:
+    async with keeping(KEPT + STOLEN) as (port, connections), sending() as out:
+        assert await bodies(out, port, streamed=streamed) == [b"{}"] * 3
+    assert len(connections) == 3
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_one_that_says_no_more_is_kept(streamed: bool) -> None:
+    """When this fails after an upgrade of httpcore2: it does not tell any more, in `_unread`, what it has read beyond an
+    answer. Nothing is unsafe, since every connection is given up then, but each request makes a new one."""
+    async with keeping(KEPT) as (port, connections), sending() as out:
+        assert await bodies(out, port, streamed=streamed) == [b"{}"] * 3
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_where_one_cannot_tell_no_connection_is_used_twice(
+    monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    """An upgrade of httpcore2 may take the private way to tell away."""
+    assert module._unread(httpcore2.Response(200)) is None
+    monkeypatch.setattr(module, "_unread", lambda _: None)
+    async with keeping(KEPT + STOLEN) as (port, connections), sending() as out:
+        assert await bodies(out, port, streamed=streamed) == [b"{}"] * 3
+    assert len(connections) == 3
 
 
 async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,22 +171,30 @@ class Opened:
                 yield piece
 
     async def close(self) -> None:
-        _nothing_follows(self._response)
         slot, self._slot = self._slot, _CLOSED
         if slot is not _CLOSED:
             try:
+                await _nothing_follows(self._response)
                 await self._response.aclose()
             finally:
                 slot.release()
 
 
-def _nothing_follows(response: httpcore2.Response) -> None:
-    """Give the connection up when more came on it than this answer: the rest would be taken for the answer to whoever is
-    next, and that may be somebody else (RFC 9112 section 9.2). httpcore looks at the socket, but not at what it has read."""
+async def _nothing_follows(response: httpcore2.Response) -> None:
+    """Give the connection up unless it is certain that nothing came on it beyond this answer: the rest would be taken for the
+    answer to whoever is next, and that may be somebody else (RFC 9112 section 9.2). httpcore looks at the socket, but not at
+    what it has read."""
+    if _unread(response) != b"":
+        await response.extensions["network_stream"].aclose()
+
+
+def _unread(response: httpcore2.Response) -> bytes | None:
+    """What was read beyond the answer; None when httpcore does not tell: there is no public way to know."""
     stream: Any = response.stream
-    state = stream._stream._connection._h11_state  # noqa: SLF001 - there is no public way to know
-    if state.trailing_data[0]:
-        state.send_failed()
+    try:
+        return bytes(stream._stream._connection._h11_state.trailing_data[0])  # noqa: SLF001
+    except AttributeError:
+        return None
 
 
 _CLOSED = asyncio.Semaphore(0)
@@ -278,7 +286,7 @@ class Outbound:
                     if size > largest:
                         raise ReplyLost(detail="the reply is too large")
                     chunks.append(chunk)
-                _nothing_follows(response)
+                await _nothing_follows(response)
                 received = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in response.headers}
                 return Reply(response.status, received, b"".join(chunks))
 
