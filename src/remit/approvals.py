@@ -16,6 +16,7 @@ from .errors import (
     ApprovalPending,
     DetailsChanged,
     MoreInfoRequested,
+    NotAllowed,
     Refused,
     Unavailable,
 )
@@ -37,10 +38,13 @@ class Grant:
     token: Token
     """Carries exactly ``details``; an API lets them be spent once."""
     details: tuple[Mapping[str, Any], ...]
+    """What was approved, to be done as it stands here: the person may have approved less than was asked."""
     approved_by: str
     """The ``sub`` of the person."""
     approved_at: int
     """Unix seconds: when they answered, where the server states it, and else when it handed the grant out."""
+    changes: tuple[str, ...] = ()
+    """What the person changed, in words such as ``Shares: 10 × ZEKO → 8 × ZEKO``; empty where they approved what was asked."""
 
 
 class Approval:
@@ -90,22 +94,40 @@ class Approval:
 
         Raises:
             ApprovalPending: ``timeout`` has passed without an answer.
-            MoreInfoRequested: the person asked something first. Waiting again goes on.
+            MoreInfoRequested: the person asked something first: ``answer`` it, then wait again.
             ApprovalDenied, ApprovalExpired: the answer.
-            DetailsChanged: the server granted something else than was asked.
+            DetailsChanged: the server granted something else than was asked, and not because the person edited it.
         """
         if self._outcome is None:
             give_up_at = float("inf") if timeout is None else self._server.clock.now() + timeout
             answer = await self._poll.settle(give_up_at)
             if answer is None:
                 raise self.pending()
-            if isinstance(answer, OAuthRefusal) and "question" in answer.members:
-                asked_by = answer.members.get("asked_by")
-                raise MoreInfoRequested(
-                    self.id, str(answer.members["question"]), asked_by=asked_by if isinstance(asked_by, str) else None
-                )
+            if isinstance(answer, OAuthRefusal) and "interaction" in answer.members:
+                raise self._question(answer.members["interaction"])
             return await self._flight("judge", lambda: self._conclude(answer))
         return self._final(self._outcome)
+
+    async def answer(self, text: str) -> None:
+        """Reply to what the person asked (``MoreInfoRequested``). They see it as the agent's words, and the request goes on.
+
+        Raises:
+            NotAllowed: no question is open.
+            ApprovalExpired: it came too late.
+            Misconfigured: the text is too long, has a link or characters that nobody would see.
+        """
+        url = self._server.issuer.page("approvals/reply")
+        said = await self._server.post_to(url, {"auth_req_id": self.id, "text": text}, key=self._key)
+        if isinstance(said, OAuthRefusal):
+            if said.error in {"expired_token", "invalid_grant"}:
+                raise ApprovalExpired(self.id, expired_at=self.expires_at)
+            raise NotAllowed("no question is open") if said.error == "conflict" else said.as_error()
+
+    def _question(self, interaction: object) -> MoreInfoRequested:
+        members = interaction if isinstance(interaction, Mapping) else {}
+        by = members.get("asked_by")
+        asked_by = by if isinstance(by, str) else None
+        return MoreInfoRequested(self.id, str(members.get("question", "")), asked_by=asked_by)
 
     def pending(self) -> ApprovalPending:
         """The error to raise for leaving now and coming back later: ``raise approval.pending()``."""
@@ -143,13 +165,15 @@ class Approval:
         granted = answer.get("authorization_details")
         if not isinstance(granted, list) or not all(isinstance(detail, dict) for detail in granted):
             raise Unavailable("the grant states no authorization_details")
-        if self.details is not None and not rar.same(list(self.details), granted):
+        changes = _changes(answer.get("approval"), granted)
+        if self.details is not None and changes is None and not rar.same(list(self.details), granted):
             return DetailsChanged("authorization_details", self.details, granted)
         approved_by, handed_out_at = await self._approver(answer.get("id_token"))
         stated = answer.get("approved_at")
         return Grant(
             token=self._server.token(answer, self._key),
             details=tuple(granted),
+            changes=changes or (),
             approved_by=approved_by,
             approved_at=stated if isinstance(stated, int) else handed_out_at,
         )
@@ -164,6 +188,16 @@ class Approval:
             raise Unavailable("somebody else than the one who was asked has answered")
         issued_at = claims.get("iat")
         return claims["sub"], issued_at if isinstance(issued_at, int) else int(self._server.clock.now())
+
+
+def _changes(approval: object, granted: list[dict[str, Any]]) -> tuple[str, ...] | None:
+    """What the person changed, where the server says that they did, and of these very details."""
+    if not isinstance(approval, Mapping) or approval.get("edited") is not True:
+        return None
+    changes = approval.get("changes")
+    if approval.get("digest") != rar.digest(granted) or not isinstance(changes, list):
+        return None
+    return tuple(str(each) for each in changes)
 
 
 async def ask(

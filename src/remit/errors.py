@@ -165,7 +165,7 @@ class ApprovalPending(ActionRequired):
 
 
 class MoreInfoRequested(ActionRequired):
-    """The person asked a question back. The request stays open."""
+    """The person asked a question back. The request stays open: ``await approval.answer(...)``, then wait again."""
 
     code = "more_info_requested"
     fields = ("id", "question", "asked_by")
@@ -251,6 +251,14 @@ class AlreadySpent(Refused):
 
     code = "already_spent"
     sentence = "This approval has been used already."
+    fields = ("at", "by")
+
+    def __init__(self, message: str | None = None, *, at: int | None = None, by: str | None = None) -> None:
+        self.at = at
+        """Unix seconds, where the issuer states when."""
+        self.by = by
+        """The client id of the API that did it."""
+        super().__init__(message)
 
 
 class NotAllowed(Refused):

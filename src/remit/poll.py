@@ -70,7 +70,7 @@ class Poll:
         if answer.error == "slow_down":
             self._interval += 5
         self._wait(asked_at, answer.retry_after)
-        return answer if self._settled is None and "question" in answer.members else None
+        return answer if self._settled is None and "interaction" in answer.members else None
 
     def _wait(self, asked_at: float, retry_after: int | None) -> None:
         # An answer given in time beats expiry, and the server is the judge of that: ask once at the deadline or later.

@@ -74,7 +74,12 @@ class Server:
             Unavailable: there was no answer in OAuth's form.
             Misconfigured: the server has no such endpoint.
         """
-        url = await self.issuer.endpoint(endpoint)
+        return await self.post_to(await self.issuer.endpoint(endpoint), form, key=key, wait=wait)
+
+    async def post_to(
+        self, url: str, form: Mapping[str, str | None], *, key: ProofKey | None = None, wait: int = 0
+    ) -> Answer:
+        """The same, to one of the issuer's own pages."""
         filled = {name: value for name, value in form.items() if value is not None}
         reply = await self._post_form(url, filled, key, wait)
         if key is not None and (reply.json() or {}).get("error") == "use_dpop_nonce" and "dpop-nonce" in reply.headers:

@@ -11,9 +11,12 @@ import httpx2
 from . import dpop, jose
 from .caller import Caller, actors, frozen
 from .clock import SYSTEM, Clock
+from .credential import ClientSecret, PrivateKey
 from .errors import AuthenticationRequired
 from .issuer import Issuer
 from .replay import MemoryReplayStore, ReplayStore, Seen
+from .server import Server
+from .spending import AtTheIssuer, Offline, Spending
 from .tokens import Token
 from .transport import Transport
 
@@ -27,14 +30,18 @@ class Verifier:
         algorithms: what is accepted, at most RS256, PS256, ES256 and EdDSA. Each key is used with its own kind only.
         leeway: seconds by which clocks may differ.
         proof_window: seconds for which a DPoP proof is good.
-        store: remembers proofs and spent approvals; by default in memory, hence for a single process.
+        store: remembers proofs and, offline, spent approvals; by default in memory, hence for a single process.
+        client_id: this API's own client at the issuer, with ``credential``. With it approvals are used up there; without, the
+            verifier is offline, and ``once`` says what that means.
+        credential: its secret, or a ``PrivateKey``.
         resource_metadata: URL of this API's RFC 9728 document, named in challenges.
         http: an ``httpx2.AsyncClient`` of your own; it stays yours to close.
         clock: for tests.
 
     Raises:
         Misconfigured: the issuer is no https URL (or http on loopback).
-        ValueError: an algorithm is not on the list above, or the audience is empty.
+        ValueError: an algorithm is not on the list above, the audience is empty, or one of ``client_id`` and ``credential`` is
+            missing.
     """
 
     def __init__(
@@ -46,6 +53,8 @@ class Verifier:
         leeway: int = 10,
         proof_window: int = 60,
         store: ReplayStore | None = None,
+        client_id: str | None = None,
+        credential: str | PrivateKey | None = None,
         resource_metadata: str | None = None,
         http: httpx2.AsyncClient | None = None,
         clock: Clock = SYSTEM,
@@ -61,6 +70,20 @@ class Verifier:
         self._window = proof_window
         self._store = store or MemoryReplayStore()
         self._clock = clock
+        if (client_id is None) != (credential is None):
+            raise ValueError("client_id and credential go together: without both, approvals are spent offline")
+        self._spending: Spending
+        if client_id is not None and credential is not None:
+            proof = ClientSecret(credential) if isinstance(credential, str) else credential
+            server = Server(self._issuer, self._transport, client_id=client_id, credential=proof, clock=clock)
+            self._spending = AtTheIssuer(server)
+        else:
+            self._spending = Offline(self._store, audience=audience, leeway=leeway, clock=clock)
+
+    @property
+    def once(self) -> str:
+        """How far it reaches that an approval is used up: in words, for a log or a page of the operator's."""
+        return self._spending.words
 
     @property
     def issuer(self) -> str:
@@ -102,11 +125,9 @@ class Verifier:
             details=tuple(claims.get("authorization_details", ())),
             claims=frozen(claims),
             token=Token(value, scopes=str(claims.get("scope", "")).split(), expires_at=int(claims["exp"])),
-            _store=self._store,
-            _clock=self._clock,
+            _spending=self._spending,
             _resource_metadata=self.resource_metadata,
             _audience=self.audience,
-            _leeway=self._leeway,
         )
 
     async def aclose(self) -> None:

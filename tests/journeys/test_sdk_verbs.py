@@ -26,8 +26,9 @@ from remit import (
     User,
     UserAway,
 )
+from remit.details import digest
 
-TOKEN, BC, CHECK = "/oauth/token", "/bc-authorize", "/access/v1/evaluation"
+TOKEN, BC, CHECK, REPLY = "/oauth/token", "/bc-authorize", "/access/v1/evaluation", "/approvals/reply"
 ORDER = {"type": "trade_order", "side": "buy", "ticker": "ZEKO", "qty": 10, "limit": "41.20 USD"}
 
 
@@ -126,13 +127,54 @@ async def test_looking_once_does_not_wait(server: Hostile, ada: User) -> None:
 
 async def test_a_question_comes_back_and_the_request_stays_open(server: Hostile, ada: User) -> None:
     server.script[TOKEN].extend(
-        [oauth_error("authorization_pending", question="Why ten?", asked_by="auth0|ada"), granted(server)]
+        [
+            oauth_error("authorization_pending", interaction={"question": "Why ten?", "asked_by": "auth0|ada"}),
+            granted(server),
+        ]
     )
+    server.always[REPLY] = JSONResponse({"expires_in": 100, "interval": 5})
     approval = await ada.request(ORDER)
     with pytest.raises(MoreInfoRequested, match="Why ten") as question:
         await approval
     assert question.value.asked_by == "auth0|ada"
+    await approval.answer("The price fell")
+    (reply,) = server.received[REPLY]
+    assert (reply.form["auth_req_id"], reply.form["text"]) == ("req-1", "The price fell")
+    assert "dpop" in reply.headers, "the request may be bound to the key"
     assert (await approval).details == (ORDER,)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [("conflict", NotAllowed), ("expired_token", ApprovalExpired), ("invalid_request", Misconfigured)],
+)
+async def test_a_reply_that_is_not_taken(server: Hostile, ada: User, error: str, raised: type[Exception]) -> None:
+    server.always[REPLY] = oauth_error(error)
+    approval = await ada.request(ORDER)
+    with pytest.raises(raised):
+        await approval.answer("see www.evil.example")
+
+
+def edited(details: list[Any], **changes: Any) -> dict[str, Any]:
+    said = {"id": "a_1", "digest": digest(details), "edited": True, "changes": ["Shares: 10 → 8"], **changes}
+    return {"authorization_details": details, "approval": said}
+
+
+async def test_the_person_approves_less(server: Hostile, ada: User) -> None:
+    less = [{**ORDER, "qty": 8}]
+    server.script[TOKEN].append(granted(server, **edited(less)))
+    grant = await (await ada.request(ORDER))
+    assert grant.details == tuple(less)
+    assert grant.changes == ("Shares: 10 → 8",)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"edited": False}, {"edited": "yes"}, {"digest": digest([ORDER])}, {"changes": None}]
+)
+async def test_a_change_that_nobody_made_is_no_edit(server: Hostile, ada: User, changes: dict[str, Any]) -> None:
+    server.script[TOKEN].append(granted(server, **edited([{**ORDER, "qty": 1000}], **changes)))
+    with pytest.raises(DetailsChanged):
+        await (await ada.request(ORDER))
 
 
 async def test_no_is_final(server: Hostile, ada: User) -> None:

@@ -20,7 +20,19 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from tests.journeys.hostile import EC, OTHER_RSA, RSA, HandClock, Hostile, hostile_server, listening, secret_of, sign
+from tests.journeys.hostile import (
+    EC,
+    OTHER_RSA,
+    RSA,
+    Dropped,
+    HandClock,
+    Hostile,
+    hostile_server,
+    listening,
+    oauth_error,
+    secret_of,
+    sign,
+)
 
 from remit import (
     AlreadySpent,
@@ -504,6 +516,75 @@ async def test_two_processes_share_a_file(tmp_path: Path) -> None:
     for racer in racers:
         await asyncio.to_thread(racer.join, 30)
     assert sum(taken) == 40
+
+
+# Used up at the issuer
+
+SPEND = "/approvals/spend"
+
+
+@pytest.fixture
+async def online(server: Hostile) -> AsyncIterator[Verifier]:
+    verifier = Verifier(server.issuer, BROKER, client_id="broker-api", credential="s3cret", clock=server.clock)
+    yield verifier
+    await verifier.aclose()
+
+
+async def test_with_credentials_the_issuer_is_asked(server: Hostile, online: Verifier) -> None:
+    server.script[SPEND].append(JSONResponse({"authorization_details": [ORDER], "spent_at": 1}))
+    caller = await bearer(online, server.access(authorization_details=[ORDER]))
+    assert await caller.spend("trade_order", **(ACT | {"qty": 5})) == ORDER, "what is less is for the issuer to say"
+    (sent,) = server.received[SPEND]
+    assert json.loads(sent.form["authorization_details"]) == [{**ORDER, "qty": 5}]
+    assert sent.form["token"] == caller.token.reveal()
+    assert sent.headers["authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [
+        (oauth_error("details_changed", status=403, field="qty"), DetailsChanged),
+        (oauth_error("already_spent", status=409, spent_at=7, spent_by="broker-api"), AlreadySpent),
+        (oauth_error("invalid_grant"), AuthenticationRequired),
+        (oauth_error("invalid_client", status=401), Misconfigured),
+        (Response(status_code=500), Unavailable),
+        (Dropped(), Unavailable),
+        (JSONResponse({}), Unavailable),
+        (JSONResponse({"authorization_details": [{**ORDER, "qty": 1000}]}), Unavailable),
+    ],
+)
+async def test_whatever_the_issuer_did_not_let_pass_is_not_done(
+    server: Hostile, online: Verifier, reply: Response, raised: type[Exception]
+) -> None:
+    server.always[SPEND] = reply
+    caller = await bearer(online, server.access(authorization_details=[ORDER]))
+    with pytest.raises(raised) as refused:
+        await caller.spend("trade_order", **ACT)
+    if isinstance(refused.value, AlreadySpent):
+        assert refused.value.to_dict() == {
+            "error": "already_spent", "message": refused.value.sentence, "at": 7, "by": "broker-api"
+        }  # fmt: skip
+
+
+async def test_it_says_how_far_once_reaches(
+    server: Hostile, verify: Verifier, online: Verifier, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "at the issuer" in online.once
+    assert "this process alone" in verify.once
+    kept = SQLiteReplayStore(tmp_path / "spent.db")
+    assert "this machine alone" in Verifier(server.issuer, BROKER, store=kept).once
+    kept.close()
+    caller = await bearer(verify, server.access(authorization_details=[ORDER, ORDER]))
+    with caplog.at_level("INFO", logger="remit"):
+        for _ in range(2):
+            await caller.spend("trade_order", **ACT)
+    assert caplog.messages == [verify.once]
+
+
+@pytest.mark.parametrize("half", [{"client_id": "broker-api"}, {"credential": "s3cret"}])
+def test_half_of_the_credentials_is_not_offline(server: Hostile, half: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="go together"):
+        Verifier(server.issuer, BROKER, **half)
 
 
 # Scopes and the door
