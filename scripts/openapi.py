@@ -77,6 +77,7 @@ DESCRIBED = {
     "GET /me/v1/approvals": Operation(gives="Approvals"),
     "GET /me/v1/approvals/{id}": Operation(gives="Approval"),
     "POST /me/v1/approvals/{id}/answer": Operation("answer! version:int! digest! reason", JSON, "Approval"),
+    "POST /me/v1/approvals/{id}/proof": Operation("version:int! digest! details:list", JSON, "Proof"),
     "GET /me/v1/notifications": Operation(gives="Notifications"),
     "PUT /me/v1/notifications": Operation("ways:list private:bool quiet:list time_zone", JSON, "Notifications"),
     "DELETE /me/v1/notifications/{id}": Operation(status=204),
@@ -130,8 +131,16 @@ DESCRIBED = {
     "POST /device/answer": Operation("csrf! user_code! answer!", FORM),
     "GET /approvals": Operation("agent"),
     "GET /worker.js": Operation(gives="text/javascript"),
-    "POST /notifications": Operation("csrf! endpoint! p256dh! auth!", FORM),
-    "POST /notifications/{id}": Operation("csrf!", FORM),
+    "POST /notifications": Operation("csrf! first second third private quiet from until time_zone", FORM),
+    "POST /notifications/trial": Operation("csrf!", FORM),
+    "POST /devices": Operation("csrf! endpoint! p256dh! auth!", FORM),
+    "POST /devices/{id}": Operation("csrf!", FORM),
+    "GET /approvals/history": Operation("agent outcome before"),
+    "POST /approvals/{id}/preview": Operation("csrf!", FORM, "Preview"),
+    "POST /approvals/{id}/stop": Operation("csrf! report", FORM),
+    "POST /allowances/{id}/revoke": Operation("csrf!", FORM),
+    "POST /allowances/blocked/{client_id}/unblock": Operation("csrf!", FORM),
+    "POST /security/code": Operation("csrf! code!", FORM),
     "GET /approvals/events": Operation("after:number", gives="text/event-stream"),
     "POST /accounts/connect": Operation("csrf! connection! for", FORM, status=303),
     "POST /accounts/connect/start": Operation("csrf! ticket! answer! account away", FORM),
@@ -144,7 +153,10 @@ DESCRIBED = {
     "GET /connect/callback/{connection}": Operation("state! code iss error"),
     "GET /setup": Operation("ticket"),
     "POST /setup": Operation("csrf! ticket! name! email! password!", FORM),
-    "POST /approvals/{id}": Operation("csrf! answer! digest! reason reason_text", FORM, status=303),
+    "POST /approvals/{id}": Operation(
+        "csrf! answer! version! digest! assertion code remember ahead_until ahead_times ahead_each ahead_total "
+        "reason reason_text block report question", FORM, status=303,
+    ),  # fmt: skip
 }
 """What the operations take and give; one that is missing here is described by its URL alone."""
 
@@ -171,6 +183,7 @@ SCHEMAS = {
     "Tokens": record(access_token=TEXT, token_type={"enum": ["Bearer", "DPoP"]}, expires_in=NUMBER, scope=TEXT),
     "Introspection": record(active={"type": "boolean"}),
     "Done": {"type": "object", "maxProperties": 0},
+    "Preview": record(changed={"type": "boolean"}),
     "Pushed": record(request_uri=TEXT, expires_in=NUMBER),
     "Device": record(
         device_code=TEXT,
@@ -199,6 +212,7 @@ SCHEMAS = {
     "Tuples": record(tuples={"type": "array", "items": {"type": "object"}}, continuation_token=TEXT),
     "Problem": record(type=TEXT, title=TEXT, status=NUMBER, detail=TEXT),
     "Refusal": record(code=TEXT, message=TEXT),
+    "Proof": record(risk=TEXT, digest=TEXT, ways=TEXTS),
     "Approvals": record(approvals={"type": "array", "items": {"$ref": "#/components/schemas/Approval"}}),
 }
 

@@ -15,6 +15,7 @@ from remit_server.access.endpoints.read import Read
 from remit_server.access.endpoints.write import Write
 from remit_server.access.stores import Stores
 from remit_server.approvals.channels.inbox import Inbox
+from remit_server.approvals.channels.ways import Trial, ways_of
 from remit_server.approvals.channels.web_push import WebPush
 from remit_server.approvals.endpoints.allowances import Allowance, Allowances
 from remit_server.approvals.endpoints.answer import Answer
@@ -23,6 +24,7 @@ from remit_server.approvals.endpoints.bc_authorize import BcAuthorize
 from remit_server.approvals.endpoints.blocked_agents import BlockedAgent, BlockedAgents
 from remit_server.approvals.endpoints.code import Code
 from remit_server.approvals.endpoints.notifications import Browser, Notifications
+from remit_server.approvals.endpoints.proof import Proof
 from remit_server.approvals.endpoints.reply import Reply
 from remit_server.approvals.endpoints.report import Report
 from remit_server.approvals.endpoints.spend import Spend
@@ -54,37 +56,45 @@ from remit_server.ui.html import Pages
 from remit_server.ui.pages.accounts import AccountsPage
 from remit_server.ui.pages.activity import Activity
 from remit_server.ui.pages.agents import Agents
+from remit_server.ui.pages.allowances import AllowancesPage
 from remit_server.ui.pages.answer import DeviceAnswer
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
 from remit_server.ui.pages.callback import Callback, ConnectCallback
+from remit_server.ui.pages.code import OwnCode
 from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
 from remit_server.ui.pages.console import Console
 from remit_server.ui.pages.default import MakeDefault
 from remit_server.ui.pages.device import DevicePage
+from remit_server.ui.pages.devices import Device, Devices
 from remit_server.ui.pages.disconnect import Disconnect
 from remit_server.ui.pages.done import Done
 from remit_server.ui.pages.enrol import Enrol
 from remit_server.ui.pages.events import Events
 from remit_server.ui.pages.export import Export
+from remit_server.ui.pages.history import History
 from remit_server.ui.pages.home import home
 from remit_server.ui.pages.log import UseLog
 from remit_server.ui.pages.login import Elsewhere, Login
 from remit_server.ui.pages.logout import Logout
-from remit_server.ui.pages.notifications import Notification
 from remit_server.ui.pages.notifications import Notifications as NotificationsPage
 from remit_server.ui.pages.passkeys import Passkey as PasskeyPage
 from remit_server.ui.pages.passkeys import Passkeys as PasskeysPage
+from remit_server.ui.pages.preview import Preview
 from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
 from remit_server.ui.pages.remove import Remove
 from remit_server.ui.pages.resume import Resume
+from remit_server.ui.pages.revoke import RevokeAllowance
 from remit_server.ui.pages.second_factor import SecondFactor
 from remit_server.ui.pages.security import Security
 from remit_server.ui.pages.setup import Setup
 from remit_server.ui.pages.start import ConnectStart
 from remit_server.ui.pages.static import Static
+from remit_server.ui.pages.stop import StopPage
 from remit_server.ui.pages.suspend import Suspend
+from remit_server.ui.pages.trial import TrialPage
+from remit_server.ui.pages.unblock import Unblock
 from remit_server.ui.pages.worker import Worker
 from remit_server.ui.returning import Returning
 from remit_server.vault.endpoints.accounts import Account, Accounts
@@ -132,8 +142,8 @@ def grants(machines: Machines, refresher: Refresher) -> Iterable[Grant]:
 
 def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Route, ...]:
     m = machines
-    web_push = WebPush(m)
-    told = NotificationsPage(m, pages, web_push)
+    web_push, ways = WebPush(m), ways_of(m)
+    devices, told = Devices(m, pages, web_push), NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
     stores = Stores(m.store)
     returning = Returning(pages, m.settings.issuer)
@@ -151,6 +161,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/me/v1/approvals", Approvals(m), cors=True),
         Route("GET", "/me/v1/approvals/{id}", Approvals(m), cors=True),
         Route("POST", "/me/v1/approvals/{id}/answer", Answer(m), cors=True),
+        Route("POST", "/me/v1/approvals/{id}/proof", Proof(m), cors=True),
         Route("POST", "/approvals/reply", Reply(m)),
         Route("POST", "/approvals/spend", Spend(m)),
         # approvals: how the person stands to an agent
@@ -186,6 +197,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET POST", "/security/enrol", Enrol(m, pages), face="page"),
         Route("GET", "/security/qr", Qr(m), face="page"),
         Route("POST", "/security/remove", Remove(m, pages), face="page"),
+        Route("POST", "/security/code", OwnCode(m, pages), face="page"),
         Route("GET POST", "/security/passkeys", PasskeysPage(m, pages), face="page"),
         Route("POST", "/security/passkeys/{id}", PasskeyPage(m, pages), face="page"),
         # identity: signing out
@@ -215,9 +227,17 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/", home, "page"),
         Route("GET", "/approvals", ApprovalsPage(m, pages), "page"),
         Route("GET", "/approvals/events", Events(m, Inbox(m))),
+        Route("GET", "/approvals/history", History(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
+        Route("POST", "/approvals/{id}/preview", Preview(m)),
+        Route("GET POST", "/approvals/{id}/stop", StopPage(m, pages), "page"),
+        Route("GET", "/allowances", AllowancesPage(m, pages), "page"),
+        Route("POST", "/allowances/{id}/revoke", RevokeAllowance(m, pages), "page"),
+        Route("POST", "/allowances/blocked/{client_id}/unblock", Unblock(m, pages), "page"),
         Route("GET POST", "/notifications", told, "page"),
-        Route("POST", "/notifications/{id}", Notification(m, told, web_push), "page"),
+        Route("POST", "/notifications/trial", TrialPage(m, told, Trial(m, ways)), "page"),
+        Route("GET POST", "/devices", devices, "page"),
+        Route("POST", "/devices/{id}", Device(m, devices, web_push), "page"),
         Route("GET", "/worker.js", Worker(pages.assets)),
         Route("GET", "/accounts", AccountsPage(m, pages), "page"),
         Route("POST", "/accounts/connect", ConnectByHand(m), "page"),

@@ -25,6 +25,7 @@ from remit_server.identity import enrol
 from remit_server.identity.passkeys import asking, remove
 from remit_server.records import Passkey, SecondFactor, User
 from remit_server.rules import passkeys, totp
+from remit_server.rules.proof import key_fingerprint
 from remit_server.runtime.ids import hashed
 from remit_server.runtime.ports import Act, Permit
 from remit_server.wire.visitor import Visitor
@@ -127,7 +128,9 @@ class TestAdding:
         (passkey,) = await any_home.store.passkeys.of_user(ADA)
         assert (passkey.name, passkey.credential, passkey.used_at) == ("My phone", phone.held[0].id, None)
         (event,) = await any_home.events("passkey.added")
-        assert (event.actor.user, event.subject, event.about) == (ADA, passkey.id, {"name": "My phone"})
+        assert (event.actor.user, event.subject, event.about) == (
+            ADA, passkey.id, {"name": "My phone", "key": key_fingerprint(passkey.public_key)},
+        )  # fmt: skip
         await browser.get("/security/passkeys")
         assert [each["id"] for each in options(browser)["excludeCredentials"]]
 

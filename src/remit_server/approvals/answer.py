@@ -11,10 +11,11 @@ from remit_server.approvals import standing
 from remit_server.approvals.agreement import agreed
 from remit_server.approvals.ahead import Remember, given
 from remit_server.approvals.ask import wakes
+from remit_server.approvals.proof import Approving, Proven, Shown, demand, used_up
 from remit_server.errors import Conflict
 from remit_server.records import Approval, Event, Session, User
-from remit_server.records.evidence import Evidence
 from remit_server.rules import answering, editing, thread
+from remit_server.rules.authorization import TWO_FACTORS
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost, Step, Unit
 from remit_server.wire.details import known_types
@@ -30,8 +31,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """approved: in place of what was asked, where the person approves less."""
     remember: Remember | None = None
     """approved: and from now on, within these bounds, without asking."""
-    proof: dict[str, Any] | None = None
-    """approved: who says so, as `_proven` reads it."""
+    proof: Shown | None = None
+    """approved: who says so."""
     reason: str | None = None
     """denied: in their words, for the agent."""
     block: bool = False
@@ -59,14 +60,15 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
 async def answer(machines: Machines, approval: Approval, user: User, said: Answer, proof: Authentication) -> Approval:
     """The approval as answered. Raises `Conflict` when it is no longer open or not what the person saw, `InvalidDetails` for an
     edit and `InvalidRequest` for an answer that may not be given, `AccessDenied` when the organisation refuses what the person
-    allows."""
+    allows, `ProofRequired` when a session is not enough to approve this."""
     answering.addressed(approval, user)
     answering.judge(approval, version=said.version, digest=said.digest, now=machines.clock.now())
     beside = msgspec.structs.asdict(said)
     answering.fits(said.outcome, {name: value for name, value in beside.items() if name not in _WHICH})
+    proven = Proven()
     match said.outcome:
         case "approved":
-            unit = await _approved(machines, approval, user, said, proof)
+            unit, proven = await _approved(machines, approval, user, said, proof)
         case "denied":
             unit = await _denied(machines, approval, user, said, proof)
         case "asked":
@@ -74,6 +76,8 @@ async def answer(machines: Machines, approval: Approval, user: User, said: Answe
     try:
         await machines.store.commit(*unit.steps, events=tuple(unit.events), wakes=(*wakes(approval), *unit.wakes))
     except Lost as error:
+        if error.step < len(proven.steps):
+            raise await used_up(machines, user, proven) from error
         raise Conflict("This request was answered in this moment, elsewhere.") from error
     answered = await machines.store.approvals.get(approval.id)
     assert answered is not None, "it was just answered"
@@ -85,7 +89,7 @@ _WHICH = frozenset({"outcome", "version", "digest"})
 
 async def _approved(
     machines: Machines, approval: Approval, user: User, said: Answer, proof: Authentication
-) -> Unit:  # fmt: skip
+) -> tuple[Unit, Proven]:  # fmt: skip
     store, types = machines.store, await known_types(machines)
     details, digest = approval.details, approval.digest
     changes: tuple[str, ...] = ()
@@ -94,7 +98,6 @@ async def _approved(
         details, digest, changes = edited.details, edited.digest, edited.changes
     client = await store.clients.get(approval.client_id)
     grant = await agreed(machines, client, approval, user, details)
-    grant = replace(grant, auth_time=proof.auth_time, amr=proof.amr, acr=proof.acr)
     approved = replace(approval, approved=details, approved_digest=digest, changes=changes)
     allowing: list[Step] = []
     events: list[Event] = []
@@ -102,19 +105,21 @@ async def _approved(
         allowance, step, event = await given(machines, approval, said.remember)
         approved = replace(approved, allowance_given=allowance.id)
         allowing, events = [step], [event]
-    evidence = await _proven(machines, approved, user, said)
-    approved = replace(approved, evidence=evidence)
+    proven = await demand(
+        machines, Approving(approval=approval, digest=digest, remember=said.remember), user, shown=said.proof
+    )
+    amr = (*proof.amr, *(each for each in proven.amr if each not in proof.amr))
+    grant = replace(grant, auth_time=proof.auth_time, amr=amr, acr=TWO_FACTORS if proven.evidence else proof.acr)
+    approved = replace(approved, evidence=proven.evidence)
+    about = proven.about | ({"asked": approval.digest, "changes": list(changes)} if changes else {})
     told = machines.event(
         "approval.approved", user=user.id, client=approval.client_id, subject=approval.id, digest=digest,
-        grant=grant.id, amr=list(proof.amr), **({"asked": approval.digest, "changes": list(changes)} if changes else {}),
+        grant=grant.id, amr=list(amr), **about,
     )  # fmt: skip
     deciding = store.approvals.decide(approved, "approved", user.id, machines.clock.now(), grant_id=grant.id)
-    return Unit([deciding, store.grants.add(grant), *allowing], [told, *events])
-
-
-async def _proven(machines: Machines, approved: Approval, user: User, said: Answer) -> Evidence | None:
-    """The proof that an approval of this risk takes, checked against exactly what is `approved`; nothing has been written yet."""
-    return None
+    # What proves it first: if that was used before, nothing is decided.
+    unit = Unit([*proven.steps, deciding, store.grants.add(grant), *allowing], [*proven.events, told, *events])
+    return unit, proven
 
 
 async def _denied(

@@ -18,6 +18,7 @@ from remit_server.records import Event, Passkey, User
 from remit_server.rules import passkeys
 from remit_server.rules.authorization import TWO_FACTORS
 from remit_server.rules.passkeys import Party, Refused
+from remit_server.rules.proof import key_fingerprint
 from remit_server.runtime.ids import hashed, new_id
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost, Step
@@ -117,7 +118,10 @@ async def add(ask: Asking, user: User, name: str, text: str, request: Request) -
     )  # fmt: skip
     if passkey is None:
         return None
-    event = machines.event("passkey.added", user=user.id, subject=passkey.id, address=request.address, name=kept)
+    event = machines.event(
+        "passkey.added", user=user.id, subject=passkey.id, address=request.address, name=kept,
+        key=key_fingerprint(passkey.public_key),
+    )  # fmt: skip
     try:
         await store.commit(ask.burn(answer.challenge), store.passkeys.add(passkey), events=(event,))
     except Lost as error:

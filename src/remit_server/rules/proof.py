@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 from webauthn.helpers import (
@@ -32,10 +32,11 @@ Accepted = Literal["passkey", "passkey_or_code"]
 APPROVE: Final = "approve"
 
 
-def challenge(approval: str, digest: str, nonce: str) -> bytes:
-    """What a passkey signs: SHA-256 over the canonical JSON (RFC 8785) of which request, what of it, the answer, and the nonce."""
+def challenge(approval: str, digest: str, nonce: str, remember: Mapping[str, Any] | None = None) -> bytes:
+    """What a passkey signs: SHA-256 over the canonical JSON (RFC 8785) of which request, what of it, the answer, the nonce, and
+    the allowance that is given with the answer, if there is one."""
     said = {"answer": APPROVE, "approval": approval, "digest": digest, "nonce": nonce}
-    return hashlib.sha256(canonical(said)).digest()
+    return hashlib.sha256(canonical(said if remember is None else {**said, "remember": dict(remember)})).digest()
 
 
 def ways(accepted: Accepted, party: Party | None, have: Sequence[Passkey], app: SecondFactor | None) -> tuple[Way, ...]:
@@ -46,11 +47,21 @@ def ways(accepted: Accepted, party: Party | None, have: Sequence[Passkey], app: 
     return ("code",) if app and accepted == "passkey_or_code" and not have else ()
 
 
-def kept(party: Party, answer: Answered, passkey: Passkey, *, approval: str, digest: str, nonce: str) -> Signed:
+def kept(
+    party: Party,
+    answer: Answered,
+    passkey: Passkey,
+    *,
+    approval: str,
+    digest: str,
+    nonce: str,
+    remember: Mapping[str, Any] | None = None,
+) -> Signed:
     """What is kept of an answer that was found to hold."""
     response = answer.credential["response"]
     return Signed(
-        approval=approval, digest=digest, nonce=nonce, answer=APPROVE, rp_id=party.id, origin=party.origin,
+        approval=approval, digest=digest, nonce=nonce, answer=APPROVE,
+        remember=None if remember is None else dict(remember), rp_id=party.id, origin=party.origin,
         credential=passkey.credential, public_key=passkey.public_key, algorithm=algorithm(passkey.public_key),
         authenticator_data=base64url_to_bytes(response["authenticatorData"]),
         client_data=base64url_to_bytes(response["clientDataJSON"]), signature=base64url_to_bytes(response["signature"]),
@@ -79,7 +90,7 @@ def faults(evidence: Signed) -> list[str]:
         device = parse_authenticator_data(evidence.authenticator_data)
     except Exception:  # noqa: BLE001 - parsers of JSON and CBOR fail in as many ways as garbage has
         return ["it cannot be read"]
-    expected = challenge(evidence.approval, evidence.digest, evidence.nonce)
+    expected = challenge(evidence.approval, evidence.digest, evidence.nonce, evidence.remember)
     judged = {
         "it is no use of a passkey": client.type == "webauthn.get",
         "it is an answer to something else": evidence.answer == APPROVE

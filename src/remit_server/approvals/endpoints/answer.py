@@ -10,6 +10,7 @@ from msgspec import Struct
 from remit_server.approvals.ahead import Remember
 from remit_server.approvals.answer import Answer as Said
 from remit_server.approvals.answer import Authentication, answer
+from remit_server.approvals.proof import Shown
 from remit_server.approvals.shown import shown
 from remit_server.errors import Forbidden, InvalidRequest
 from remit_server.rules import answering, scopes
@@ -33,7 +34,7 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
     digest: str
     details: tuple[dict[str, Any], ...] | None = None
     remember: Remember | None = None
-    proof: dict[str, Any] | None = None
+    proof: Shown | None = None
     reason: str | None = None
     block: bool = False
     report: bool = False
