@@ -445,7 +445,9 @@ LEDGER: dict[str, Promise] = {
         "issue: proxy mode", "A storm of refused calls is a few events and one that says how many more there were."
     ),
     "proxy.no-effect-without-event": Promise(
-        "docs/adr/0013", "A call is written down before it is made; its event is there even when the server dies."
+        "docs/adr/0013",
+        "A call that may change something is written down before it is made, one that reads before its answer is handed out; a "
+        "server that dies leaves what it wrote, and the event comes.",
     ),
     # Running it
     "manifest.mistakes-have-places": Promise(

@@ -6,7 +6,8 @@ import asyncio
 import gzip
 import resource
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -24,10 +25,12 @@ from remit_server.records.provider import AccountLookup, Credential, Field
 from remit_server.rules.connection import Use
 from remit_server.runtime.outbound import STREAMS
 from remit_server.runtime.verify import Live
+from remit_server.storage.contract import Busy, Unit
+from remit_server.vault.borrow import borrowed
 from remit_server.vault.disconnect import disconnect
 from remit_server.vault.grants.token_exchange import RFC_8693
 from remit_server.vault.lend import lend, take_back
-from remit_server.vault.passing import close_forgotten
+from remit_server.vault.passing import SHORT, SOON, close_forgotten
 from remit_server.vault.proxy import AT_ONCE
 from remit_server.vault.refresh import Refresher
 
@@ -575,7 +578,7 @@ class TestStreaming:
 class TestLimits:
     @proves("proxy.bounded")
     async def test_sizes(self, tmp_path: Any) -> None:
-        async with bridge_on(sqlite(tmp_path), proxy_largest_request=100_000, proxy_largest_answer=1000) as bridge:
+        async with bridge_on(sqlite(tmp_path), proxy_largest_request=100_000, proxy_largest_answer=200_000) as bridge:
             assert code_of(await bridge.call("POST", content=b"x" * 100_001)) == (413, "payload_too_large")
             assert bridge.api.seen == []
 
@@ -585,12 +588,18 @@ class TestLimits:
 
             async with bridge.live() as http:
                 assert (await http.post("/vault/proxy/calendar/a", content=endless())).status_code == 413
-                bridge.api.replies(answer("200 OK", b"x" * 1001))
-                assert code_of(await http.get("/vault/proxy/calendar/a")) == (502, "temporarily_unavailable")
-                for cut in (
-                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5dc\r\n" + b"x" * 1500 + b"\r\n0\r\n\r\n",
-                    answer("200 OK", gzip.compress(b"x" * 1_000_000), "Content-Encoding: gzip"),
+                for refused in (
+                    answer("200 OK", b"x" * 200_001),
                     b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\nhalf",
+                ):
+                    bridge.api.replies(refused)
+                    assert code_of(await http.get("/vault/proxy/calendar/a")) == (502, "temporarily_unavailable")
+                for cut in (
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n"
+                    + b"x" * 300_000
+                    + b"\r\n0\r\n\r\n",
+                    answer("200 OK", gzip.compress(b"x" * 1_000_000), "Content-Encoding: gzip"),
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 190000\r\nConnection: close\r\n\r\n" + b"x" * 150_000,
                 ):
                     bridge.api.replies(cut)
                     with pytest.raises(httpx2.RemoteProtocolError):
@@ -676,7 +685,7 @@ class TestLimits:
                 calls.append(asyncio.create_task(http.get("/vault/proxy/calendar/a")))
                 while len(bridge.api.seen) < number:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(SOON + 0.1)
             began = time.monotonic()
             await suspend(bridge.house.store, bridge.house.clock, "agent")
             waiting, streaming = await asyncio.gather(*calls, return_exceptions=True)
@@ -749,15 +758,16 @@ class TestLimits:
 
 
 @proves("vault.hot-exchange")
-async def test_a_hot_call_is_one_read_and_two_commits(any_bridge: Bridge) -> None:
+async def test_a_hot_read_is_one_read_and_one_commit_and_a_change_two(any_bridge: Bridge) -> None:
     """The note before, the event after; what the token allows and what its person lends come in one read."""
     bridge = any_bridge
-    assert (await bridge.call()).status_code == 200
-    with watching(bridge) as asked:
-        assert (await bridge.call("POST", json={"a": 1})).status_code == 200
-        await asyncio.gather(*bridge.house.machines.background._whole)
     note = "proxied_calls"
-    assert asked == Asked(["tokens"], [note, note], ["vault.proxied"])
+    assert (await bridge.call()).status_code == 200
+    for how, notes in (({"method": "GET"}, []), ({"method": "POST", "json": {"a": 1}}, [note, note])):
+        with watching(bridge) as asked:
+            assert (await bridge.call(**how)).status_code == 200
+            await asyncio.gather(*bridge.house.machines.background._whole)
+        assert asked == Asked(["tokens"], notes, ["vault.proxied"])
 
 
 @proves("agents.stop")
@@ -778,7 +788,10 @@ async def test_a_token_revoked_while_the_body_comes(bridge: Bridge) -> None:
 
 
 @proves("proxy.no-effect-without-event")
-async def test_a_call_whose_server_died_has_its_event(any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("method", "content"), [("DELETE", b""), ("GET", b"what some servers take for a change")])
+async def test_a_call_whose_server_died_has_its_event(
+    any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch, method: str, content: bytes
+) -> None:
     bridge = any_bridge
     machines = bridge.house.machines
 
@@ -787,21 +800,94 @@ async def test_a_call_whose_server_died_has_its_event(any_bridge: Bridge, monkey
         assert [call.about["path"] for call in begun] == ["/a"], "written down before the request left"
         raise ConnectionError
 
+    await bridge.call()  # the use is noted for a minute
+    (made,) = await bridge.events()
     bridge.api.play = play
-    await bridge.token()
 
     async def dies(*_: Any) -> None: ...
 
     with monkeypatch.context() as patched:
         patched.setattr("remit_server.vault.passing.Noted.end", dies)
-        await bridge.call()
-    assert await bridge.events() == []
+        await bridge.call(method, content=content)
+    assert await bridge.events() == [made]
     assert await close_forgotten(machines) == 0, "it may still be under way"
     bridge.house.clock.forward(machines.settings.proxy_time + 100)
     assert await close_forgotten(machines) == 1
     assert await close_forgotten(machines) == 0
-    (event,) = await bridge.events()
+    event, _ = await bridge.events()
     assert (event.about["ended"], event.about["path"], event.actor.user) == ("unknown", "/a", "auth0|ada")
+
+
+@contextmanager
+def no_room(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The database takes no more proxied calls."""
+    engine = type(bridge.house.store.engine)
+    commit = engine.commit
+
+    async def full(self: Any, unit: Unit) -> Any:
+        if any(event.kind == "vault.proxied" for event in unit.events) or unit.steps:
+            raise Busy("the disk is full")
+        return await commit(self, unit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "commit", full)
+        yield
+
+
+@proves("proxy.no-effect-without-event")
+@pytest.mark.parametrize("body", [b"x", b"x" * (SHORT + 1)])
+async def test_a_read_whose_event_cannot_be_written_hands_nothing_out(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    await bridge.call()
+    bridge.api.replies(answer("200 OK", body))
+    with no_room(bridge, monkeypatch):
+        assert code_of(await bridge.call()) == (503, "temporarily_unavailable")
+        asked = len(bridge.api.seen)
+        if len(body) <= SHORT:  # from now on none leaves before it is noted
+            assert code_of(await bridge.call()) == (503, "temporarily_unavailable")
+            assert len(bridge.api.seen) == asked
+    assert (await bridge.call()).content == body
+
+
+@proves("proxy.no-effect-without-event")
+async def test_an_answer_to_a_read_waits_for_its_event(any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = any_bridge
+    await bridge.call()
+    engine, written = type(bridge.house.store.engine), asyncio.Event()
+    commit = engine.commit
+
+    async def slow(self: Any, unit: Unit) -> Any:
+        await written.wait()
+        return await commit(self, unit)
+
+    monkeypatch.setattr(engine, "commit", slow)
+    call = asyncio.create_task(bridge.call())
+    while len(bridge.api.seen) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not (await asyncio.wait((call,), timeout=0.1))[0]
+    written.set()
+    assert (await call).status_code == 200
+    assert len(await bridge.events()) == 2
+
+
+@proves("proxy.no-effect-without-event")
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha"])
+async def test_a_read_that_takes_its_time_is_noted_while_it_is_under_way(bridge: Bridge, begun: bytes) -> None:
+    await bridge.call()
+    noted: list[str] = []
+
+    async def play(_: Seen, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(begun)
+        await asyncio.sleep(2 * SOON)
+        noted.extend(call.about["path"] for call in await bridge.house.store.proxied_calls.begun_before(2**40))
+        writer.write(b"lf" if begun else answer("200 OK", b"half"))
+
+    bridge.api.play = play
+    assert (await bridge.call()).content == b"half"
+    assert noted == ["/a"]
+    assert len(await bridge.events()) == 2
+    assert not await bridge.house.store.proxied_calls.begun_before(2**40)
 
 
 async def test_no_note_no_call(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -815,6 +901,25 @@ async def test_no_note_no_call(bridge: Bridge, monkeypatch: pytest.MonkeyPatch) 
     )
     got = await bridge.call()
     assert code_of(got) == (401, "federated_connection_refresh_token_flow_failed")
+    assert bridge.api.seen == []
+    assert await bridge.events() == []
+
+
+async def test_an_account_that_goes_between_the_look_and_the_call(
+    any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its use is noted first, be it for a read; there is nothing to note it at."""
+    bridge = any_bridge
+    look = borrowed
+
+    async def then_gone(*about: Any) -> Any:
+        found = await look(*about)
+        await bridge.house.store.commit(bridge.house.store.connected_accounts.remove("account-ada", "auth0|ada"))
+        return found
+
+    await bridge.token()
+    monkeypatch.setattr("remit_server.vault.proxy.borrowed", then_gone)
+    assert code_of(await bridge.call()) == (401, "federated_connection_refresh_token_flow_failed")
     assert bridge.api.seen == []
     assert await bridge.events() == []
 

@@ -101,6 +101,11 @@ def passes(method: str) -> bool:
     return bool(_METHOD.fullmatch(method)) and method not in _NEVER
 
 
+def reads(method: str) -> bool:
+    """Whether a call with this method is not meant to change anything (RFC 9110 section 9.2.1)."""
+    return method in {"GET", "HEAD", "OPTIONS"}
+
+
 def _covers(rule: ProxyRule, method: str, host: str, path: str, *, home: str) -> bool:
     if method not in rule.methods and not (method == "HEAD" and "GET" in rule.methods):
         return False

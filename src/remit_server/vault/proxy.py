@@ -1,7 +1,8 @@
 """Calls at a provider in a person's name, by an agent that never holds what makes them theirs.
 
 Order: judge the request, pass the door, choose the account, write down that the call begins, send. What comes back passes
-on piece by piece, without the credential, and the last thing that happens is the event. (docs/adr/0013)
+on piece by piece, without the credential, and the last thing that happens is the event. A read has no effect before its answer
+is handed out: a short one is written down once, in between. (docs/adr/0013)
 """
 
 from __future__ import annotations
@@ -76,13 +77,14 @@ class Proxy:
 
     def __init__(self, machines: Machines, refresher: Refresher) -> None:
         self._machines, self._refresher = machines, refresher
-        self._under_way: UnderWay = {}
+        self._under_way = UnderWay()
         self._refusals = Refusals(machines)
         machines.store.engine.listen(self._heard)
 
     def _heard(self, topic: str) -> None:
-        every = {noted for calls in self._under_way.values() for noted in calls} if topic == "*" else ()
-        for noted in tuple(every or self._under_way.get(topic, ())):
+        by_topic = self._under_way.by_topic
+        every = {noted for calls in by_topic.values() for noted in calls} if topic == "*" else ()
+        for noted in tuple(every or by_topic.get(topic, ())):
             self._machines.background.start(noted.look_again())
 
     async def __call__(self, request: Request, who: Caller, asked: Asked, name: str, path: str) -> Passed:
@@ -99,16 +101,14 @@ class Proxy:
             proxied, attached = await self._credential(proxied, found)
         except (UpstreamRefused, NotConnected) as error:
             raise await mendable(self._machines, proxied.borrower, error, account=found.account) from None
-        noted = await self._begin(request, proxied, found)
+        noted = await self._begin(
+            request, proxied, found, reads=proxying.reads(proxied.call.method) and body.whole == b""
+        )
         ends = asyncio.get_running_loop().time() + self._machines.settings.proxy_time
         try:
             async with asyncio.timeout_at(ends):
-                sending = self._sent(proxied, found, attached, body, noted)
-                opened, secrets = await unless_gone(request, sending, noted.stopped)
-            passing = Passing(
-                call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends
-            )
-            return Passed(self._machines, request, noted, passing)
+                answering = self._answer(request, proxied, found, attached, body, noted=noted, ends=ends)
+                return await unless_gone(request, answering, noted.stopped)
         except BaseException as error:
             await noted.end(why(error))
             if isinstance(error, UpstreamRefused | NotConnected):
@@ -199,10 +199,11 @@ class Proxy:
             proxied = await self._permitted(proxied, use.scopes)
         return proxied, providers.attach(connection, use.access_token)
 
-    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed) -> Noted:
-        """Write down that there will be a call: from here on it has an event, whatever happens to us."""
+    async def _begin(self, request: Request, proxied: Proxied, found: Borrowed, *, reads: bool) -> Noted:
+        """Write down that there will be a call. One that only `reads` has no effect before its answer is handed out: it need not
+        be written down earlier than that."""
         machines, who, call, account = self._machines, proxied.who, proxied.call, found.account
-        if len(self._under_way.get(clients := machines.store.clients.wake(who.client.id), ())) >= AT_ONCE:
+        if len(self._under_way.by_topic.get(clients := machines.store.clients.wake(who.client.id), ())) >= AT_ONCE:
             raise TooManyRequests("This client has too many calls under way.", headers={"Retry-After": "1"})
         user = proxied.borrower.user
         about: dict[str, Any] = {
@@ -217,9 +218,13 @@ class Proxy:
         )  # fmt: skip
         lent = partial(still, machines, proxied.borrower, who.token.hash, account)
         hangs_on = clients, *machines.store.lendings.topics(who.token, account.id)
-        noted = Noted(machines, record, lent, hangs_on, self._under_way)
+        used = found.used(machines, who.client)
+        noted = Noted(machines, record, still=lent, hangs_on=hangs_on, under_way=self._under_way, used=used)
+        if reads and not used and not self._under_way.untold:
+            noted.begin_soon()
+            return noted
         try:
-            await machines.store.commit(*found.used(machines, who.client), machines.store.proxied_calls.begin(record))
+            await noted.begin()
         except BaseException as error:
             noted.forget()
             if isinstance(error, Lost):  # disconnected, taken back from this agent, or broken, since it was read
@@ -227,6 +232,17 @@ class Proxy:
                 raise await mendable(machines, proxied.borrower, refused, account=account) from None
             raise
         return noted
+
+    async def _answer(
+        self, request: Request, proxied: Proxied, found: Borrowed, attached: providers.Attached, body: _Body, *,
+        noted: Noted, ends: float,
+    ) -> Passed:  # fmt: skip
+        """The provider's answer, once it may be handed out."""
+        opened, secrets = await self._sent(proxied, found, attached, body, noted)
+        passing = Passing(call=proxied.call, connection=proxied.connection, opened=opened, secrets=secrets, ends=ends)
+        passed = Passed(self._machines, request, noted, passing)
+        await passed.traced()
+        return passed
 
     async def _sent(
         self, proxied: Proxied, found: Borrowed, attached: providers.Attached, body: _Body, noted: Noted
