@@ -53,7 +53,7 @@ from remit_server.storage.sweep import sweep
 from remit_server.ui.html import Pages
 from remit_server.vault.disconnect import carry_on
 from remit_server.vault.give_back import give_back
-from remit_server.vault.passing import close_forgotten
+from remit_server.vault.noted import close_forgotten
 from remit_server.vault.refresh import Refresher
 from remit_server.wire.answer import error_answer, serve
 from remit_server.wire.cors import with_cors

@@ -30,7 +30,8 @@ from remit_server.vault.borrow import borrowed
 from remit_server.vault.disconnect import disconnect
 from remit_server.vault.grants.token_exchange import RFC_8693
 from remit_server.vault.lend import lend, take_back
-from remit_server.vault.passing import SHORT, SOON, close_forgotten
+from remit_server.vault.noted import SOON, close_forgotten
+from remit_server.vault.passing import SHORT
 from remit_server.vault.proxy import AT_ONCE
 from remit_server.vault.refresh import Refresher
 
@@ -807,7 +808,7 @@ async def test_a_call_whose_server_died_has_its_event(
     async def dies(*_: Any) -> None: ...
 
     with monkeypatch.context() as patched:
-        patched.setattr("remit_server.vault.passing.Noted.end", dies)
+        patched.setattr("remit_server.vault.noted.Noted.end", dies)
         await bridge.call(method, content=content)
     assert await bridge.events() == [made]
     assert await close_forgotten(machines) == 0, "it may still be under way"

@@ -50,7 +50,9 @@ class Mask:
     """
 
     def __init__(self, secrets: Iterable[str], *, part: bool = False) -> None:
-        self._needles = tuple(sorted((text.encode() for text in spellings(secrets)), key=len, reverse=True))
+        self.spelled = spellings(secrets)
+        """What it looks for."""
+        self._needles = tuple(sorted((text.encode() for text in self.spelled), key=len, reverse=True))
         self._held = b""
         self._begun = not part
         self._part = part

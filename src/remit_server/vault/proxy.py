@@ -38,7 +38,8 @@ from remit_server.runtime.verify import Dead
 from remit_server.storage.contract import Lost
 from remit_server.storage.groups.lendings import Asked
 from remit_server.vault.borrow import Borrowed, Borrower, borrowed, holds, mendable, still
-from remit_server.vault.passing import Noted, Passed, Passing, UnderWay, unless_gone, why
+from remit_server.vault.noted import Noted, UnderWay
+from remit_server.vault.passing import Passed, Passing, unless_gone, why
 from remit_server.vault.refresh import Refresher
 from remit_server.vault.refusals import Refusals
 from remit_server.wire.bearer import Caller
