@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from tests.endpoints.test_passkeys import ISSUER, KEY, ORIGIN, with_app, with_passkey
 from tests.fixtures.asking import ORDER, answer, asked, own_app, poll, waiting
-from tests.fixtures.authenticator import UP, Authenticator, spoiled
+from tests.fixtures.authenticator import BE, BS, UP, Authenticator, spoiled
 from tests.fixtures.house import House, built, sqlite
 from tests.ledger import proves
 
@@ -152,7 +152,7 @@ class TestPasskey:
     @proves("attack.proof-forged")
     @pytest.mark.parametrize(
         "spoil",
-        [{"origin": "http://localhost:8081"}, {"rp_id": "evil.example"}, {"flags": UP}, {"frame": True}],
+        [{"origin": "http://localhost:8081"}, {"rp_id": "evil.example"}, {"flags": UP | BE | BS}, {"frame": True}],
         ids=str,
     )
     async def test_only_here_and_with_its_person(

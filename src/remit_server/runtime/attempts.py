@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remit_server.runtime.machines import Machines
-from remit_server.storage.contract import Step
+from remit_server.storage.contract import Lost, Step
 
 Limits = tuple[tuple[int, int], ...]
 """(seconds, most attempts in them)."""
@@ -17,7 +17,12 @@ async def counted(machines: Machines, key: str, limits: Limits, now: int) -> int
     """Count the attempt before it is made, so that many at once are many. Seconds to wait, 0 to go on."""
     store, wait = machines.store, 0
     steps = [step for seconds, _ in limits for step in store.once.attempt(f"{key}|{seconds}", now, seconds)]
-    rows = await store.commit(*steps)
+    while True:
+        try:
+            rows = await store.commit(*steps)
+        except Lost:  # a count was forgotten between its two steps: somebody else's attempt has succeeded
+            continue
+        break
     for (_, most), row in zip(limits, rows[1::2], strict=True):
         if row is not None and row["count"] > most:
             wait = max(wait, int(row["expires_at"]) - now)
