@@ -80,13 +80,9 @@ class ProtocolError(RemitError):
     text: str = "The request was refused."
 
     def __init__(
-        self,
-        text: str | None = None,
-        *,
-        detail: str | None = None,
-        members: Mapping[str, Any] | None = None,
+        self, text: str | None = None, *, detail: str | None = None, members: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.text = text or type(self).text
         self.detail = detail
         self.members = dict(members or {})

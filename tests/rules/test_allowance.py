@@ -20,7 +20,7 @@ TYPES = detail_types()
 ALLOWANCE = Allowance(
     id="al_1", user_id="auth0|ada", client_id="agent", type="trade_order", audiences=(BROKER,),
     scopes=("openid", "trade:write"), limits={"side": "buy", "account": "...4821", "quantity": 20}, currency="USD",
-    per_act=50_000, total=100_000, times=3, created_at=NOW, expires_at=NOW + 3600,
+    per_act=50_000, total=100_000, times=3, proven=True, created_at=NOW, expires_at=NOW + 3600,
 )  # fmt: skip
 ASKED = Approval(
     id="a_1", kind="ciba", client_id="agent", handle="h", user_id="auth0|ada", scopes=("openid", "trade:write"),
@@ -77,6 +77,8 @@ def test_high_risk_is_covered_only_where_the_type_says_so() -> None:
     types = {"trade_order": DetailType(type="trade_order", document=careful)}
     assert covered(types=types) == NotCovered("the request is of high risk")
     assert isinstance(covered(types=types, tier="low"), Covered)
+    assert covered(replace(ALLOWANCE, proven=False)) == NotCovered("the request is of high risk"), "given with a press"
+    assert isinstance(covered(replace(ALLOWANCE, proven=False), tier="low"), Covered)
     del careful["allowance"]
     assert covered(types=types, tier="low") == NotCovered("this kind cannot be allowed ahead")
 

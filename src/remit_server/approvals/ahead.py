@@ -37,8 +37,8 @@ class Ahead(Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...]
 
 
-async def given(machines: Machines, approval: Approval, remember: Remember) -> tuple[Allowance, Step, Event]:
-    """The allowance that a person gives with a yes. Raises `InvalidRequest` for one that may not be given."""
+async def allowing(machines: Machines, approval: Approval, remember: Remember) -> Allowance:
+    """The allowance that a person wants to give with a yes. Raises `InvalidRequest` for one that may not be given."""
     kind = may_be_remembered(approval, await known_types(machines))
     if kind is None:
         raise InvalidRequest("What is asked here cannot be allowed ahead.")
@@ -50,12 +50,17 @@ async def given(machines: Machines, approval: Approval, remember: Remember) -> t
         expires_at=remember.expires_at,
     )  # fmt: skip
     rules.check(allowance, kind, now)
+    return allowance
+
+
+def given(machines: Machines, approval: Approval, allowance: Allowance) -> tuple[Step, Event]:
+    """What is written for it."""
     event = machines.event(
         "allowance.given", user=approval.user_id, client=approval.client_id, subject=allowance.id, approval=approval.id,
-        type=kind.type, times=allowance.times, per_act=allowance.per_act, total=allowance.total,
+        proven=allowance.proven, type=allowance.type, times=allowance.times, per_act=allowance.per_act, total=allowance.total,
         currency=allowance.currency, limits=allowance.limits, expires_at=allowance.expires_at,
     )  # fmt: skip
-    return allowance, machines.store.allowances.add(allowance), event
+    return machines.store.allowances.add(allowance), event
 
 
 async def ahead(machines: Machines, client: Client, approval: Approval) -> Ahead | None:

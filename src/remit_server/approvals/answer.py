@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from remit_server.approvals import standing
 from remit_server.approvals.agreement import agreed
-from remit_server.approvals.ahead import Remember, given
+from remit_server.approvals.ahead import Remember, allowing, given
 from remit_server.approvals.ask import wakes
 from remit_server.approvals.proof import Approving, Proven, Shown, demand, used_up
 from remit_server.errors import Conflict
@@ -99,18 +99,18 @@ async def _approved(
     client = await store.clients.get(approval.client_id)
     grant = await agreed(machines, client, approval, user, details)
     approved = replace(approval, approved=details, approved_digest=digest, changes=changes)
-    allowing: list[Step] = []
-    events: list[Event] = []
-    if said.remember is not None:
-        allowance, step, event = await given(machines, approval, said.remember)
-        approved = replace(approved, allowance_given=allowance.id)
-        allowing, events = [step], [event]
+    allowance = await allowing(machines, approval, said.remember) if said.remember else None
     proven = await demand(
         machines, Approving(approval=approval, digest=digest, remember=said.remember), user, shown=said.proof
     )
     amr = (*proof.amr, *(each for each in proven.amr if each not in proof.amr))
     grant = replace(grant, auth_time=proof.auth_time, amr=amr, acr=TWO_FACTORS if proven.evidence else proof.acr)
-    approved = replace(approved, evidence=proven.evidence)
+    approved = replace(approved, evidence=proven.evidence, allowance_given=allowance.id if allowance else None)
+    further: list[Step] = []
+    events: list[Event] = []
+    if allowance is not None:
+        step, event = given(machines, approval, replace(allowance, proven=proven.evidence is not None))
+        further, events = [step], [event]
     about = proven.about | ({"asked": approval.digest, "changes": list(changes)} if changes else {})
     told = machines.event(
         "approval.approved", user=user.id, client=approval.client_id, subject=approval.id, digest=digest,
@@ -118,7 +118,7 @@ async def _approved(
     )  # fmt: skip
     deciding = store.approvals.decide(approved, "approved", user.id, machines.clock.now(), grant_id=grant.id)
     # What proves it first: if that was used before, nothing is decided.
-    unit = Unit([*proven.steps, deciding, store.grants.add(grant), *allowing], [*proven.events, told, *events])
+    unit = Unit([*proven.steps, deciding, store.grants.add(grant), *further], [*proven.events, told, *events])
     return unit, proven
 
 

@@ -32,6 +32,8 @@ class Allowance(Struct, frozen=True, kw_only=True):
     """Minor units in all."""
     times: int = 1
     """Requests in all."""
+    proven: bool = False
+    """Given with the proof that a request of high risk takes: no other covers one."""
     created_at: int
     expires_at: int
     revoked_at: int | None = None

@@ -80,7 +80,7 @@ def _amount(  # noqa: PLR0911 - one return a reason
         return "this kind cannot be allowed ahead"
     if not asked.details or any(detail["type"] != allowance.type for detail in asked.details):
         return "it is for another kind"
-    if tier == "high" and not kind.document["allowance"].get("high", False):
+    if tier == "high" and not (allowance.proven and kind.document["allowance"].get("high", False)):
         return "the request is of high risk"
     if not asked.audiences or not set(asked.audiences) <= set(allowance.audiences):
         return "it is for another API"
