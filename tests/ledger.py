@@ -123,6 +123,28 @@ LEDGER: dict[str, Promise] = {
     "attack.passkey-copied": Promise(
         "WebAuthn Level 3 section 6.1.1", "A count of signatures that does not grow is refused and told in the trail."
     ),
+    "approvals.proof": Promise(
+        "docs/adr/0018",
+        "What is of high risk is approved by a passkey that signs this request, these details with their edits, and the answer; "
+        "whoever shows none is told what to do, and nothing is decided.",
+    ),
+    "approvals.proof-code": Promise(
+        "docs/adr/0018",
+        "Where the organisation permits it, a code does of whoever has no passkey; it counts once, and guesses are counted.",
+    ),
+    "attack.proof-forged": Promise(
+        "WebAuthn Level 3 section 7.2",
+        "A proof that was changed, is from another origin, or without its person verified, approves nothing.",
+    ),
+    "attack.proof-elsewhere": Promise(
+        "docs/adr/0018",
+        "A proof for another request, other details, another allowance or by another person approves nothing.",
+    ),
+    "attack.proof-replayed": Promise("docs/adr/0018", "A proof counts once, and a copied authenticator's not at all."),
+    "approvals.evidence": Promise(
+        "docs/adr/0018",
+        "What is kept of a proof verifies offline, and `remit audit show` fails loudly when evidence, digest or chain do not hold.",
+    ),
     "page.way-back": Promise(
         "CSP Level 3 section 6.4.2", "After a form, a browser under our policy reaches the app's redirect URI."
     ),
@@ -182,6 +204,46 @@ LEDGER: dict[str, Promise] = {
     "allowance.bounded": Promise(
         "docs/adr/0015", "What an allowance covers never exceeds its bounds, however many use it at once."
     ),
+    "allowance.answers": Promise(
+        "issue 4",
+        "A request that a person has allowed ahead is approved at once, recorded like any other, within its bounds.",
+    ),
+    "allowance.not-overspent": Promise(
+        "issue 4", "Requests that arrive at once do not use more of an allowance than it has."
+    ),
+    "allowance.never-for-high-risk": Promise(
+        "docs/adr/0015", "What is of high risk is not allowed ahead, unless its type says so; what is unknown, never."
+    ),
+    "approval.edited": Promise(
+        "issue 4", "Who approves less than was asked binds the token, the API and the record to that."
+    ),
+    "approval.edited-only-narrower": Promise(
+        "issue 4", "An edit that is more than was asked, or elsewhere, is refused."
+    ),
+    "approval.asked-back": Promise(
+        "issue 4",
+        "A person's question reaches the agent at once, its reply reaches the person, and the request goes on.",
+    ),
+    "approval.blocked": Promise(
+        "attack 8", "A person who blocks an agent is not asked by it, until they take that back."
+    ),
+    "approval.stopped": Promise(
+        "issue 4",
+        "Who stops an agent ends its tokens, agreements, borrowed accounts, allowances and requests, theirs alone.",
+    ),
+    "approval.spent-once": Promise(
+        "attack 11",
+        "What was approved is carried out once, however often and from how many places at once it is tried.",
+    ),
+    "approval.amount": Promise(
+        "attack 10", "An API that asks before it acts lets nothing pass that is not what was approved, or less of it."
+    ),
+    "approval.replayed": Promise(
+        "attack 11", "An approval is worth one set of tokens, for its client, key and API, for a short time."
+    ),
+    "approval.stale": Promise(
+        "attack 11", "A stale page, a second click and an answer to other details decide nothing."
+    ),
     "approval.own-user": Promise("standards 3.11", "Nobody sees or answers another person's request."),
     "approval.ping": Promise("standards 1e", "A client in ping mode is told that there is an answer, and fetches it."),
     "approval.push": Promise("standards 1e", "A client in push mode gets exactly what was approved, and may not poll."),
@@ -239,7 +301,8 @@ LEDGER: dict[str, Promise] = {
         "A push is readable in that browser only, signed by us, and goes to listed push services only.",
     ),
     "interop.firefox": Promise(
-        "issue 4", "An unmodified Firefox subscribes on our page, receives our push, decrypts it, and our worker shows it."
+        "issue 4",
+        "An unmodified Firefox subscribes on our page, receives our push, decrypts it, and our worker shows it.",
     ),
     "channels.webhook": Promise("Standard Webhooks 1.0.0", "A webhook is signed, and a repeat has the same id."),
     "channels.ntfy": Promise("sdk-and-pages 4", "A message by ntfy opens the page and has no button."),
@@ -376,6 +439,10 @@ LEDGER: dict[str, Promise] = {
         "issue: interop", "The PyPI package authlib works: code, client credentials, introspection."
     ),
     "interop.mcp": Promise("issue: interop", "The MCP conformance runner passes, and the MCP Python SDK signs in."),
+    "interop.mcp-elicitation": Promise(
+        "issue 4",
+        "A tool of an MCP server has its person open our page, waits, and goes on, in each way that the protocol has for it.",
+    ),
     "interop.auth0": Promise("issue: interop", "Auth0's server and API SDKs work with our host as their domain."),
     "interop.token-vault": Promise(
         "issue: vault",
