@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
+from tests.fixtures.browser import forms
 from tests.fixtures.house import House, built, sqlite
 from tests.fixtures.quirks import Quirky, quirky
 from tests.ledger import proves
@@ -592,6 +593,51 @@ async def test_an_account_at_an_address_of_its_own(house: House, provider: Quirk
     assert refused.status_code == 401, refused.text
     assert "connect it again" in refused.text
     assert len(provider.asked) == asked, "what fitted once and does not now gets no token"
+
+
+@proves("vault.own-address-pinned")
+async def test_the_address_is_in_the_answer_that_says_whose_account_it_is(house: House, provider: Quirky) -> None:
+    """As with Docusign and Mailchimp, whose lookup wants another word before the token than their API."""
+    host = provider.url.removeprefix("http://")
+    letters = connection(
+        provider, name="letters", display_name="Letters", scopes=("read",), api_base="http://{host}/3.0/",
+        account=AccountLookup(id="id", label="email", url=f"{provider.url}/metadata", prefix="OAuth "),
+        account_values={
+            "host": AccountValue(
+                source="account", at="sites.is_default.url", prefix="http://", pattern=r"^127\.0\.0\.1:[0-9]+$",
+                example="127.0.0.1:1",
+            ),
+        },
+        scopes_accumulate=True, login_hint="login_hint",
+        proxy=(ProxyRule(paths=("/**",), methods=("GET",)),),
+    )  # fmt: skip
+    lend = await prepared(house, letters, proxy={"letters": (ProxyRule(paths=("/lists",), methods=("GET",)),)})
+    provider.says("POST /token", {"access_token": "tok", "scope": "read", "expires_in": 600})
+    whose = {"id": "u1", "email": "ada@a.example"}
+    for sites in ([], [{"is_default": True, "url": "http://evil.example"}]):
+        provider.says("GET /metadata", {**whose, "sites": sites})
+        assert "did not say where the account is" in await connected(house, "letters", lend)
+    there = [{"is_default": False, "url": "http://127.0.0.1:1"}, {"is_default": True, "url": provider.url}]
+    provider.says("GET /metadata", {**whose, "sites": there})
+    assert "ada@a.example" in await connected(house, "letters", lend)
+    assert (provider.last.path, provider.last.headers["authorization"]) == ("/metadata", "OAuth tok")
+    (account,) = await house.store.connected_accounts.connected("auth0|ada", "letters")
+    assert account.values == {"host": host}
+
+    provider.says("GET /3.0/lists", {"lists": []})
+    vault = await house.tokens_for("agent", audience=f"{house.issuer}vault/", scope="openid vault:proxy")
+    called = await house.http.get(
+        "/vault/proxy/letters/lists", headers={"Authorization": f"Bearer {vault['access_token']}"}
+    )
+    assert (called.status_code, provider.last.headers["authorization"]) == (200, "Bearer tok")
+
+    browser = await house.sign_in()
+    page = await browser.get("/accounts")
+    reconnect = next(form for form in forms(page.text) if form.action.endswith("/reconnect"))
+    page = await browser.submit(reconnect)
+    assert "adds this to what you allowed before" in page.text
+    await browser.submit(press=("answer", "continue"), account=account.id)
+    assert "login_hint=ada%40a.example" in browser.page.text
 
 
 async def test_a_chat_with_every_quirk_is_connected_and_lent(house: House, provider: Quirky) -> None:

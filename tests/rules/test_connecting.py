@@ -6,11 +6,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from remit_server.errors import InvalidRequest, NotFound, ProtocolError
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, User
 from remit_server.records.connection import ASKED, DONE, HELD, ORGANISATION, RETURNED, SENT
 from remit_server.rules import connecting
+from remit_server.rules.connection import home_of
 
 NOW = 1_000
 HOME = Connection(
@@ -85,6 +87,36 @@ def test_where_the_person_is_sent() -> None:
         "redirect_uri": ["https://r.example/cb"], "scope": ["a,b"], "code_challenge": ["ch"],
         "code_challenge_method": ["S256"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hint", "operators", "label", "sent"),
+    [
+        ("login_hint", {}, "ada@home.example", {"login_hint": "ada@home.example"}),
+        ("login", {}, "ada", {"login": "ada", "login_hint": "the app's"}),
+        ("login_hint", {"login_hint": "pinned"}, "ada@home.example", {"login_hint": "pinned"}),
+        (None, {}, "ada@home.example", {"login_hint": "the app's"}),
+        ("login_hint", {}, "Ada Lovelace", {"login_hint": "the app's"}),
+        ("login_hint", {}, None, {"login_hint": "the app's"}),
+    ],
+)  # fmt: skip
+def test_whom_the_person_means_is_told_where_that_is_understood(
+    hint: Any, operators: dict[str, str], label: str | None, sent: dict[str, str]
+) -> None:
+    home = replace(HOME, login_hint=hint, authorization_params=operators)
+    asked = attempt(authorization_params={"login_hint": "the app's"})
+    meant = ConnectedAccount(id="1", user_id=ADA.id, connection="home", home=home_of(home), label=label)
+
+    def hints(account: ConnectedAccount | None) -> dict[str, str]:
+        url = connecting.authorization_url(
+            home, asked, redirect_uri="https://r.example/cb", state="st", challenge="ch", account=account
+        )
+        return {name: one for name, (one,) in parse_qs(urlsplit(url).query).items() if name.startswith("login")}
+
+    assert hints(meant) == sent
+    elsewhere = {"login_hint": operators.get("login_hint", "the app's")}
+    assert hints(replace(meant, home="another provider")) == elsewhere, "which learns nothing of this one"
+    assert hints(None) == elsewhere
 
 
 def test_each_connection_has_its_own_address() -> None:

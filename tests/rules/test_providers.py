@@ -127,6 +127,32 @@ def test_an_account_that_does_not_say_where_it_is_is_nowhere(values: dict[str, s
     assert located(connection(**BOOKS), values) is None
 
 
+SITE = AccountValue(
+    source="account", at="accounts.is_default.base_uri", prefix="https://", pattern=r"^[a-z0-9]+\.sign\.example$",
+    example="na3.sign.example",
+)  # fmt: skip
+SIGN: dict[str, Any] = {
+    "account_values": {"site": SITE}, "api_base": "https://{site}/", "userinfo_endpoint": "https://sign.example/userinfo",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("accounts", "found"),
+    [
+        ([{"base_uri": "https://eu.sign.example", "is_default": False},
+          {"base_uri": "https://na3.sign.example", "is_default": True}], {"site": "na3.sign.example"}),
+        ([{"base_uri": "https://eu.sign.example", "is_default": "true"}], {}),
+        ([{"base_uri": "https://evil.example", "is_default": True}], {}), (["https://na3.sign.example"], {}), ([], {}), (None, {}),
+    ],
+)  # fmt: skip
+def test_the_answer_that_says_whose_account_it_is_says_where(accounts: Any, found: dict[str, str]) -> None:
+    sign = connection(**SIGN)
+    assert kept(sign, "account", {"accounts": accounts}) == found
+    assert located(sign, {}, asked=False) == sign, "nothing to ask before"
+    here = located(sign, found)
+    assert (here and here.api_base) == ("https://na3.sign.example/" if found else None)
+
+
 def test_an_account_has_an_address_of_its_own() -> None:
     here = located(connection(**BOOKS), {"host": "us.acme.example", "realm": "12", "other": "x"})
     assert here is not None
@@ -183,6 +209,11 @@ NAME = Field(name="email", title="E-mail address", pattern="^[^@]+@[^@]+$")
         (SHOP, {"refresh_params": {"scope": "x"}}, ("refresh_params", "scope"), "ours to set"),
         (SHOP, {"api_base": "https://{realm}/"}, ("api_base",), "nothing says what {realm}"),
         (SHOP, {"account_values": {"realm": REALM}}, ("account_values", "realm"), "stands neither"),
+        (SHOP, SIGN | {"account": AccountLookup(id="id", source="answer")}, ("account_values", "site", "from"), "token answer"),
+        (SHOP, SIGN | {"account": AccountLookup(id="id", url="https://{site}/me")}, ("account_values", "site", "from"),
+         "whose answer"),
+        (structs.replace(SHOP, account=None), SIGN | {"userinfo_endpoint": None}, ("account_values", "site", "from"),
+         "nothing asks"),
         (SHOP, {"account_values": {"realm": structs.replace(REALM, pattern="(")}, "api_base": "https://{realm}/"},
          ("account_values", "realm", "pattern"), "not a regular expression"),
         (SHOP, {"account_values": {"realm": structs.replace(REALM, example="x")}, "api_base": "https://{realm}/"},

@@ -42,6 +42,8 @@ class AccountLookup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     body: str | None = None
     """JSON, for a POST."""
     headers: dict[str, str] = field(default_factory=dict)
+    prefix: str | None = None
+    """What precedes the access token in `Authorization` here, where that differs from API calls."""
 
 
 class Credential(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,9 +85,9 @@ class AccountValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What each account has of its own and the provider says while it is connected. `{name}` stands for it in `api_base` and
     in the URL of `account`."""
 
-    source: Literal["answer", "redirect"] = field(name="from")
-    """The token answer, or the parameters with which the person comes back; of the latter, the account's identity is made
-    as well."""
+    source: Literal["answer", "redirect", "account"] = field(name="from")
+    """The token answer, the parameters with which the person comes back, or the answer that says whose account it is; of the
+    second, the account's identity is made as well."""
     at: str
     """A dotted path, or the parameter's name."""
     prefix: str = ""
@@ -123,6 +125,8 @@ class Upstream(Struct, frozen=True, kw_only=True):
     """Asked for beside the others, to get a refresh token; never shown and never lent."""
     account_scopes: tuple[str, ...] = ()
     """Asked for beside the others, so that the provider says whose account it is; lent only if `scopes` has them too."""
+    login_hint: Literal["login_hint", "login"] | None = None
+    """The parameter by which the provider understands whom the person means to sign in as; None: it does not."""
     authorization_params: dict[str, str] = field(default_factory=dict)
     token_params: dict[str, str | int] = field(default_factory=dict)
     """Further members of the request that redeems a code."""

@@ -13,6 +13,7 @@ from remit_server.errors import InvalidRequest, NotFound
 from remit_server.records import Client, ConnectAttempt, ConnectedAccount, Connection, User
 from remit_server.records.connection import ASKED, SENT
 from remit_server.rules import redirects
+from remit_server.rules.connection import belongs
 from remit_server.rules.providers import beside
 
 LIFETIME = 600
@@ -179,10 +180,19 @@ def callback(issuer_url: str, connection: str) -> str:
     return f"{issuer_url}/connect/callback/{quote(connection, safe='')}"
 
 
+def hinted(connection: Connection, account: ConnectedAccount | None) -> dict[str, str]:
+    """The parameter that tells the provider which account the person means: to no other provider than the account's own. A label
+    with a space in it is a name that nobody signs in with."""
+    label = account.label if account and belongs(account, connection) else None
+    return {connection.login_hint: label} if connection.login_hint and label and " " not in label else {}
+
+
 def authorization_url(
-    connection: Connection, attempt: ConnectAttempt, *, redirect_uri: str, state: str, challenge: str
-) -> str:
-    """Where the person is sent. The operator's parameters outrank the client's, ours outrank both."""
+    connection: Connection, attempt: ConnectAttempt, *, redirect_uri: str, state: str, challenge: str,
+    account: ConnectedAccount | None = None,
+) -> str:  # fmt: skip
+    """Where the person is sent. What they chose (`account`) outranks the client's parameters, the operator's outrank both, and
+    ours all."""
     parts = urlsplit(connection.authorization_endpoint)
     scopes = connection.scope_separator.join(dict.fromkeys((*attempt.scopes, *beside(connection))))
     own = {
@@ -192,6 +202,7 @@ def authorization_url(
     if connection.pkce == "S256":
         own |= {"code_challenge": challenge, "code_challenge_method": "S256"}
     params = dict(parse_qsl(parts.query, keep_blank_values=True)) | attempt.authorization_params
+    params |= hinted(connection, account)
     params |= connection.authorization_params | {name: value for name, value in own.items() if value}
     return urlunsplit(parts._replace(query=urlencode(params)))
 

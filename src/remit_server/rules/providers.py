@@ -69,10 +69,13 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def at(members: Any, path: str) -> Any:
-    """What stands at a dotted path; None when nothing does. Items of lists are counted from 0."""
+    """What stands at a dotted path; None when nothing does. Items of lists are counted from 0, or are the first in which the
+    member of that name is true."""
     for step in path.split("."):
         if isinstance(members, list) and step.isdigit() and len(step) < 5:
             members = members[int(step)] if int(step) < len(members) else None
+        elif isinstance(members, list):
+            members = next((one for one in members if isinstance(one, dict) and one.get(step) is True), None)
         else:
             members = members.get(step) if isinstance(members, dict) else None
     return members
@@ -89,6 +92,8 @@ class Identity(Struct, frozen=True):
 
     id: str | None = None
     label: str | None = None
+    values: dict[str, str] = {}
+    """What is kept with the account of the same answer."""
 
 
 def joined(whose: Identity, said: Mapping[str, str]) -> Identity:
@@ -96,7 +101,7 @@ def joined(whose: Identity, said: Mapping[str, str]) -> Identity:
     if not said or whose.id is None:
         return whose
     label = " · ".join(filter(None, (whose.label, *said.values())))
-    return Identity(_text(":".join((whose.id, *said.values()))), _text(label))
+    return Identity(_text(":".join((whose.id, *said.values()))), _text(label), whose.values)
 
 
 def kept(connection: Connection, source: str, members: Mapping[str, Any]) -> dict[str, str]:
@@ -110,13 +115,17 @@ def kept(connection: Connection, source: str, members: Mapping[str, Any]) -> dic
     return found
 
 
-def located(connection: Connection, values: Mapping[str, str]) -> Connection | None:
+def located(connection: Connection, values: Mapping[str, str], *, asked: bool = True) -> Connection | None:
     """The connection with its API's address as it is for one account. None when a value of the account is not there, or does
-    not fit as the connection is now: a token goes to no host that its pattern does not name."""
+    not fit as the connection is now: a token goes to no host that its pattern does not name. Without `asked` the provider has
+    not said yet whose account it is, nor what it says beside that."""
+    own = {}
     for name, one in connection.account_values.items():
+        if not asked and one.source == "account":
+            continue
         if not re.fullmatch(one.pattern, values.get(name, "")):
             return None
-    own = {name: values[name] for name in connection.account_values}
+        own[name] = values[name]
     filled = {name: _filled(getattr(connection, name), own) for name in ("api_base", "account")}
     return structs.replace(connection, **filled) if own else connection
 

@@ -107,6 +107,8 @@ def _account_values(found: Connection) -> Iterator[Problem]:
         at = ("account_values", name)
         if name not in places:
             yield at, f"{{{name}}} stands neither in `api_base` nor in the URL of `account`"
+        if one.source == "account":
+            yield from _of_the_lookup(found, name)
         try:
             if not re.fullmatch(one.pattern, one.example):
                 yield (*at, "example"), f"{one.example!r} does not fit the pattern"
@@ -114,6 +116,17 @@ def _account_values(found: Connection) -> Iterator[Problem]:
             yield (*at, "pattern"), f"{one.pattern!r} is not a regular expression"
     if found.account_values and found.kind in KEYED:
         yield ("account_values",), "there is no token answer to read"
+
+
+def _of_the_lookup(found: Connection, name: str) -> Iterator[Problem]:
+    """A value that the answer brings which says whose account it is."""
+    at = ("account_values", name, "from")
+    if found.account is not None and found.account.source == "answer":
+        yield at, "the token answer says whose account it is: write `from: answer`"
+    elif found.account is not None and name in PLACE.findall(found.account.url):
+        yield at, f"{{{name}}} stands in the URL of `account`, whose answer is to say it"
+    elif found.account is None and found.kind == "oauth2" and not found.userinfo_endpoint:
+        yield at, "nothing asks whose account it is: give `account` or `userinfo_endpoint`"
 
 
 def _headers(found: Connection) -> Iterator[Problem]:

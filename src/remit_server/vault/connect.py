@@ -141,7 +141,7 @@ async def send_upstream(machines: Machines, open_: Opened, chosen: Chosen) -> st
     await _advance(machines, sent, was=attempt.step, event=event)
     return connecting.authorization_url(
         connection, sent, redirect_uri=connecting.callback(machines.settings.url(""), connection.name), state=state,
-        challenge=challenge_of(verifier),
+        challenge=challenge_of(verifier), account=chosen.account,
     )  # fmt: skip
 
 
@@ -184,15 +184,18 @@ async def redeem(
     if not isinstance(outcome, Issued):
         raise NotConnectedHere("The provider did not complete the connection. Try again.", detail=repr(outcome))
     chosen = providers.kept(connection, "redirect", said)
-    here = providers.located(connection, values := outcome.values | chosen)
+    nowhere = NotConnectedHere("The provider did not say where the account is. Try again.", detail="account_values")
+    here = providers.located(connection, values := outcome.values | chosen, asked=False)
     if here is None:
-        raise NotConnectedHere("The provider did not say where the account is. Try again.", detail="account_values")
+        raise nowhere
     try:
         whose = await upstream.identity(machines, here, outcome.access_token, outcome.whose)
     except OutboundRefused as error:
         raise NotConnectedHere(
             "The provider did not say whose account it is. Try again.", detail=error.detail
         ) from error
+    if providers.located(connection, values := values | whose.values) is None:
+        raise nowhere
     now, whose = machines.clock.now(), providers.joined(whose, chosen)
     account = ConnectedAccount(
         id=new_id(), user_id=attempt.owner, connection=connection.name, home=home_of(connection), label=whose.label,

@@ -13,7 +13,7 @@ import msgspec
 from remit_server.records import ConnectAttempt, ConnectedAccount, Connection
 from remit_server.records.provider import AccountLookup
 from remit_server.rules.connection import Later, Outcome, belongs, read_reply
-from remit_server.rules.providers import USERINFO, Identity, attach
+from remit_server.rules.providers import USERINFO, Identity, attach, kept
 from remit_server.rules.providers import identity as read_identity
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.outbound import TIMEOUT, OutboundRefused, Reply, ReplyLost
@@ -129,7 +129,9 @@ async def identity(
     if reply.status != 200:
         kind = NotAccepted if reply.status in {401, 403} else OutboundRefused
         raise kind(detail=f"the account lookup answered {reply.status}")
-    return _somebody(read_identity(lookup, reply.json()))
+    members = reply.json()
+    whose = _somebody(read_identity(lookup, members))
+    return msgspec.structs.replace(whose, values=kept(connection, "account", members))
 
 
 async def disowned(machines: Machines, connection: Connection, secret: str | Mapping[str, str]) -> bool:
@@ -150,6 +152,8 @@ async def _looked_up(
     if not lookup.url:
         return None
     headers, url = _attached(connection, lookup.url, secret)
+    if lookup.prefix is not None and isinstance(secret, str):
+        headers["Authorization"] = lookup.prefix + secret
     headers |= lookup.headers | ({"Content-Type": "application/json"} if lookup.body else {})
     body = (lookup.body or "").encode()
     return lookup, await machines.outbound.send(lookup.method, url, headers=headers, body=body)

@@ -164,6 +164,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     scopes_accumulate: bool | None = None
     offline_scopes: tuple[str, ...] | None = None
     account_scopes: tuple[str, ...] | None = None
+    login_hint: Literal["login_hint", "login"] | None = None
     authorization_params: dict[str, str] | None = None
     token_params: dict[str, str | int] | None = None
     refresh_params: dict[str, str | int] | None = None

@@ -75,6 +75,7 @@ async def start_page(
         scopes=scopes_told(
             connection, attempt.asked, (each for each in attempt.asked if account and each not in granted)
         ),
+        accumulates=connection.scopes_accumulate,
         candidates=tuple(_candidate(each, open_, each is account) for each in open_.accounts),
         fields=tuple(_field(each, typed or {}, wrong or {}) for each in connection.fields) if keyed else (),
         away=chosen.away if chosen else False,

@@ -149,6 +149,8 @@ class ConnectStartView(View, frozen=True, kw_only=True):
     borrowers: tuple[str, ...] = ()
     """Groups whose members may borrow an account of the organisation."""
     scopes: tuple[Scope, ...] = ()
+    accumulates: bool = False
+    """The provider adds this to all that the person allowed our client there before."""
     candidates: tuple[Candidate, ...] = ()
     fields: tuple[Typed, ...] = ()
     away: bool = False
