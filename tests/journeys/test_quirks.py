@@ -633,7 +633,7 @@ async def test_the_address_is_in_the_answer_that_says_whose_account_it_is(house:
 
     browser = await house.sign_in()
     page = await browser.get("/accounts")
-    reconnect = next(form for form in forms(page.text) if form.action.endswith("/reconnect"))
+    reconnect = next(form for form in forms(page.text) if form.action == f"/accounts/{account.id}/reconnect")
     page = await browser.submit(reconnect)
     assert "adds this to what you allowed before" in page.text
     await browser.submit(press=("answer", "continue"), account=account.id)
