@@ -1,15 +1,22 @@
-"""`remit audit verify` and `remit audit export`"""
+"""`remit audit verify`, `remit audit export` and `remit audit show`"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import IO
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import IO, Final
 
 import click
 import msgspec
 
+from remit_server.approvals import story
+from remit_server.approvals.story import Story, Verdict
 from remit_server.cli.place import Place, with_place
-from remit_server.errors import IntegrityError
+from remit_server.errors import ConfigurationError, IntegrityError
+from remit_server.records import Event
+from remit_server.records.event import KINDS
+from remit_server.rules.visible import hides
 
 
 @click.group()
@@ -54,3 +61,90 @@ def export(place: Place, out: IO[bytes]) -> None:
         out.flush()
         raise
     click.echo(f"{count} events", err=True)
+
+
+@command.command()
+@click.argument("approval", required=False)
+@click.option("--json", "as_json", is_flag=True, help="The story and what was verified, as JSON.")
+@click.option(
+    "--export", "out", type=click.File("wb"), help="Write the story to a file that verifies without the database."
+)
+@click.option("--file", "given", type=click.File("rb"), help="Verify such a file. No database is opened.")
+@with_place
+def show(place: Place, approval: str | None, *, as_json: bool, out: IO[bytes] | None, given: IO[bytes] | None) -> None:
+    """Tell the story of one APPROVAL and verify it: details, digests, the proof's signature, and the chain of events.
+
+    Says what was verified and what cannot be. Exit code 2 where anything does not hold.
+    """
+    if (approval is None) == (given is None):
+        raise ConfigurationError("name an approval, or a --file with the story of one")
+    chained, told = (None, _read(given)) if given else asyncio.run(_stored(place, approval or ""))
+    verdict = story.judge(told)
+    if chained is not None:
+        verdict = msgspec.structs.replace(verdict, holds=(chained, *verdict.holds))
+    if out:
+        out.write(msgspec.json.format(msgspec.json.encode(told)) + b"\n")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode({"story": told, "verdict": verdict})))
+    else:
+        click.echo("\n".join(_lines(told, verdict)))
+    if verdict.faults:
+        raise IntegrityError(f"the story of approval {told.id} does not hold: {verdict.faults[0]}")
+
+
+async def _stored(place: Place, approval: str) -> tuple[str, Story]:
+    """What is said of the chain as a whole, and the story."""
+    async with place.store() as store:
+        verified = await store.trail.verify()
+        return f"the chain of all {verified.count} events, to its head {verified.head}", await story.read(
+            store, approval
+        )
+
+
+def _read(given: IO[bytes]) -> Story:
+    try:
+        return msgspec.json.decode(given.read(), type=Story)
+    except msgspec.MsgspecError as error:
+        raise ConfigurationError(f"this is not the story of an approval: {error}") from error
+
+
+_TOLD: Final = frozenset({"details", "digest"})
+"""Stand above, and are not repeated with the event."""
+
+
+def _lines(told: Story, verdict: Verdict) -> Iterator[str]:
+    yield f"Approval {told.id}: {told.state}, risk {told.risk}"
+    yield f"{_plain(told.client)} ({told.client_id}) asked {_plain(told.person)} ({told.user_id})"
+    yield f"\nAsked  {told.digest}"
+    yield from _indented(told.details)
+    if told.approved and told.approved_digest != told.digest:
+        yield f"\nApproved  {told.approved_digest}"
+        yield from _indented(told.approved)
+        yield from (f"    {_plain(change)}" for change in told.changes)
+    yield "\nWhat happened"
+    for link in told.events:
+        yield _line(link.seq, link.event)
+    for title, lines in (("Verified", verdict.holds), ("WRONG", verdict.faults), ("Cannot be verified", verdict.open)):
+        if lines:
+            yield f"\n{title}"
+            yield from (f"  - {line}" for line in lines)
+
+
+def _line(seq: int, event: Event) -> str:
+    at = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    about = ", ".join(
+        f"{name}={_plain(msgspec.json.encode(value).decode())}"
+        for name, value in sorted(event.about.items())
+        if name not in _TOLD and value not in (None, [], "")
+    )
+    return f"  {at}  #{seq}  {KINDS[event.kind]}{f' ({about})' if about else ''}"
+
+
+def _indented(details: tuple[object, ...]) -> Iterator[str]:
+    for line in msgspec.json.format(msgspec.json.encode(details)).decode().splitlines():
+        yield f"    {_plain(line)}"
+
+
+def _plain(text: str) -> str:
+    """Text of others, for a terminal: nothing in it moves the cursor or hides."""
+    return text if not hides(text) else text.encode("unicode_escape").decode()

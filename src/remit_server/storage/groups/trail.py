@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
 
 from remit_server.errors import IntegrityError
 from remit_server.records import Event
+from remit_server.records.event import KINDS
 from remit_server.storage.contract import Engine, Row
 from remit_server.storage.sql import chain
 from remit_server.storage.sql import tables as t
@@ -19,6 +23,30 @@ class Verified:
 
     count: int
     head: str
+
+
+class Link(Struct, frozen=True, kw_only=True):
+    """An event as it lies in the chain, for somebody who has not the rest of it."""
+
+    seq: int
+    before: bytes
+    """The hash of the event before it; empty for the first."""
+    hash: bytes
+    body: str
+    """The event as it was written, byte for byte."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether its hash is the one that its number, its content and the event before it give."""
+        return chain.digest(self.before, self.seq, self.body.encode()) == self.hash
+
+    @property
+    def event(self) -> Event:
+        """Raises `IntegrityError` for a body that is no event."""
+        try:
+            return chain.decode(self.body)
+        except msgspec.MsgspecError as error:
+            raise IntegrityError(f"event {self.seq} is not an event") from error
 
 
 class Trail:
@@ -40,6 +68,7 @@ class Trail:
     _ABOUT = Select(
         t.EVENTS, where="subject = :subject AND seq > :after", tail="ORDER BY seq LIMIT 500", types={"after": "int"}
     )
+    _AT = Select(t.EVENTS, where="events.seq = :seq")
     _LATEST = Select(t.EVENTS, where="seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
 
     def __init__(self, engine: Engine) -> None:
@@ -59,6 +88,22 @@ class Trail:
     async def about(self, subject: str, *, after: int = 0) -> Sequence[tuple[int, Event]]:
         """(seq, event) about one id, oldest first, 500 at a time."""
         return await self._page(self._ABOUT, {"subject": subject, "after": after})
+
+    async def links(self, subject: str, kinds: Collection[str] = KINDS) -> Sequence[Link]:
+        """The events of these kinds about one id, oldest first, with their places in the chain."""
+        links: list[Link] = []
+        after = 0
+        while rows := await self._engine.many(self._ABOUT, {"subject": subject, "after": after}):
+            links += [await self._link(row) for row in rows if row["kind"] in kinds]
+            after = rows[-1]["seq"]
+        return links
+
+    async def _link(self, row: Row) -> Link:
+        before = await self._engine.one(self._AT, {"seq": row["seq"] - 1})
+        return Link(
+            seq=row["seq"], before=bytes(before["hash"]) if before else b"", hash=bytes(row["hash"]),
+            body=bytes(row["body"]).decode(errors="replace"),
+        )  # fmt: skip
 
     async def latest(self, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
         return await self._page(self._LATEST, {"before": before, "limit": limit})

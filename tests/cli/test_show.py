@@ -1,0 +1,241 @@
+"""`remit audit show`: the story of an approval, verified from what is stored, and from a file alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from msgspec.structs import replace
+from tests.endpoints.test_passkeys import ISSUER, KEY, ORIGIN, with_app, with_passkey
+from tests.endpoints.test_proof import LESS, asked_of_ada
+from tests.fixtures.asking import poll
+from tests.fixtures.authenticator import Authenticator
+from tests.fixtures.house import House, built
+from tests.ledger import proves
+
+from remit_server.approvals import story
+from remit_server.approvals.story import Story
+from remit_server.cli import main
+from remit_server.records import Approval
+from remit_server.records.evidence import Signed
+from remit_server.rules import proof, totp
+from remit_server.storage.contract import Step, Unit
+from remit_server.storage.sql import tables as t
+from remit_server.storage.sql.statements import Update
+
+MASTER = {"REMIT_MASTER_KEY": urlsafe_b64encode(b"k" * 32).rstrip(b"=").decode()}
+EVIDENCE = proves("approvals.evidence")
+
+
+async def show(*args: str | Path, database: str | None = None) -> Result:
+    """The command, in a thread of its own, as it runs a loop of its own."""
+    where = ["--database", database] if database else []
+    return await asyncio.to_thread(CliRunner().invoke, main, ["audit", "show", *map(str, args), *where], env=MASTER)
+
+
+async def approved(house: House, **said: Any) -> Approval:
+    """By passkey, and taken by the agent."""
+    phone = Authenticator(ORIGIN)
+    await with_passkey(house, phone)
+    one = await asked_of_ada(house)
+    sent = await one.approve(await one.signed(phone, **said), **said)
+    assert sent.status_code == 200, sent.text
+    house.clock.forward(6)
+    assert (await poll(house, one.request["auth_req_id"])).status_code == 200
+    return await one.now()
+
+
+@EVIDENCE
+async def test_the_story_is_told_and_verified(database_url: str, tmp_path: Path) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house, details=LESS)
+        file = tmp_path / "approval.json"
+        told = await show(approval.id, "--export", file, database=database_url)
+    assert told.exit_code == 0, told.output
+    for words in (
+        f"Approval {approval.id}: taken, risk high", "Trading assistant (agent) asked Ada Lovelace (auth0|ada)",
+        approval.digest, approval.approved_digest, '"quantity": 7', "A person was asked", "The person approved",
+        "handed to the client, once", "with its person present and verified", "the chain of all", "who held the device",
+    ):  # fmt: skip
+        assert words in told.output
+    assert "WRONG" not in told.output
+    alone = await show("--file", file)
+    assert alone.exit_code == 0, alone.output
+    assert "signed this challenge at http://localhost:8080" in alone.output
+    assert "the chain of all" not in alone.output
+
+
+async def test_as_json_and_without_what_would_open_anything(database_url: str) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house)
+        told = json.loads((await show(approval.id, "--json", database=database_url)).output)
+    assert told["verdict"]["faults"] == []
+    assert told["story"]["evidence"]["way"] == "passkey"
+    assert approval.handle not in json.dumps(told)
+    assert not {"handle", "notification_token", "parcel", "user_code", "same"} & told["story"].keys()
+
+
+@EVIDENCE
+async def test_without_a_passkey_it_says_what_it_cannot_verify(database_url: str) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True, high_risk_proof="passkey_or_code") as house:
+        await with_app(house)
+        one = await asked_of_ada(house)
+        waiting = await show(one.id, database=database_url)
+        assert waiting.exit_code == 0
+        assert "pending" in waiting.output
+        code = totp.code_at(KEY, house.clock.at // totp.PERIOD)
+        assert (await one.approve(proof={"code": code})).status_code == 200
+        told = await show(one.id, database=database_url)
+    assert told.exit_code == 0, told.output
+    assert "the code was one of that moment" in told.output
+    assert "its secret is shared with the server, whose word this is" in told.output
+
+
+async def test_which_approval(database_url: str, tmp_path: Path) -> None:
+    async with built(database_url, issuer=ISSUER):
+        assert (await show("01NOBODY", database=database_url)).exit_code == 1
+        assert (await show(database=database_url)).exit_code == 2
+    (tmp_path / "other.json").write_text('{"id": "A"}')
+    assert (await show("--file", tmp_path / "other.json")).exit_code == 2
+
+
+async def rewritten(house: House, approval: Approval) -> None:
+    """By somebody who holds the master key, too: the row opens, and says something else."""
+    store = house.store
+    row = {"id": approval.id, "body": store.approvals._rows.params(approval)["body"]}
+    await store.engine.commit(Unit([Step(Update(t.APPROVALS, set="body = :body", where="approvals.id = :id"), row)]))
+
+
+FORGERIES: dict[str, Callable[[Approval], Approval]] = {
+    "another amount": lambda a: replace(a, approved=({**a.approved[0], "quantity": 9},)),
+    "another amount and its digest": lambda a: replace(
+        a, approved=a.details, approved_digest=a.digest, evidence=_of(a, digest=a.digest)
+    ),
+    "no evidence": lambda a: replace(a, evidence=None),
+    "no evidence, low risk": lambda a: replace(a, evidence=None, risk="low"),
+    "another signature": lambda a: replace(a, evidence=_of(a, signature=b"\x30\x06\x02\x01\x01\x02\x01\x01")),
+    "another nonce": lambda a: replace(a, nonce="x"),
+    "another key": lambda a: replace(a, evidence=_of(a, public_key=b"\xa0")),
+    "other details": lambda a: replace(a, details=({**a.details[0], "ticker": "ACME"},)),
+}
+
+
+def _of(approval: Approval, **members: Any) -> Signed:
+    assert isinstance(approval.evidence, Signed)
+    return replace(approval.evidence, **members)
+
+
+@EVIDENCE
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_a_row_that_was_rewritten_is_found(database_url: str, forgery: str) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house, details=LESS)
+        assert (await show(approval.id, database=database_url)).exit_code == 0
+        await rewritten(house, FORGERIES[forgery](approval))
+        told = await show(approval.id, database=database_url)
+    assert told.exit_code == 2
+    assert "WRONG" in told.output
+    assert "does not hold" in told.stderr
+
+
+@EVIDENCE
+@pytest.mark.parametrize(
+    "change",
+    [
+        Update(t.APPROVALS, set="body = :bytes", where="approvals.id = :id", types={"bytes": "blob"}),
+        Update(t.EVENTS, set="body = :bytes", where="events.subject = :id", types={"bytes": "blob"}),
+        Update(t.EVENTS, set="hash = :bytes", where="events.subject = :id", types={"bytes": "blob"}),
+    ],
+    ids=["sealed row", "event", "hash"],
+)
+async def test_bytes_that_were_changed_are_found(database_url: str, change: Update) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house)
+        await house.store.engine.commit(Unit([Step(change, {"id": approval.id, "bytes": b"\x01" * 60})]))
+        told = await show(approval.id, database=database_url)
+    assert told.exit_code == 2
+    assert told.stderr
+
+
+class TestFile:
+    """A story by itself, in the hands of somebody who would like it to be another."""
+
+    @pytest.fixture
+    async def true(self, database_url: str) -> Story:
+        async with built(database_url, issuer=ISSUER, risky=True) as house:
+            return await story.read(house.store, (await approved(house, details=LESS)).id)
+
+    @EVIDENCE
+    async def test_it_holds_and_nothing_in_it_may_change(self, true: Story) -> None:
+        assert story.judge(true).faults == ()
+        other = Authenticator(ORIGIN)
+        other.create({"user": {"id": ""}, "rp": {"id": "localhost"}, "challenge": ""})
+        evidence = true.evidence
+        assert isinstance(evidence, Signed)
+        for changed in (
+            replace(true, user_id="auth0|bob"),
+            replace(true, client_id="stranger"),
+            replace(true, id="01OTHER"),
+            replace(true, digest=true.approved_digest),
+            replace(true, details=true.approved),
+            replace(true, decided_by="auth0|bob"),
+            replace(true, decided_at=(true.decided_at or 0) + 3600),
+            replace(true, expires_at=true.created_at - 60),
+            replace(true, state="approved"),
+            replace(true, events=true.events[1:]),
+            replace(true, events=(*true.events, true.events[-1])),
+            replace(true, passkey=()),
+            replace(true, events=(replace(true.events[0], seq=1), *true.events[1:])),
+            replace(true, events=(replace(true.events[0], before=b"x" * 32), *true.events[1:])),
+            replace(true, evidence=replace(evidence, remember={"times": 3})),
+        ):
+            assert story.judge(changed).faults, changed
+
+    @EVIDENCE
+    async def test_a_whole_forgery_fails_for_its_key(self, true: Story) -> None:
+        """Everything is made anew, signed by another passkey, and the trail is written to match: but this person never added it."""
+        evidence, thief = true.evidence, Authenticator(ORIGIN)
+        assert isinstance(evidence, Signed)
+        key = _another_key(thief)
+        options = {"rpId": "localhost", "challenge": proof.bytes_to_base64url(_challenge(true))}
+        response = json.loads(thief.get(options))["response"]
+        forged = replace(
+            evidence, public_key=key, credential=thief.held[0].id,
+            client_data=proof.base64url_to_bytes(response["clientDataJSON"]),
+            authenticator_data=proof.base64url_to_bytes(response["authenticatorData"]),
+            signature=proof.base64url_to_bytes(response["signature"]),
+        )  # fmt: skip
+        assert proof.faults(forged) == []
+        events = tuple(_retold(link, proof.fingerprint(forged)) for link in true.events)
+        faults = story.judge(replace(true, evidence=forged, events=events, passkey=())).faults
+        assert "not so: that passkey was this person's when they approved" in faults
+        assert "not so: the evidence is the one that the trail names" not in faults
+
+    async def test_it_reads_as_it_was_written(self, true: Story) -> None:
+        assert msgspec.json.decode(msgspec.json.encode(true), type=Story) == true
+
+
+def _challenge(true: Story) -> bytes:
+    return proof.challenge(true.id, true.approved_digest, true.nonce)
+
+
+def _another_key(thief: Authenticator) -> bytes:
+    made = thief.create({"user": {"id": ""}, "rp": {"id": "localhost"}, "challenge": ""})
+    attested = json.loads(made)["response"]["attestationObject"]
+    data = proof.base64url_to_bytes(attested)
+    return data[data.index(thief.held[0].id) + 32 :]
+
+
+def _retold(link: Any, fingerprint: str) -> Any:
+    event = link.event
+    if event.kind != "approval.approved":
+        return link
+    body = msgspec.json.encode(replace(event, about={**event.about, "evidence": fingerprint}), order="deterministic")
+    return replace(link, body=body.decode())
