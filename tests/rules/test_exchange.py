@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from remit_server.errors import (
     InvalidGrant,
@@ -41,6 +42,8 @@ def token(**members: Any) -> Token:
         ({"kind": "access", "audiences": ("https://b.example",)}, API, None, InvalidGrant),
         ({"kind": "access", "audiences": ()}, API, None, InvalidGrant),
         ({"kind": "access", "audiences": ("https://api.example",)}, AGENT, None, UnauthorizedClient),
+        ({"kind": "access", "audiences": ("https://api.example",)}, replace(API, kind="mcp"), None, None),
+        ({"kind": "access", "audiences": ("https://api.example",)}, replace(API, kind="web"), None, UnauthorizedClient),
         ({"kind": "access", "audiences": ("https://api.example",), "jkt": "k"}, API, None, InvalidGrant),
         ({"kind": "access"}, Client(id="a", name="A", kind="api"), None, UnauthorizedClient),
     ],

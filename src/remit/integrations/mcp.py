@@ -127,13 +127,18 @@ class Elicitation:
         act = [{"audience": audience, "scopes": sorted(scopes), "message": message}, *rar.as_list(details)]
         name = user.sub, rar.digest(act)
         self._forget()
+        again = name in self._asked
         key, _ = self._asked.setdefault(name, (uuid4().hex, None))
         try:
             approval = await user.request(
                 details, audience=audience, scopes=scopes, key=key, expires_in=expires_in, message=message
             )
             self._asked[name] = key, approval.expires_at
-            grant = await approval.wait(_patience.get())
+            patience = _patience.get()
+            if again and patience is not None:
+                # The person may have answered just now, and the issuer's pace would not let us look before that.
+                patience = max(patience, approval.pending().poll_after + 1.0)
+            grant = await approval.wait(patience)
         except ActionRequired:
             raise
         except RemitError:

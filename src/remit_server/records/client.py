@@ -52,7 +52,7 @@ class Client(Struct, frozen=True, kw_only=True):
     proxy: dict[str, tuple[ProxyRule, ...]] = field(default_factory=dict)
     """Connection name -> what the client may call there through the vault. It must be in `connections` too."""
     api: str | None = None
-    """For kind `api`: the audience that this client is; it may exchange tokens issued for it."""
+    """For kinds `api` and `mcp`: the audience that this client is; it may exchange tokens issued for it."""
     default_scope: str = "openid"
     first_party: bool = False
     require_par: bool = False

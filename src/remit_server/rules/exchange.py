@@ -46,7 +46,7 @@ def judge(token: Token, client: Client, *, jkt: str | None) -> str:
         raise UnauthorizedClient("Only a client that can keep a secret may borrow an account.")
     if token.kind == "refresh" and token.client_id != client.id:
         raise InvalidGrant(detail="the subject token was issued to another client")
-    if token.kind == "access" and (client.kind != "api" or client.api is None):
+    if token.kind == "access" and (client.kind not in {"api", "mcp"} or client.api is None):
         raise UnauthorizedClient(
             "An access token is exchanged by the API that it was issued for; use the refresh token."
         )

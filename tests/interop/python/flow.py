@@ -4,6 +4,7 @@ import json
 import sys
 
 given = json.loads(sys.argv[1])
+sys.path += given.get("source", [])
 
 
 def ask(ask, /, **about):
