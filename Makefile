@@ -29,6 +29,8 @@ check: install ## All that CI runs: lint, format, types, floors, generated docs,
 
 bench: install ## Measure Remit beside npm oidc-provider and write docs/benchmarks/
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench vault
+	$(BIN)/python -m bench proxy
 
 format: install ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .

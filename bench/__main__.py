@@ -20,7 +20,7 @@ import psutil
 import uvloop
 from joserfc.jwk import ECKey, RSAKey
 
-from bench import vault
+from bench import proxy, vault
 from bench.flows import FLOWS, WITH_USER
 from bench.load import drive
 from bench.postgres import Postgres, postgres
@@ -207,6 +207,11 @@ if __name__ == "__main__" and sys.argv[1:2] == ["vault"]:
     hot = uvloop.run(vault.bench(asked))
     vault.write(hot, asked.output)
     print(vault.page(hot))
+elif __name__ == "__main__" and sys.argv[1:2] == ["proxy"]:
+    asked = proxy.options(sys.argv[2:])
+    calls = proxy.bench(asked)
+    proxy.write(calls, asked.output)
+    print(proxy.page(calls))
 elif __name__ == "__main__":
     given = options()
     results = uvloop.run(bench(given))
