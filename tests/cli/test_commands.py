@@ -174,6 +174,7 @@ def test_the_doctor_finds_what_is_weak_and_wrong(run: Run, house: Path, acme: Pa
     assert found.returncode == 1
     for words in (
         "WRONG  the issuer https://127.0.0.1:9/ does not answer",
+        "weak   the host of https://127.0.0.1:9/ is a number: browsers have no passkeys there",
         "chmod 600",
         "weak   the secret of client broker-api has 5 characters",
         "weak   the password of bob@example.com has 5 characters",
@@ -182,6 +183,7 @@ def test_the_doctor_finds_what_is_weak_and_wrong(run: Run, house: Path, acme: Pa
     ):
         assert words in found.stdout
     assert "hello" not in found.stdout
+    assert "no passkeys" not in run("doctor", "--data", house, "--issuer", "http://localhost:9/").stdout
 
 
 def test_the_doctor_looks_at_who_may_read_the_database_and_a_named_key(run: Run, house: Path, tmp_path: Path) -> None:

@@ -47,13 +47,13 @@ class Person:
         await self._server.vault.follow(str(self._browser.page.request.url), self._name, browser=self._browser)
         return self._browser.left_for
 
-    async def opens(self, url: str, answer: str = "approve") -> str | None:
+    async def opens(self, url: str, **said: Any) -> str | None:
         """Open a page that a client shows: a connect link, or one's inbox, where the only request there is gets its answer."""
         if "/connect?" in url:
             return await self.connect(url)
         app = await own_app(self._live.house, f"auth0|{self._name}")
         (approval,) = await waiting(self._live.house, app)
-        return await self._answered(app, approval, answer=answer)
+        return await self._answered(app, approval, **said)
 
     async def calls(self, what: str) -> int:
         """How often the server has been asked this so far."""

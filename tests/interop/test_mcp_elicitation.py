@@ -101,6 +101,16 @@ async def test_who_will_not_open_the_page_is_not_waited_for(desk: Desk, mode: st
 
 async def test_a_no_reaches_the_model(desk: Desk) -> None:
     """And the next call asks anew: it is another request."""
-    got = await desk.play("legacy", BUY, BUY, answer="deny")
+    got = await desk.play("legacy", BUY, BUY, replies=[{"answer": "deny"}] * 2)
     assert all(each["error"] and "denied" in each["text"] for each in got["calls"])
     assert len(await desk.server.house.events("approval.asked")) == 2
+
+
+async def test_a_question_reaches_the_model_and_its_reply_the_person(desk: Desk) -> None:
+    replies = [{"answer": "ask", "text": "Why ten?"}, {"answer": "approve"}]
+    got = await desk.play("modern", BUY, ("explain", {"text": "Your plan says so."}), BUY, replies=replies)
+    asked, told, bought = got["calls"]
+    assert "Why ten?" in asked["text"]
+    assert told == {"error": False, "text": "They have been told."}
+    assert json.loads(bought["text"]) == {"bought": 10, "for": "auth0|ada"}
+    assert len(await desk.server.house.events("approval.asked")) == 1

@@ -29,8 +29,8 @@ from mcp_types import ElicitRequest, ElicitRequestURLParams, InputRequiredResult
 from mcp_types.version import is_version_at_least
 
 from remit import details as rar
-from remit.approvals import Grant
-from remit.errors import ActionRequired, AuthenticationRequired, RemitError
+from remit.approvals import Approval, Grant
+from remit.errors import ActionRequired, AuthenticationRequired, MoreInfoRequested, NotAllowed, RemitError
 from remit.user import User
 from remit.verifier import Verifier
 
@@ -58,13 +58,14 @@ class Elicitation:
     has it.
 
     Args:
-        wait: seconds that a call stays open for the person. Afterwards the model is told that they have not acted, and the
-            same call goes on where this one stopped. With 0 no call is held.
+        wait: seconds that a call stays open for the person; many clients give up after 60. Afterwards the model is told that
+            they have not acted, and the same call goes on where this one stopped. With 0 no call is held.
     """
 
-    def __init__(self, *, wait: float = 120.0) -> None:
+    def __init__(self, *, wait: float = 50.0) -> None:
         self._wait = wait
         self._asked: dict[tuple[str, str], tuple[str, int | None]] = {}
+        self._questions: dict[str, Approval] = {}
 
     def __call__(self, tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | InputRequiredResult]]:
         """The tool, which has a ``Context`` among its parameters."""
@@ -121,6 +122,7 @@ class Elicitation:
 
         Raises:
             ApprovalPending: not answered yet; for the tool to let pass.
+            MoreInfoRequested: the person asked something first, which reaches the model; ``answer`` has its reply.
             ApprovalDenied, ApprovalExpired: the answer.
             DetailsChanged, NotAllowed, Misconfigured, Unavailable: as ``User.request`` and ``Approval.wait``.
         """
@@ -139,6 +141,9 @@ class Elicitation:
                 # The person may have answered just now, and the issuer's pace would not let us look before that.
                 patience = max(patience, approval.pending().poll_after + 1.0)
             grant = await approval.wait(patience)
+        except MoreInfoRequested:
+            self._questions[user.sub] = approval
+            raise
         except ActionRequired:
             raise
         except RemitError:
@@ -146,6 +151,16 @@ class Elicitation:
             raise
         self._asked.pop(name, None)
         return grant
+
+    async def answer(self, user: User, text: str) -> None:
+        """Reply to what the user last asked before they would answer. Calling the tool again then goes on.
+
+        Raises:
+            NotAllowed, ApprovalExpired, Misconfigured: as ``Approval.answer``.
+        """
+        if (approval := self._questions.pop(user.sub, None)) is None:
+            raise NotAllowed("no question is open")
+        await approval.answer(text)
 
     def _forget(self) -> None:
         now = time.time()

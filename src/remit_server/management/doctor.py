@@ -19,6 +19,7 @@ from remit_server.management import set_up
 from remit_server.management.manifest import declared as d
 from remit_server.management.manifest.check import secrets_of
 from remit_server.records import Client, Organisation
+from remit_server.rules.passkeys import party_of
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.outbound import Outbound
 from remit_server.storage.contract import Row
@@ -79,6 +80,11 @@ async def _issuer(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
         yield _weak(
             f"the issuer {settings.issuer} is this machine only",
             "good for trying out; others need --issuer https://… (tokens name it, so set it before clients rely on it)",
+        )
+    if party_of(settings.issuer) is None:
+        yield _weak(
+            f"the host of {settings.issuer} is a number: browsers have no passkeys there, and what is of high risk takes one",
+            "give it a host name; on this machine alone, http://localhost:8080/",
         )
     outbound = Outbound(settings, clock)
     try:

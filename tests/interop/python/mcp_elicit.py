@@ -67,7 +67,7 @@ class Desk:
 
     def __init__(self):
         self.shown, self.done, self.acts = [], [], []
-        self.says = {"answer": given.get("answer", "approve")}
+        self.replies = iter(given.get("replies", []))
 
     async def elicited(self, context, params):
         self.open(params)
@@ -76,7 +76,8 @@ class Desk:
     def open(self, params):
         self.shown.append([params.mode, params.message, urlsplit(params.url).path, params.elicitation_id])
         if given.get("action", "accept") == "accept":
-            self.acts.append(asyncio.create_task(asyncio.to_thread(ask, "opens", url=params.url, **self.says)))
+            says = next(self.replies, {})
+            self.acts.append(asyncio.create_task(asyncio.to_thread(ask, "opens", url=params.url, **says)))
 
     async def heard(self, message):
         if isinstance(message, ElicitCompleteNotification):
