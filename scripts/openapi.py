@@ -76,7 +76,20 @@ DESCRIBED = {
     "GET /v2/logout": Operation("client_id returnTo", status=303),
     "GET /me/v1/approvals": Operation(gives="Approvals"),
     "GET /me/v1/approvals/{id}": Operation(gives="Approval"),
-    "POST /me/v1/approvals/{id}/answer": Operation("answer! version:int! digest! reason", JSON, "Approval"),
+    "POST /me/v1/approvals/{id}/answer": Operation(
+        "answer! version:int! digest! details:objects remember:object proof:object reason block:bool report:bool stop:bool text",
+        JSON,
+        "Approval",
+    ),
+    "POST /approvals/reply": Operation("auth_req_id! text!" + CLIENT, FORM, "Replied"),
+    "POST /approvals/spend": Operation("token! authorization_details!" + CLIENT, FORM, "Spent"),
+    "GET /me/v1/allowances": Operation(gives="Allowances"),
+    "DELETE /me/v1/allowances/{id}": Operation(status=204),
+    "GET /me/v1/blocked-agents": Operation(gives="Blocked"),
+    "PUT /me/v1/blocked-agents/{client_id}": Operation(status=204),
+    "DELETE /me/v1/blocked-agents/{client_id}": Operation(status=204),
+    "POST /me/v1/agents/{client_id}/report": Operation("reason!", JSON, status=204),
+    "POST /me/v1/agents/{client_id}/stop": Operation(status=204),
     "POST /me/v1/approvals/{id}/proof": Operation("version:int! digest! details:list", JSON, "Proof"),
     "GET /me/v1/notifications": Operation(gives="Notifications"),
     "PUT /me/v1/notifications": Operation("ways:list private:bool quiet:list time_zone", JSON, "Notifications"),
@@ -155,7 +168,9 @@ DESCRIBED = {
     "POST /setup": Operation("csrf! ticket! name! email! password!", FORM),
     "POST /approvals/{id}": Operation(
         "csrf! answer! version! digest! assertion code remember ahead_until ahead_times ahead_each ahead_total "
-        "reason reason_text block report question", FORM, status=303,
+        "reason reason_text block report question",
+        FORM,
+        status=303,
     ),  # fmt: skip
 }
 """What the operations take and give; one that is missing here is described by its URL alone."""
@@ -197,6 +212,12 @@ SCHEMAS = {
     "Person": record(sub=TEXT),
     "Registration": record(client_id=TEXT, client_name=TEXT, redirect_uris=TEXTS, grant_types=TEXTS),
     "Approval": record(id=TEXT, state=TEXT, version=NUMBER, digest=TEXT, created_at=NUMBER, expires_at=NUMBER),
+    "Replied": record(expires_in=NUMBER, interval=NUMBER),
+    "Spent": record(approval=record(id=TEXT, digest=TEXT), authorization_details={"type": "array"}, spent_at=NUMBER),
+    "Allowances": record(
+        allowances={"type": "array", "items": record(id=TEXT, type=TEXT, times=NUMBER, uses=NUMBER, expires_at=NUMBER)}
+    ),
+    "Blocked": record(agents={"type": "array", "items": record(client_id=TEXT, name=TEXT, blocked_at=NUMBER)}),
     "Passkey": record(id=TEXT, name=TEXT, synced={"type": "boolean"}, created_at=NUMBER),
     "Passkeys": record(passkeys={"type": "array", "items": {"$ref": "#/components/schemas/Passkey"}}),
     "Notifications": record(

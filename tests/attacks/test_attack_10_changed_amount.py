@@ -14,7 +14,9 @@ from tests.fixtures.house import BROKER, NOTES, SECRET, House
 from tests.ledger import proves
 
 import remit
+from remit_server.records import Approval, Grant
 from remit_server.rules.enforcing import difference
+from remit_server.runtime.ports import Act, Permit
 
 LESS = {**ORDER, "quantity": 8}
 
@@ -86,6 +88,38 @@ def test_of_a_type_that_nobody_describes_every_member_counts() -> None:
     assert difference(None, approved, dict(approved)) is None
     for changed in ({"amount": 9}, {"amount": 11}, {"to": []}, {"note": "x"}):
         assert difference(None, approved, {**approved, **changed}) == next(iter(changed))
+
+
+async def taken(house: House, *details: dict[str, Any]) -> str:
+    """The token of an approval of these details, as if it had been asked for and given."""
+    agent, ada = await house.store.clients.get("agent"), await house.store.users.get("auth0|ada")
+    assert agent and ada
+    now = house.clock.now()
+    grant = Grant(id="g_1", client_id="agent", user_id=ada.id, audiences=(BROKER,), details=details, created_at=now)
+    act = Act(kind="token", client=agent, user=ada, grant=grant, audiences=(BROKER,), details=details)
+    issued = await house.machines.mint.access_token(Permit(act=act))
+    approval = Approval(
+        id="a_1", kind="ciba", client_id="agent", handle="h", user_id=ada.id, details=details, approved=details,
+        state="taken", grant_id="g_1", created_at=now, expires_at=now + 300, use_until=issued.token.expires_at,
+    )  # fmt: skip
+    store = house.store
+    await store.commit(store.grants.add(grant), store.tokens.add(issued.token), store.approvals.add(approval))
+    return issued.value
+
+
+@pytest.mark.parametrize("here", [None, [BROKER], ["https://other.example", BROKER]])
+async def test_where_an_approval_holds_is_no_part_of_the_act(house: House, here: list[str] | None) -> None:
+    act = {"type": "anything", "amount": 10}
+    token = await taken(house, act if here is None else {**act, "locations": here})
+    assert (await spend(house, token, {**act, "amount": 11})).json()["field"] == "amount"
+    assert (await spend(house, token, act)).status_code == 200
+
+
+@pytest.mark.parametrize("elsewhere", [[], ["https://other.example"], BROKER, 1, {"at": BROKER}])
+async def test_an_approval_that_holds_elsewhere(house: House, elsewhere: Any) -> None:
+    act = {"type": "anything", "amount": 10}
+    refused = await spend(house, await taken(house, {**act, "locations": elsewhere}), act)
+    assert (refused.status_code, refused.json()["field"]) == (403, "type")
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ async def test_a_second_click_decides_nothing(any_house: House, second: str) -> 
     assert (await answer(house, app, approval)).status_code == 200
     again = await answer(house, app, approval, answer=second, **said)
     assert (again.status_code, again.json()["error"]) == (409, "conflict")
+    assert again.json()["error_description"] == "This request was approved meanwhile."
     assert len(await house.events("approval.approved")) == 1
 
 

@@ -13,8 +13,9 @@ from tests.fixtures.asking import ORDER, answer, ask, asked, own_app, poll, seen
 from tests.fixtures.house import APIS, BROKER, House, built, sqlite
 from tests.ledger import proves
 
+from remit_server.approvals.channels.notice import notice_of
 from remit_server.catalog.load import detail_types
-from remit_server.records import DetailType, Organisation
+from remit_server.records import DetailType, Lending, Organisation
 from remit_server.rules.details import digest
 from remit_server.rules.thread import LONGEST_QUESTION, LONGEST_REPLY, MOST_QUESTIONS
 
@@ -278,8 +279,17 @@ async def test_the_person_hears_of_a_reply(house: House) -> None:
     await house.store.commit(house.store.deliveries.end(first))
     await answer(house, app, approval, answer="ask", text="Why?")
     assert await house.store.deliveries.due(house.clock.now(), 10) == []
+    asked_first = await house.store.approvals.get(approval["id"])
     assert (await reply(house, request, "Because.")).status_code == 200
     assert len(await house.store.deliveries.due(house.clock.now(), 10)) == 1
+    replied = await house.store.approvals.get(approval["id"])
+    assert asked_first is not None
+    assert replied is not None
+    before, after = [await notice_of(house.machines, each, private=False) for each in (asked_first, replied)]
+    assert (before.title, after.title) == (
+        "Trading assistant asks for your approval", "Trading assistant has replied to you"
+    )  # fmt: skip
+    assert before.name != after.name, "programs that drop what they have seen show it"
 
 
 # No, and never again
@@ -337,7 +347,11 @@ async def test_stopping_an_agent_ends_all_that_it_has_of_the_person(any_house: H
     other = {**ORDER, "quantity": 900}
     pending = await asked(house, authorization_details=json.dumps([other]))
     bobs = await asked(house, user="auth0|bob")
+    for user in ("auth0|ada", "auth0|bob"):
+        lent = Lending(account_id="ca_1", user_id=user, client_id="agent", created_at=house.clock.now())
+        await house.store.commit(house.store.lendings.put(lent))
     await house.http.post("/me/v1/agents/agent/stop", headers=app)
+    assert [each.user_id for each in await house.store.lendings.of_client("agent")] == ["auth0|bob"]
 
     async def good(token: str) -> bool:
         form = {"token": token, **house.proof("agent")}

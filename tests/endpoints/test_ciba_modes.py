@@ -299,3 +299,24 @@ async def test_nothing_of_it_is_stored_in_the_clear(told: Told) -> None:
     pushed = told.heard.got[0][1]
     for secret in (TOKEN, request["auth_req_id"], pushed["access_token"], pushed["id_token"], BROKER):
         assert secret not in kept
+
+
+async def test_a_client_that_is_pinged_hears_of_a_question_and_then_of_the_answer(told: Told) -> None:
+    await told.mode("ping")
+    request = await told.ask()
+    app = await own_app(told.house)
+    (approval,) = await waiting(told.house, app)
+    await answer(told.house, app, approval, answer="ask", text="Why?")
+    assert await told.teller.once() == 1
+    assert await told.teller.once() == 0
+    named = {"auth_req_id": request["auth_req_id"]}
+    assert (await told.heard.message())[1] == named
+    pending = (await poll(told.house, request["auth_req_id"])).json()
+    assert pending["interaction"]["question"] == "Why?"
+    form = {"auth_req_id": request["auth_req_id"], "text": "Because.", **told.house.proof("agent")}
+    assert (await told.house.http.post("/approvals/reply", data=form)).status_code == 200
+    assert await told.teller.once() == 0, "of its own words it is not told"
+    await told.answered()
+    assert await told.teller.once() == 1
+    assert (await told.heard.message())[1] == named
+    assert (await poll(told.house, request["auth_req_id"])).status_code == 200

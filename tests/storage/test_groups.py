@@ -16,6 +16,7 @@ from remit_server.records import (
     Connection,
     DetailType,
     Interaction,
+    Message,
     Organisation,
     Passkey,
     Policy,
@@ -264,6 +265,58 @@ class TestApprovals:
         assert done is not None
         assert (done.state, done.reason, done.grant_id, done.version) == ("taken", "fine", "g", 2)
         assert done.details == asked.details
+
+    async def test_asking_back(self, store: Store) -> None:
+        asked = approval(mode="ping")
+        await store.commit(store.approvals.add(asked))
+        first = replace(asked, thread=(Message(by="person", at=NOW, text="why?"),))
+        assert await loses(store, store.approvals.reply(first, NOW))
+        assert await loses(store, store.approvals.question(first, "auth0|eve", NOW))
+        assert await loses(store, store.approvals.question(first, "auth0|ada", LATER))
+        await store.commit(store.approvals.question(first, "auth0|ada", NOW))
+        assert await loses(store, store.approvals.question(first, "auth0|ada", NOW))
+        waits = await store.approvals.get(asked.id)
+        assert waits is not None
+        assert (waits.state, waits.version, waits.thread, waits.notify_at) == ("info_requested", 1, first.thread, NOW)
+        second = replace(waits, thread=(*waits.thread, Message(by="agent", at=NOW, text="so")))
+        assert await loses(store, store.approvals.reply(replace(second, version=0), NOW))
+        assert await loses(store, store.approvals.reply(second, LATER))
+        await store.commit(store.approvals.reply(second, NOW))
+        goes_on = await store.approvals.get(asked.id)
+        assert goes_on is not None
+        assert (goes_on.state, goes_on.version, goes_on.thread, goes_on.notify_at) == (
+            "pending",
+            2,
+            second.thread,
+            None,
+        )
+
+    async def test_spending(self, store: Store) -> None:
+        asked = approval()
+        await store.commit(store.approvals.add(asked))
+        approved = replace(asked, approved=({"type": "a"}, {"type": "b"}), approved_digest="d")
+        await store.commit(store.approvals.decide(approved, "approved", "auth0|ada", NOW, grant_id="g_spent"))
+        assert await loses(store, store.approvals.spend(asked.id, 0, "broker", NOW))
+        await store.commit(store.approvals.take(asked.id, NOW, use_until=LATER))
+        await store.commit(store.approvals.spend(asked.id, 1, "broker", NOW))
+        assert await loses(store, store.approvals.spend(asked.id, 1, "broker", NOW + 1))
+        await store.commit(store.approvals.spend(asked.id, 0, "bank", NOW + 2))
+        done = await store.approvals.by_grant("g_spent")
+        assert done is not None
+        assert (done.spent, done.spent_at, done.spent_by, done.use_until) == (3, NOW + 2, "bank", LATER)
+        assert done.approved == approved.approved
+        assert list(await store.approvals.approved("c_1", "auth0|ada", 1)) == [done]
+
+    async def test_closing_what_one_client_has_asked_one_person(self, store: Store) -> None:
+        open_, others, hers = approval(), approval(client_id="c_2"), approval(user_id="auth0|eve")
+        for each in (open_, others, hers):
+            await store.commit(store.approvals.add(each))
+        await store.commit(store.approvals.close_of("c_1", "auth0|ada", NOW, "enough"))
+        closed = await store.approvals.get(open_.id)
+        assert closed is not None
+        assert (closed.state, closed.reason, closed.decided_by) == ("denied", "enough", "auth0|ada")
+        assert await store.approvals.get(others.id) == others
+        assert await store.approvals.get(hers.id) == hers
 
     async def test_a_version_that_was_not_seen_is_not_answered(self, store: Store) -> None:
         asked = approval(user_id=None, kind="device")

@@ -22,11 +22,11 @@ from remit_server.storage.sql.postgresql.link import connect
 from remit_server.storage.sql.statements import Select
 
 OPEN = 3000
-LISTED = (Approvals._OF_USER, Approvals._OVERDUE, Approvals._LAST_ASKED, Approvals._TO_TELL)
-POINTS = (Approvals._GET, Approvals._BY_HANDLE, Approvals._BY_SAME, Approvals._BY_USER_CODE)
+LISTED = (Approvals._OF_USER, Approvals._OVERDUE, Approvals._LAST_ASKED, Approvals._APPROVED, Approvals._TO_TELL)
+POINTS = (Approvals._GET, Approvals._BY_HANDLE, Approvals._BY_SAME, Approvals._BY_USER_CODE, Approvals._BY_GRANT)
 CHANGES = (
     Approvals._CLAIM, Approvals._DECIDE, Approvals._EXPIRE, Approvals._POLL, Approvals._TAKE, Approvals._TELL, Approvals._PACK,
-    Approvals._TOLD, Approvals._UNPACK,
+    Approvals._TOLD, Approvals._UNPACK, Approvals._QUESTION, Approvals._REPLY, Approvals._SPEND, Approvals._CLOSE_OF,
 )  # fmt: skip
 
 

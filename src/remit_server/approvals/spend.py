@@ -57,14 +57,18 @@ async def _places(machines: Machines, audience: str | None, approval: Approval, 
     places: list[int] = []
     differs: str | None = None
     for place, detail in enumerate(approval.approved):
-        where = detail.get("locations")
-        if detail["type"] != act.get("type") or (where is not None and audience not in where):
+        if detail["type"] != act.get("type") or not _here(detail, audience):
             continue
         found = enforcing.difference(types.get(detail["type"]), _act(detail), _act(act))
         if found is None:
             places.append(place)
         differs = differs or found
     return places or differs or "type"
+
+
+def _here(detail: dict[str, Any], audience: str | None) -> bool:
+    where = detail.get("locations")
+    return where is None or (isinstance(where, list) and audience in where)
 
 
 def _act(detail: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from remit_server.runtime.machines import Machines
 
 LAST = "This message cannot answer, and neither can a reply to it: nothing happens unless you approve on that page, signed in."
 
+TRIAL = "Choose how you are told"
+
 
 class Email:
     def __init__(self, machines: Machines, *, tls: ssl.SSLContext | None = None) -> None:
@@ -51,13 +53,14 @@ def written(notice: Notice, whom: Addressed, *, sender: str, to: str, now: int) 
     message["From"], message["To"], message["Subject"] = sender, to, notice.title
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     # The same for every try: where two got through, mail programs show one.
-    message["Message-ID"] = f"<{notice.approval_id}@{urlsplit(notice.url).hostname}>"
+    message["Message-ID"] = f"<{notice.name}@{urlsplit(notice.url).hostname}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5: no out-of-office answers
-    message.set_content(f"{notice.sentence}\n\nLook at it and answer until {when}:\n{notice.url}\n\n{LAST}\n")
+    link, until_when, last = ("Look at it and answer", f" until {when}", LAST) if notice.asks else (TRIAL, "", "")
+    message.set_content(f"{notice.sentence}\n\n{link}{until_when}:\n{notice.url}\n\n{last}\n")
     message.add_alternative(
         f'<!doctype html>\n<html lang="en"><body>\n<p>{escape(notice.sentence)}</p>\n'
-        f'<p><a href="{escape(notice.url)}">Look at it and answer</a> until {escape(when)}.</p>\n'
-        f"<p>{LAST}</p>\n</body></html>\n",
+        f'<p><a href="{escape(notice.url)}">{link}</a>{escape(until_when)}.</p>\n'
+        f"<p>{last}</p>\n</body></html>\n",
         subtype="html",
     )
     return message

@@ -23,7 +23,12 @@ HEARTBEAT: Final = 15.0
 """Seconds. Proxies close what is silent, and a session that has run out is noticed this soon."""
 LONGEST: Final = 3600.0
 """Seconds; then the page comes again."""
-TOLD: Final = frozenset({"approval.asked", "approval.approved", "approval.denied", "approval.expired"})
+TOLD: Final = frozenset(
+    {
+        "approval.asked", "approval.question", "approval.answered_question", "approval.approved", "approval.denied",
+        "approval.expired",
+    }
+)  # fmt: skip
 
 
 class Inbox:

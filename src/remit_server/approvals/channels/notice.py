@@ -32,10 +32,21 @@ class Notice(Struct, frozen=True, kw_only=True):
     """`buy 10 ZEKO at up to 41.20 USD each`, after "wants to"; None where the person wants it private."""
     url: str
     expires_at: int
+    replies: int = 0
+    """How often the agent has replied to the person: each time it is another message about the same request."""
+    asks: bool = True
+    """False: nothing waits; the person wants to see that a way leads to them."""
+
+    @property
+    def name(self) -> str:
+        """Of the message: the same for every try to send it."""
+        return f"{self.approval_id}.{self.replies}" if self.replies else self.approval_id
 
     @property
     def sentence(self) -> str:
         """What happened, in one line."""
+        if not self.asks:
+            return "This is how you hear that an agent waits for your word."
         return f"{self.agent} wants to {self.action}." if self.action else "What it wants to do is on the page."
 
 
@@ -80,10 +91,12 @@ async def notice_of(machines: Machines, approval: Approval, *, private: bool) ->
     """What is said about a request."""
     client = await machines.store.clients.get(approval.client_id)
     agent = _short(reveal(client.name if client else approval.client_id), LONGEST_NAME)
+    replies = sum(message.by == "agent" for message in approval.thread)
     return Notice(
         approval_id=approval.id,
         agent=agent,
-        title=f"{agent} asks for your approval",
+        title=f"{agent} has replied to you" if replies else f"{agent} asks for your approval",
+        replies=replies,
         action=None if private else _short(reveal(await _action(machines, approval)), LONGEST_ACTION),
         url=machines.settings.url(f"/approvals/{approval.id}"),
         expires_at=approval.expires_at,

@@ -38,8 +38,9 @@ class _Webhook:
             raise NotReached("this webhook is not configured any more", for_good=True)
         now = self._machines.clock.now()
         data = {"user": whom.user.id, **msgspec.to_builtins(notice)}
-        body = msgspec.json.encode({"type": "approval.asked", "timestamp": now, "data": data})
-        message_id = f"msg_{notice.approval_id}"
+        kind = "approval.answered_question" if notice.replies else "approval.asked"
+        body = msgspec.json.encode({"type": kind, "timestamp": now, "data": data})
+        message_id = f"msg_{notice.name}"
         headers = {
             "Content-Type": "application/json",
             "webhook-id": message_id,

@@ -70,7 +70,7 @@ class Events:
         if approval is None or approval.kind == "device":
             return None
         if (
-            event.kind != "approval.asked"
+            event.kind not in {"approval.asked", "approval.answered_question"}
             or approval.state not in {"pending", "info_requested"}
             or approval.expires_at <= now
         ):
