@@ -11,9 +11,10 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 from weakref import WeakValueDictionary
@@ -24,6 +25,7 @@ import msgspec
 from remit_server.config import Settings, is_loopback
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.runtime.clock import Clock
+from remit_server.runtime.kept_connections import KeptConnections
 
 TIMEOUT: Final = 8.0
 LARGEST_REPLY: Final = 512 * 1024
@@ -155,10 +157,12 @@ class Opened:
         response: httpcore2.Response,
         patience: dict[str, float],
         silence: float,
-        slot: asyncio.Semaphore,
+        done: Callable[[], Awaitable[None]],
         host: str,
     ) -> None:
-        self._response, self._slot, self._host = response, slot, host
+        """`done` is called once, when nobody needs the connection any more."""
+        self._response, self._host = response, host
+        self._done: Callable[[], Awaitable[None]] | None = done
         self._patience, self._silence = patience, silence
         self.status = response.status
         self.headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers]
@@ -171,13 +175,13 @@ class Opened:
                 yield piece
 
     async def close(self) -> None:
-        slot, self._slot = self._slot, _CLOSED
-        if slot is not _CLOSED:
+        done, self._done = self._done, None
+        if done is not None:
             try:
                 await _nothing_follows(self._response)
                 await self._response.aclose()
             finally:
-                slot.release()
+                await done()
 
 
 async def _nothing_follows(response: httpcore2.Response) -> None:
@@ -192,12 +196,10 @@ def _unread(response: httpcore2.Response) -> bytes | None:
     """What was read beyond the answer; None when httpcore does not tell: there is no public way to know."""
     stream: Any = response.stream
     try:
-        return bytes(stream._stream._connection._h11_state.trailing_data[0])  # noqa: SLF001
+        stream = getattr(stream, "_stream", stream)  # a pool's has the connection's inside
+        return bytes(stream._connection._h11_state.trailing_data[0])  # noqa: SLF001
     except AttributeError:
         return None
-
-
-_CLOSED = asyncio.Semaphore(0)
 
 
 @contextmanager
@@ -218,17 +220,14 @@ class Outbound:
         self._clock = clock
         self._loopback = settings.loopback
         networks = tuple(ipaddress.ip_network(network) for network in settings.private_networks)
-        context = context or ssl.create_default_context()
-
-        def pool(connections: int) -> httpcore2.AsyncConnectionPool:
-            return httpcore2.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=connections,
-                keepalive_expiry=30,
-                network_backend=_Guard(networks, loopback=settings.loopback),
-            )
-
-        self._pool, self._named, self._streams = pool(64), pool(NAMED), pool(STREAMS)
+        ours: dict[str, Any] = {
+            "ssl_context": context or ssl.create_default_context(),
+            "keepalive_expiry": 30,
+            "network_backend": _Guard(networks, loopback=settings.loopback),
+        }
+        self._pool = httpcore2.AsyncConnectionPool(max_connections=64, **ours)
+        self._named = httpcore2.AsyncConnectionPool(max_connections=NAMED, **ours)
+        self._streams = KeptConnections(partial(httpcore2.AsyncHTTPConnection, **ours), most=STREAMS)
         self._jwks: dict[str, tuple[int, dict[str, Any] | OutboundRefused]] = {}
         self._per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._named_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -316,14 +315,15 @@ class Outbound:
                 await slot.acquire()
         except TimeoutError:
             raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
-        request = httpcore2.Request(method, _whole(parts), headers=sent, content=body, extensions={"timeout": caps})
-        try:
+        whole = _whole(parts)
+        request = httpcore2.Request(method, whole, headers=sent, content=body, extensions={"timeout": caps})
+        async with AsyncExitStack() as undo:
+            undo.callback(slot.release)
+            connection = await self._streams.take(whole.origin)
+            undo.push_async_callback(self._streams.put, connection, whole.origin)
             with _translated(parts.hostname):
-                response = await self._streams.handle_async_request(request)
-        except BaseException:
-            slot.release()
-            raise
-        return Opened(response, caps, silence, slot, parts.hostname or "")
+                response = await connection.handle_async_request(request)
+            return Opened(response, caps, silence, undo.pop_all().aclose, parts.hostname or "")
 
     async def jwks(self, uri: str, *, named: bool = False) -> dict[str, Any]:
         """A JWK Set, kept for five minutes; a failure is kept for seconds, so that nobody can make us knock all day. `named` is
