@@ -150,6 +150,7 @@ DESCRIBED = {
     "POST /devices/{id}": Operation("csrf!", FORM),
     "GET /approvals/history": Operation("agent outcome before"),
     "POST /approvals/{id}/preview": Operation("csrf!", FORM, "Preview"),
+    "POST /approvals/{id}/proof": Operation("csrf! version! digest!", FORM, "*/*"),
     "POST /approvals/{id}/stop": Operation("csrf! report", FORM),
     "POST /allowances/{id}/revoke": Operation("csrf!", FORM),
     "POST /allowances/blocked/{client_id}/unblock": Operation("csrf!", FORM),

@@ -17,11 +17,8 @@ from remit_server.access.stores import Stores
 from remit_server.approvals import notify_client
 from remit_server.approvals.ask import TOLD
 from remit_server.approvals.channels import outbox
-from remit_server.approvals.channels.email import Email
-from remit_server.approvals.channels.notice import Channel
-from remit_server.approvals.channels.ntfy import Ntfy
 from remit_server.approvals.channels.outbox import Outbox
-from remit_server.approvals.channels.web_push import WebPush
+from remit_server.approvals.channels.ways import ways_of
 from remit_server.approvals.channels.webhook import Webhooks
 from remit_server.approvals.notify_client import Teller
 from remit_server.config import Settings
@@ -188,12 +185,7 @@ class RemitApp:
             default=observed("none", _nothing(pages), traces),
         )
         self.machines.store.watch = lambda unit: _Watch(unit, traces)
-        ways: dict[str, Channel] = {
-            "web_push": WebPush(self.machines),
-            "ntfy": Ntfy(self.machines),
-            "email": Email(self.machines),
-        }
-        self.outbox = Outbox(self.machines, ways, Webhooks(self.machines))
+        self.outbox = Outbox(self.machines, ways_of(self.machines), Webhooks(self.machines))
         engine, teller = self.machines.store.engine, Teller(self.machines)
         self._woken = (
             Woken(engine, FILED, self.outbox.run, full=outbox.AT_ONCE),

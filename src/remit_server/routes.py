@@ -81,6 +81,7 @@ from remit_server.ui.pages.notifications import Notifications as NotificationsPa
 from remit_server.ui.pages.passkeys import Passkey as PasskeyPage
 from remit_server.ui.pages.passkeys import Passkeys as PasskeysPage
 from remit_server.ui.pages.preview import Preview
+from remit_server.ui.pages.proof import Proof as ProofPage
 from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
 from remit_server.ui.pages.remove import Remove
@@ -230,6 +231,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/approvals/history", History(m, pages), "page"),
         Route("GET POST", "/approvals/{id}", ApprovalPage(m, pages), "page"),
         Route("POST", "/approvals/{id}/preview", Preview(m)),
+        Route("POST", "/approvals/{id}/proof", ProofPage(m), "page"),
         Route("GET POST", "/approvals/{id}/stop", StopPage(m, pages), "page"),
         Route("GET", "/allowances", AllowancesPage(m, pages), "page"),
         Route("POST", "/allowances/{id}/revoke", RevokeAllowance(m, pages), "page"),

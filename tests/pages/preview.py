@@ -29,12 +29,28 @@ from remit_server.ui.views.accounts import (
     Use,
 )
 from remit_server.ui.views.activity import ActivityView, Chain, Happening
-from remit_server.ui.views.approvals import ApprovalsView, ApprovalView, Decided, Request, Waiting
+from remit_server.ui.views.approvals import (
+    Ahead,
+    AllowancesView,
+    Allowed,
+    ApprovalsView,
+    ApprovalView,
+    Blocked,
+    Decided,
+    Field,
+    HistoryView,
+    Option,
+    Proof,
+    Said,
+    StopView,
+    Waiting,
+)
 from remit_server.ui.views.consent import ConsentView, Permission, ReturnView
 from remit_server.ui.views.console import AgentRow, ConnectionRow, ConsoleView, KeyRow, Step, UserRow
 from remit_server.ui.views.device import DeviceCodeView, DeviceConfirmView, DeviceDoneView
+from remit_server.ui.views.devices import Browser, DevicesView
 from remit_server.ui.views.failure import ErrorView, NotFoundView
-from remit_server.ui.views.notifications import Browser, NotificationsView
+from remit_server.ui.views.notifications import NotificationsView, Outcome, WayView
 from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
 from remit_server.ui.views.security import EnrolView, Passkey, PasskeysView, SecurityView
 from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
@@ -165,8 +181,42 @@ inbox = ApprovalsView(
             id="apr_6", agent_name="Research helper", act="share “Q3 plan” with Bob", state="expired", at=NOW - 9 * DAY
         ),
     ),
+    asking=(
+        Waiting(
+            id="apr_7",
+            agent_name="Trading assistant",
+            act="sell 40 shares of ORBI",
+            asked_at=NOW - 20 * MINUTE,
+            expires_at=NOW + HOUR,
+        ),
+    ),
     agents=agents,
-    older_href="/approvals?before=apr_6",
+)
+history = HistoryView(
+    viewer=ada,
+    now=NOW,
+    decided=(
+        *inbox.decided,
+        Decided(
+            id="apr_8",
+            agent_name="Trading assistant",
+            act="buy 1 share of ZEKO",
+            state="used",
+            at=NOW - 12 * DAY,
+            ahead=True,
+        ),
+        Decided(
+            id="apr_9",
+            agent_name="Trading assistant",
+            act="buy 9 shares of ORBI",
+            state="lapsed",
+            at=NOW - 40 * DAY,
+            edited=True,
+        ),
+    ),
+    agents=agents,
+    outcomes=(Choice(value="approved", label="Approved"), Choice(value="unused", label="Approved, never used")),
+    older_href="/approvals/history?before=1.x",
 )
 card = ApprovalView(
     csrf=CSRF,
@@ -176,30 +226,182 @@ card = ApprovalView(
     digest="sha-256:8f2c",
     state="pending",
     agent=assistant,
+    purpose="Watches prices and places the orders that its user approves",
     act="buy 10 shares of ZEKO",
     facts=order,
     agent_says="ZEKO fell below your limit a moment ago.",
-    request=Request(text="buy 10 zeko if it drops under 41.20", at=NOW - 25 * MINUTE),
-    origin=("price seen: 41.07", "from your terminal, 127.0.0.1"),
-    differences=("3× your usual order size", "first time you buy ZEKO"),
-    effect="Approving lets the assistant place this order once, within 5 minutes.",
-    match_code="47",
+    origin=("asked 48 s ago", "from 127.0.0.1"),
+    differences=("3× your usual order size", "first order for ZEKO"),
+    effect="One order, once.",
+    fields=(Field(name="e0.quantity", label="Shares", kind="number", value="10", hint="A whole number, at most 10."),),
+    may_ask=True,
+    ahead=Ahead(
+        ends=(
+            Option(value="1", label="24 hours"),
+            Option(value="7", label="7 days", chosen=True),
+            Option(value="30", label="30 days"),
+            Option(value="90", label="90 days"),
+        ),
+        times="5",
+        currency="USD",
+        each="412.00",
+        total="2060.00",
+        limits=(
+            Option(value="limit.ticker", label="Shares: ZEKO", chosen=True),
+            Option(value="limit.account", label="Account: ...4821", chosen=True),
+        ),
+    ),
     expires_at=NOW + 252,
+)
+talk = (
+    Said(mine=True, at=NOW - 9 * MINUTE, text="Why ten and not five?"),
+    Said(mine=False, at=NOW - 8 * MINUTE, text="You said on Monday that you want ten.\nFive would cost the same fee."),
+)
+high_card = replace(
+    card,
+    risk="high",
+    proof=Proof(needed=True, passkey=True),
+    thread=talk,
+    agent_says=None,
+    differences=(),
+    editing=True,
+)
+message_card = replace(
+    card,
+    agent=stranger,
+    first_time=True,
+    act="send a message to finance@example.com and 2 more",
+    facts=(
+        Fact(label="To", value="finance@example.com, cfo@example.com, mallory@elsewhere.example", emphasis=True),
+        Fact(label="From", value="ada@example.com"),
+        Fact(label="Text", value="Dear all,\nthe numbers are in.\nAda", block=True),
+    ),
+    risk="high",
+    risk_why=("goes outside the organisation",),
+    differences=("first message to mallory@elsewhere.example",),
+    fields=(
+        Field(
+            name="e0.recipients",
+            label="To",
+            kind="boxes",
+            hint="Untick what should be left out.",
+            options=tuple(
+                Option(value=str(n), label=to, chosen=True)
+                for n, to in enumerate(("finance@example.com", "cfo@example.com", "mallory@elsewhere.example"))
+            ),
+        ),
+        Field(
+            name="e0.role",
+            label="They may",
+            kind="choice",
+            options=(Option(value="view", label="view"), Option(value="edit", label="edit", chosen=True)),
+        ),
+        Field(
+            name="e0.until",
+            label="Until",
+            kind="time",
+            value="2026-12-01T09:00",
+            hint="UTC, not after 1 December 2026.",
+        ),
+    ),
+    editing=True,
+    ahead=replace(card.ahead or Ahead(ends=(), times=""), open=True, currency=None),
+    proof=Proof(needed=True, passkey=True, code=True),
 )
 odd_card = replace(
     card,
     viewer=mallory,
     id=HOSTILE,
     agent=trickster,
+    purpose=ODD,
     act=ODD,
     known=False,
     facts=odd_facts,
     agent_says=f"{ODD}\nsecond line\r\n\u05d0\u05d1\u05d2 pay 1000",
-    request=None,
     origin=(ODD,),
     differences=(ODD,),
+    risk="high",
+    risk_why=(ODD,),
+    thread=(Said(mine=True, at=NOW, text=ODD), Said(mine=False, at=NOW, text=f"{ODD}\n{ODD}")),
     error=ODD,
     reason_text=HOSTILE,
+    fields=(
+        Field(name="e0.x", label=ODD, kind="number", value=HOSTILE, hint=ODD),
+        Field(name="e0.y", label=ODD, kind="boxes", hint=ODD, options=(Option(value="0", label=ODD),)),
+        Field(name="e0.z", label=ODD, kind="choice", options=(Option(value=HOSTILE, label=ODD),)),
+    ),
+    ahead=Ahead(ends=(), times=HOSTILE, currency="USD", limits=(Option(value="limit.x", label=ODD),), open=True),
+    editing=True,
+    proof=Proof(needed=True, passkey=True, code=True),
+)
+allowances = AllowancesView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    allowances=(
+        Allowed(
+            id="all_1",
+            agent_name="Trading assistant",
+            title="Order at a broker",
+            facts=(Fact(label="Only", value="ZEKO"), Fact(label="Each up to", value="412.00 USD", emphasis=True)),
+            given_at=NOW - 3 * DAY,
+            ends_at=NOW + 4 * DAY,
+            used_at=NOW - 2 * HOUR,
+            uses=2,
+            times=5,
+            spent="824.00 of 2,060.00 USD",
+            share=40,
+        ),
+        Allowed(
+            id="all_2",
+            agent_name="Research helper",
+            title="Message to others",
+            facts=(Fact(label="Only to", value="team@example.com"),),
+            given_at=NOW - 40 * DAY,
+            ends_at=NOW - 10 * DAY,
+            uses=0,
+            times=3,
+            over="expired",
+        ),
+    ),
+    blocked=(Blocked(client_id="dcr/1", agent_name="Free prizes", at=NOW - DAY),),
+)
+stop = StopView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    id="apr_1",
+    agent=assistant,
+    ends=(
+        "It loses every token that it has of you.",
+        "It may not use your 2 accounts any more: Google Calendar, Slack.",
+        "1 allowance ends.",
+        "3 requests of it are refused.",
+        "It cannot ask you any more.",
+    ),
+)
+notifications = NotificationsView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    ways=(
+        WayView(value="web_push", label="Push", where="2 devices"),
+        WayView(value="email", label="E-mail", where="ada@example.com"),
+        WayView(value="ntfy", label="ntfy", where=None, lacks="You get a topic of your own as soon as you choose it."),
+    ),
+    chosen=("web_push", "email"),
+    quiet=("22:00", "07:00"),
+    time_zone="Europe/Berlin",
+    zones=("Europe/Berlin", "UTC"),
+)
+devices = DevicesView(
+    csrf=CSRF,
+    viewer=ada,
+    now=NOW,
+    here="Android",
+    key="BPk",
+    browsers=(Browser(id="b1", device="Android", created_at=NOW - DAY), Browser(id="b2", device="Mac", created_at=NOW)),
+    passkeys=passkeys,
 )
 see, change = (
     Scope(scope="cal.read", words="See your calendars"),
@@ -432,6 +634,7 @@ SAMPLES: dict[str, View] = {
     "passkeys": add_passkey,
     "passkeys-error": replace(add_passkey, viewer=mallory, name=ODD, first=False, error=ODD),
     "passkeys-nowhere": replace(add_passkey, options=None),
+    "security-code": replace(security, code="wanted", code_error="A code has 6 to 64 characters."),
     "security-off": replace(security, app_since=None, done="Your authenticator app is removed."),
     "security-hostile": replace(security, viewer=mallory, done=ODD, error=ODD),
     "enrol": enrol,
@@ -483,16 +686,57 @@ SAMPLES: dict[str, View] = {
     ),
     "device-allowed": DeviceDoneView(viewer=ada, agent_name="Trading assistant", allowed=True),
     "device-refused": DeviceDoneView(viewer=mallory, agent_name=ODD, allowed=False),
-    "notifications": NotificationsView(
-        csrf=CSRF, viewer=ada, now=NOW, key="BPk", browsers=(Browser(id="b1", device="Firefox", created_at=NOW - DAY),)
+    "notifications": notifications,
+    "notifications-tried": replace(
+        notifications,
+        private=True,
+        tried=(Outcome(label="Push", why=None), Outcome(label="E-mail", why="it took too long")),
     ),
-    "notifications-hostile": NotificationsView(
-        csrf=CSRF,
+    "notifications-none": NotificationsView(csrf=CSRF, viewer=ada, now=NOW),
+    "notifications-hostile": replace(
+        notifications,
         viewer=mallory,
-        now=NOW,
-        browsers=(Browser(id=HOSTILE, device=ODD, created_at=NOW),),
+        ways=(WayView(value="email", label="E-mail", where=ODD),),
+        topic=f"https://ntfy.example/{ODD}",
+        time_zone=HOSTILE,
+        tried=(Outcome(label="E-mail", why=ODD),),
         done=ODD,
         error=ODD,
+    ),
+    "devices": devices,
+    "devices-none": DevicesView(csrf=CSRF, viewer=ada, now=NOW),
+    "devices-hostile": replace(
+        devices,
+        viewer=mallory,
+        here=ODD,
+        browsers=(Browser(id=HOSTILE, device=ODD, created_at=NOW),),
+        passkeys=(replace(passkeys[0], name=ODD),),
+        done=ODD,
+        error=ODD,
+    ),
+    "allowances": allowances,
+    "allowances-none": AllowancesView(csrf=CSRF, viewer=ada, now=NOW, done="It is taken back."),
+    "allowances-hostile": replace(
+        allowances,
+        viewer=mallory,
+        allowances=tuple(
+            replace(each, id=HOSTILE, agent_name=ODD, title=ODD, facts=odd_facts) for each in allowances.allowances
+        ),
+        blocked=(Blocked(client_id=HOSTILE, agent_name=ODD, at=NOW),),
+        done=ODD,
+    ),
+    "stop": stop,
+    "stop-done": replace(stop, done=True),
+    "stop-hostile": replace(stop, viewer=mallory, id=HOSTILE, agent=trickster, ends=(ODD,)),
+    "history": history,
+    "history-none": HistoryView(viewer=ada, now=NOW),
+    "history-filtered": replace(history, decided=(), outcome="unused", older_href=None),
+    "history-hostile": replace(
+        history,
+        viewer=mallory,
+        decided=(replace(inbox.decided[2], id=HOSTILE, agent_name=ODD, act=ODD, reason=ODD),),
+        agents=(Choice(value=HOSTILE, label=ODD), Choice(value="", label="")),
+        newest=False,
     ),
     "approvals": inbox,
     "approvals-empty": ApprovalsView(viewer=Viewer(name="Bob", email="bob@example.com"), now=NOW),
@@ -504,13 +748,27 @@ SAMPLES: dict[str, View] = {
         agents=(Choice(value=HOSTILE, label=ODD), Choice(value="", label="")),
     ),
     "approval": card,
+    "approval-high": high_card,
+    "approval-message": message_card,
     "approval-hostile": odd_card,
-    "approval-unknown": replace(card, known=False, act="do “wire_transfer” at broker.example", request=None, origin=()),
-    "approval-bare": replace(card, agent_says=None, request=None, origin=(), differences=(), match_code=None),
-    "approval-approved": replace(card, state="approved", decided_at=NOW - 90),
-    "approval-used": replace(
-        card, state="used", decided_at=NOW - 90, used_at=NOW - 70, result="order 81 filled, 10 at 41.07"
+    "approval-unknown": replace(card, known=False, act="do “wire_transfer” at broker.example", origin=(), fields=()),
+    "approval-bare": replace(
+        card, agent_says=None, purpose=None, origin=(), differences=(), fields=(), ahead=None, may_ask=False
     ),
+    "approval-asking": replace(card, state="asking", thread=talk[:1], may_ask=False),
+    "approval-unproven": replace(
+        high_card, proof=Proof(needed=True, set_up="/security/passkeys", say="Add a passkey to approve this")
+    ),
+    "approval-code": replace(high_card, proof=Proof(needed=True, code=True), editing=False),
+    "approval-approved": replace(card, state="approved", decided_at=NOW - 90),
+    "approval-edited": replace(
+        card,
+        state="partly",
+        decided_at=NOW - 90,
+        changes=("Shares: 10 × ZEKO → 8 × ZEKO", "At most: 412.00 USD → 329.60 USD"),
+    ),
+    "approval-used": replace(card, state="used", decided_at=NOW - 90, used_at=NOW - 70, used_by="Broker"),
+    "approval-ahead": replace(card, state="used", decided_at=NOW - 90, used_at=NOW - 70, by_allowance=True),
     "approval-lapsed": replace(card, state="lapsed", decided_at=NOW - 900),
     "approval-denied": replace(card, state="denied", decided_at=NOW - 90, reason="Wrong amount."),
     "approval-expired": replace(card, state="expired", expires_at=NOW - 5),
@@ -632,6 +890,9 @@ class PreviewServer(ThreadingHTTPServer):
         if name.startswith("static/"):
             asset = self.assets.find(name.removeprefix("static/"))
             return (200, asset.media_type, asset.body) if asset else (404, "text/plain", b"")
+        if name.endswith("/preview"):
+            said = b'{"act": "buy 8 shares of ZEKO", "limit": "At most: 329.60 USD", "changed": true}'
+            return 200, "application/json", said
         if name == "approvals/events":
             return 200, "text/event-stream", b"retry: 600000\n\n"
         if name == "security/qr":
@@ -649,6 +910,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _script_urls(self) -> tuple[str, ...]:
         view = SAMPLES.get(self.path.partition("?")[0].strip("/"))
         return view.script_urls if view else ()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def do_GET(self) -> None:
         status, media_type, body = self.server.answer(self.path)
@@ -679,7 +944,11 @@ def shots(folder: Path, names: list[str]) -> None:
                 for name in names or SAMPLES:
                     page.goto(f"{server.url}/{name}")
                     page.wait_for_timeout(700 if name.startswith("approval") else 0)  # until the button is armed
-                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+                    # As tall as the page, so that the answers stand below it and not across it.
+                    tall = page.evaluate("document.documentElement.scrollHeight")
+                    page.set_viewport_size({"width": width, "height": max(height, tall)})
+                    page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+                    page.set_viewport_size({"width": width, "height": height})
         browser.close()
     server.shutdown()
 

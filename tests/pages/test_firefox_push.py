@@ -51,11 +51,11 @@ async def subscribed(place: Path) -> AsyncIterator[tuple[House, PushService, Fir
             listening(house.app, at),
             firefox_running(place, preferences) as firefox,
         ):
-            await firefox.open(f"{house.issuer}notifications")
+            await firefox.open(f"{house.issuer}devices")
             await firefox.run(SIGN_IN, "ada@example.com", PASSWORD)
             await firefox.wait_for(f"return {BUTTON} !== null")
             await firefox.run(f"{BUTTON}.click()")
-            assert await firefox.wait_for(TOLD) == "You are told in this browser from now on."
+            assert await firefox.wait_for(TOLD) == "This device is told from now on."
             yield house, service, firefox
 
 

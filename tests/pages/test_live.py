@@ -132,7 +132,7 @@ async def test_approvals(town: Town) -> None:
     await expect(ada.page.locator("main")).to_contain_text("You approved this")
     await ada.follow("Inbox")
     await ada.follow("buy 11 shares of ZEKO")
-    await ada.page.locator("summary").click()
+    await ada.page.locator(".answers summary").first.click()
     await ada.meets("wants to buy 11 shares of ZEKO for you", "denying")
     await ada.page.get_by_label("Wrong amount").check()
     await ada.page.fill("[name=reason_text]", "I said ten")

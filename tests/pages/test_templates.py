@@ -256,7 +256,7 @@ async def test_pages_are_clean_at_phone_width(browser: Browser, site: str) -> No
         if (by := await spills(page)) > 0:
             findings.append(f"{name}: {by} px wider than the window")
         if await page.locator("[data-arm]").count():
-            await page.locator("[data-arm]:not([aria-disabled])").or_(page.locator("details[open]")).wait_for()
+            await page.locator("[data-arm]:not([aria-disabled])").or_(page.locator(".ask[open]")).first.wait_for()
         if "hostile" not in name:  # odd words have the colours and the structure of any others
             await look(page, name, "light")
             await look(page, name, "dark", runOnly=["color-contrast"])  # nothing else depends on the scheme
@@ -299,6 +299,12 @@ async def test_targets_are_44_px(browser: Browser, site: str) -> None:
         "console",
         "security",
         "enrol",
+        "history",
+        "notifications",
+        "devices",
+        "allowances",
+        "stop",
+        "approval-message",
     ):
         await page.goto(f"{site}/{name}")
         small += await page.evaluate(
@@ -356,7 +362,7 @@ async def test_card_works_without_javascript_and_by_keyboard(browser: Browser, s
     approve = page.get_by_role("button", name="Approve")
     assert await approve.is_enabled()
     assert not await page.get_by_label("In your own words").is_visible()
-    await page.locator("summary").focus()
+    await page.locator(".answers summary").first.focus()
     await page.keyboard.press("Enter")
     assert not await approve.is_visible()  # one answer at a time
     await page.keyboard.press("Tab")
@@ -377,7 +383,7 @@ async def test_enter_in_the_reason_never_approves(browser: Browser, site: str) -
     context = await browser.new_context(viewport={"width": 390, "height": 844})
     page = await context.new_page()
     await page.goto(f"{site}/approval")
-    await page.locator("summary").click()
+    await page.locator(".answers summary").first.click()
     await page.get_by_role("radio", name="Not now").check()
     async with page.expect_request(lambda request: request.method == "POST") as sent:
         await page.get_by_role("radio", name="Not now").press("Enter")
@@ -419,8 +425,3 @@ async def test_return_page_goes_on_without_script_or_form(browser: Browser, site
     await page.goto(f"{site}/return")
     await page.wait_for_url("**/return#code=abc&state=xyz")
     await context.close()
-
-
-def test_card_without_match_code_says_nothing_of_one() -> None:
-    html = RENDERER.render(render.Page(replace(card, match_code=None))).decode()
-    assert "must be the one" not in html

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from remit_server.errors import InvalidRequest, NotFound
-from remit_server.records import Actor, Event
+from remit_server.records import Actor, Event, User
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
@@ -22,11 +22,16 @@ async def choose(store: Store, clock: Clock, passwords: Passwords, person: str, 
 
     Raises `NotFound` when there is no such person, `InvalidRequest` when the code is too short or too long.
     """
-    if not SHORTEST <= len(code) <= LONGEST:
-        raise InvalidRequest(f"A code has {SHORTEST} to {LONGEST} characters.")
     user = await store.users.by_email(person) or await store.users.get(person)
     if user is None:
         raise NotFound(f"There is no person {person}.")
+    await keep(store, clock, passwords, user, code, by=by)
+
+
+async def keep(store: Store, clock: Clock, passwords: Passwords, user: User, code: str, *, by: str) -> User:
+    """The person with their new code. Raises `InvalidRequest` when it is too short or too long."""
+    if not SHORTEST <= len(code) <= LONGEST:
+        raise InvalidRequest(f"A code has {SHORTEST} to {LONGEST} characters.")
     now = clock.now()
     changed = msgspec.structs.replace(user, backchannel_user_code=await passwords.hash(code), updated_at=now)
     event = Event(
@@ -34,3 +39,4 @@ async def choose(store: Store, clock: Clock, passwords: Passwords, person: str, 
         about={"changed": AGENTS, "by": by},
     )  # fmt: skip
     await store.commit(store.users.put(changed), events=(event,))
+    return changed

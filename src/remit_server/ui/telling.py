@@ -27,6 +27,10 @@ ABOUT_YOUR_ACCOUNT = {
     "read:me:approvals": "see what you are asked to approve",
     "vault:proxy": "use the accounts that you connect, through Remit",
     "answer:me:approvals": "answer in your name what you are asked to approve",
+    "read:me:allowances": "see what your agents may do without asking",
+    "delete:me:allowances": "take back what your agents may do without asking",
+    "read:me:agents": "see which agents may not ask you",
+    "update:me:agents": "stop your agents, report them, and choose which may ask you",
     "read:me:passkeys": "see your passkeys",
     "update:me:passkeys": "rename your passkeys",
     "delete:me:passkeys": "remove your passkeys",
@@ -52,16 +56,19 @@ async def viewer_of(machines: Machines, user: User) -> Viewer:
     )
 
 
-async def agent_of(machines: Machines, client: Client | None, client_id: str) -> Agent:
+async def agent_of(
+    machines: Machines, client: Client | None, client_id: str, *, last_asked_at: int | None = None
+) -> Agent:
     """A client as people get to know it; its owner by name where there is one."""
     if client is None:
-        return Agent(name=client_id)
+        return Agent(name=client_id, last_asked_at=last_asked_at)
     owner = await machines.store.users.by_email(client.owner) if client.owner else None
     return Agent(
         name=client.name,
         owner=(owner.name if owner else None) or client.owner,
         registered_at=client.created_at or None,
         self_registered=client.dynamic,
+        last_asked_at=last_asked_at,
     )
 
 

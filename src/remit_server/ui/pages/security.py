@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from remit_server.records import User
 from remit_server.runtime.machines import Machines
 from remit_server.ui.html import Pages
@@ -34,10 +36,11 @@ async def security_page(
     done: str | None = None,
     error: str | None = None,
     passkey_error: str | None = None,
+    code_error: str | None = None,
     status: int = 200,
 ) -> Answer:
     """The page; `done` says what just happened, `error` why the app was not removed, `passkey_error` why a passkey
-    is as it was."""
+    is as it was, `code_error` why the code for agents is."""
     factor = await machines.store.second_factors.get(user.id)
     view = SecurityView(
         csrf=who.csrf,
@@ -45,11 +48,26 @@ async def security_page(
         now=machines.clock.now(),
         app_since=factor.confirmed_at if factor else None,
         done=done,
-        passkeys=tuple(
-            Passkey(id=each.id, name=each.name, created_at=each.created_at, used_at=each.used_at, synced=each.synced)
-            for each in await machines.store.passkeys.of_user(user.id)
-        ),
+        passkeys=await passkeys_of(machines, user),
+        code=await _own_code(machines, user),
         error=error,
         passkey_error=passkey_error,
+        code_error=code_error,
     )
     return pages(Page(view, status))
+
+
+async def passkeys_of(machines: Machines, user: User) -> tuple[Passkey, ...]:
+    """The person's passkeys, as a page lists them."""
+    return tuple(
+        Passkey(id=each.id, name=each.name, created_at=each.created_at, used_at=each.used_at, synced=each.synced)
+        for each in await machines.store.passkeys.of_user(user.id)
+    )
+
+
+async def _own_code(machines: Machines, user: User) -> Literal["chosen", "wanted"] | None:
+    """Whether the person has a code for agents to bring, and if not, whether there is an agent that must."""
+    if user.backchannel_user_code is not None:
+        return "chosen"
+    clients = await machines.store.clients.all()
+    return "wanted" if any(client.backchannel_user_code_parameter for client in clients) else None

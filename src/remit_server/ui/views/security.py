@@ -1,6 +1,6 @@
 """How a person signs in."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ class Passkey(Struct, frozen=True, kw_only=True):
 
 
 class SecurityView(View, frozen=True, kw_only=True):
-    """`/security`. Posts `csrf` to `/security/enrol`, or `csrf`, `code` to `/security/remove`."""
+    """`/security`. Posts `csrf` to `/security/enrol`, `csrf`, `code` to `/security/remove` or to `/security/code`."""
 
     template: ClassVar[str] = "security.html"
     csrf: str
@@ -34,6 +34,10 @@ class SecurityView(View, frozen=True, kw_only=True):
     """Why the app was not removed."""
     passkey_error: str | None = None
     """Why a passkey was not renamed or removed."""
+    code: Literal["chosen", "wanted"] | None = None
+    """The code that agents must bring: chosen, or not yet although there is an agent that must; `None`: not needed here."""
+    code_error: str | None = None
+    """Why that code was not changed."""
 
 
 class PasskeysView(View, frozen=True, kw_only=True):

@@ -21,10 +21,10 @@ ENDPOINT = "https://updates.push.services.mozilla.com/wpush/v2/abc"
 async def post(house: House, user: str = "ada", **sent: str) -> tuple[int, int]:
     """The status, and how many browsers the person has then."""
     browser = await house.sign_in(user)
-    await browser.get("/notifications")
+    await browser.get("/devices")
     keys = Phone().subscription("https://x")
     form = {"csrf": browser.form.value("csrf"), **keys, "endpoint": ENDPOINT, **sent}
-    answer = await browser.post("/notifications", form)
+    answer = await browser.post("/devices", form)
     return answer.status_code, len(await house.store.push_subscriptions.of_user(f"auth0|{user}"))
 
 
@@ -35,16 +35,16 @@ async def test_a_browser_is_added_and_removed(database_url: str) -> None:
         assert await post(house, "bob") == (200, 1)
         assert await house.store.push_subscriptions.of_user("auth0|ada") == [], "it is whose it is now"
         bob = await house.sign_in("bob")
-        page = await bob.get("/notifications")
+        page = await bob.get("/devices")
         assert ENDPOINT not in page.text
         (kept,) = await house.store.push_subscriptions.of_user("auth0|bob")
         ada = await house.sign_in("ada")
-        await ada.get("/notifications")
+        await ada.get("/devices")
         csrf = ada.form.value("csrf") or ""
-        assert (await ada.post(f"/notifications/{kept.id}", {"csrf": csrf})).status_code == 404
-        assert (await ada.post(f"/notifications/{kept.id}", {})).status_code == 403
+        assert (await ada.post(f"/devices/{kept.id}", {"csrf": csrf})).status_code == 404
+        assert (await ada.post(f"/devices/{kept.id}", {})).status_code == 403
         csrf = bob.form.value("csrf") or ""
-        assert (await bob.post(f"/notifications/{kept.id}", {"csrf": csrf})).status_code == 200
+        assert (await bob.post(f"/devices/{kept.id}", {"csrf": csrf})).status_code == 200
         assert await house.store.push_subscriptions.of_user("auth0|bob") == []
 
 
@@ -89,7 +89,7 @@ async def test_a_push_shows_in_a_browser(tmp_path: Path) -> None:
         )
         ada = await town.signed_in()
         await ada.page.context.grant_permissions(["notifications"], origin=town.house.issuer)
-        await ada.open("/notifications")
+        await ada.open("/devices")
         session = await ada.page.context.new_cdp_session(ada.page)
         versions: list[str] = []
         session.on(
@@ -97,8 +97,8 @@ async def test_a_push_shows_in_a_browser(tmp_path: Path) -> None:
             lambda sent: versions.extend(r["registrationId"] for r in sent["registrations"]),
         )
         await session.send("ServiceWorker.enable")
-        await expect(ada.button("Tell me in this browser")).to_be_visible()
-        await ada.press("Tell me in this browser")
+        await expect(ada.button("Tell me on this device")).to_be_visible()
+        await ada.press("Tell me on this device")
         await ada.page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
         said = {
             "title": "Trading assistant asks",
