@@ -14,7 +14,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 from weakref import WeakValueDictionary
@@ -220,14 +219,14 @@ class Outbound:
         self._clock = clock
         self._loopback = settings.loopback
         networks = tuple(ipaddress.ip_network(network) for network in settings.private_networks)
-        ours: dict[str, Any] = {
+        self._ours: dict[str, Any] = {
             "ssl_context": context or ssl.create_default_context(),
             "keepalive_expiry": 30,
             "network_backend": _Guard(networks, loopback=settings.loopback),
         }
-        self._pool = httpcore2.AsyncConnectionPool(max_connections=64, **ours)
-        self._named = httpcore2.AsyncConnectionPool(max_connections=NAMED, **ours)
-        self._streams = KeptConnections(partial(httpcore2.AsyncHTTPConnection, **ours), most=STREAMS)
+        self._pool = httpcore2.AsyncConnectionPool(max_connections=64, **self._ours)
+        self._named = httpcore2.AsyncConnectionPool(max_connections=NAMED, **self._ours)
+        self._streams: KeptConnections[httpcore2.AsyncHTTPConnection] = KeptConnections(most=STREAMS)
         self._jwks: dict[str, tuple[int, dict[str, Any] | OutboundRefused]] = {}
         self._per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._named_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -306,7 +305,7 @@ class Outbound:
         `OutboundRefused`, and whatever `body` raises.
         """
         parts = self.check_url(url)
-        caps = {"connect": CONNECTING, "pool": CONNECTING, "read": patience, "write": silence}
+        caps = {"connect": CONNECTING, "read": patience, "write": silence}
         own = [("host", parts.netloc), ("user-agent", "remit"), ("accept-encoding", "identity")]
         sent = [(name.encode(), value.encode("latin-1")) for name, value in (*own, *headers)]
         slot = self._streams_per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(STREAMS // 4))
@@ -316,11 +315,12 @@ class Outbound:
         except TimeoutError:
             raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
         whole = _whole(parts)
+        origin = str(whole.origin)
         request = httpcore2.Request(method, whole, headers=sent, content=body, extensions={"timeout": caps})
         async with AsyncExitStack() as undo:
             undo.callback(slot.release)
-            connection = await self._streams.take(whole.origin)
-            undo.push_async_callback(self._streams.put, connection, whole.origin)
+            connection = await self._streams.take(origin) or httpcore2.AsyncHTTPConnection(whole.origin, **self._ours)
+            undo.push_async_callback(self._streams.put, connection, origin)
             with _translated(parts.hostname):
                 response = await connection.handle_async_request(request)
             return Opened(response, caps, silence, undo.pop_all().aclose, parts.hostname or "")
