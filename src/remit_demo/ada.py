@@ -19,11 +19,14 @@ class Ada(Person):
 
     def __init__(self, world: World) -> None:
         super().__init__(world, here=world.ada, at_meridian=world.ada_at_meridian, agent="Trading assistant")
+        self._has_passkey = False
 
     def approve(self, act: str, facts: Sequence[str]) -> Errand:
-        """Return the errand of finding a request in the inbox, checking it, and approving it."""
+        """Return the errand of finding a request in the inbox, checking it, and approving it with her passkey."""
 
         async def approve(url: str, _code: str | None) -> None:
+            if not self._has_passkey:
+                await self._add_passkey()
             await self.browser.open(url)
             if not self.browser.page.offers("Approve"):
                 await self.browser.follow(act)
@@ -33,3 +36,10 @@ class Ada(Person):
             page.must_say("You approved this")
 
         return approve
+
+    async def _add_passkey(self) -> None:
+        await self.browser.open(f"{self._world.remit}/security/passkeys")
+        await self._until("Add a passkey")
+        page = await self.browser.press("Add a passkey", {"name": "Ada's phone"})
+        page.must_say("The passkey Ada's phone is added.")
+        self._has_passkey = True

@@ -1,16 +1,20 @@
-"""A person at a browser without JavaScript: opens pages, reads them, fills in forms, presses buttons.
+"""A person at a browser without JavaScript: opens pages, reads them, fills in forms, presses buttons. Only passkeys it can, as
+no page has them without a script.
 
 ``remit demo --check`` plays Ada with it. It knows nothing of the pages but what stands on them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin
 
 import httpx2
+
+from remit_demo.phone import Phone
 
 _MAX_REFRESHES = 5
 _UNSEEN = {"script", "style", "template", "title", "noscript"}
@@ -38,6 +42,8 @@ class Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
     blanks: set[str] = field(default_factory=set)
     buttons: list[Button] = field(default_factory=list)
+    data: dict[str, str] = field(default_factory=dict)
+    """Its ``data-`` attributes, for the page's script."""
 
 
 @dataclass(slots=True)
@@ -91,9 +97,14 @@ class Page:
 
 
 class Browser:
-    """One browser profile: its cookies, and the page that it shows."""
+    """One browser profile: its cookies, and the page that it shows.
 
-    def __init__(self) -> None:
+    Args:
+        phone: makes passkeys and signs with them.
+    """
+
+    def __init__(self, phone: Phone | None = None) -> None:
+        self._phone = phone
         self._http = httpx2.AsyncClient(follow_redirects=True, timeout=15, headers={"Accept": "text/html"})
         self._page: Page | None = None
 
@@ -136,11 +147,25 @@ class Browser:
         sent += [(name, text) for name, text in fill.items() if name not in dict(form.fields)]
         if pressed.name:
             sent.append((pressed.name, pressed.value))
-        target = urljoin(self.page.url, form.action)
         if form.method == "get":
-            return await self._show(await self._http.get(target, params=urlencode(sent)))
+            return await self._show(await self._http.get(urljoin(self.page.url, form.action), params=urlencode(sent)))
+        sent += await self._signed(form, sent)
+        return await self._show(await self._post(form.action, sent))
+
+    async def _post(self, action: str, sent: list[tuple[str, str]]) -> httpx2.Response:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": urljoin(self.page.url, "/")[:-1]}
-        return await self._show(await self._http.post(target, content=urlencode(sent), headers=headers))
+        return await self._http.post(urljoin(self.page.url, action), content=urlencode(sent), headers=headers)
+
+    async def _signed(self, form: Form, sent: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """What the page's script would fill in with the phone's help; its fields are hidden ones, taken out of ``sent``."""
+        name = "assertion" if "prove" in form.data else "credential" if "passkey" in form.data else None
+        if self._phone is None or name is None:
+            return []
+        sent[:] = [pair for pair in sent if pair[0] != name]
+        if name == "assertion":
+            return [(name, self._phone.get((await self._post(form.data["prove"], sent)).json()))]
+        use = self._phone.create if form.data["passkey"] == "create" else self._phone.get
+        return [(name, use(json.loads(form.data["options"])))]
 
     async def close(self) -> None:
         """Close the window."""
@@ -194,7 +219,8 @@ class _Reader(HTMLParser):
                 if seconds.strip() == "0" and target:
                     self.goes_on_to = target.strip().removeprefix("url=")
             case "form":
-                self._form = Form(at.get("action", ""), at.get("method", "get").lower())
+                data = {name[5:]: value for name, value in at.items() if name.startswith("data-")}
+                self._form = Form(at.get("action", ""), at.get("method", "get").lower(), data=data)
                 self.forms.append(self._form)
                 if "id" in at:
                     self._by_id[at["id"]] = self._form

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remit_demo.browser import Browser, PageProblem
+from remit_demo.phone import Phone
 from remit_demo.world import Login, World
 
 _MAX_PAGES = 10
@@ -19,7 +20,7 @@ class Person:
     """
 
     def __init__(self, world: World, *, here: Login, at_meridian: Login, agent: str) -> None:
-        self.browser = Browser()
+        self.browser = Browser(Phone(world.remit))
         self.sign_ins = 0
         self._world, self._here, self._at_meridian, self._agent = world, here, at_meridian, agent
 

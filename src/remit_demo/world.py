@@ -85,7 +85,7 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         folder = Path(tempfile.mkdtemp(prefix="remit-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         meridian_socket, broker_socket = loopback_socket(), loopback_socket()
-        issuer = f"http://127.0.0.1:{_free_port(port)}/"
+        issuer = f"http://localhost:{_free_port(port)}/"  # a name: browsers have no passkeys for a number
         secret = {name: secrets.token_urlsafe(24) for name in ("ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET")}
         password = {name: secrets.token_hex(6) for name in ("ADA_PASSWORD", "BOB_PASSWORD")}
         world = World(
