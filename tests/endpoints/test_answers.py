@@ -480,6 +480,17 @@ async def test_limits_hold(house: House) -> None:
     assert (await buy(house))["error"] == "authorization_pending"
 
 
+async def test_what_an_allowance_answers_is_no_yes_that_makes_good(house: House) -> None:
+    """Who has heard no three times waits, however often it did meanwhile what it may."""
+    app = await allowed(house)
+    for quantity in (901, 902, 903):
+        _, _, approval = await open_request(house, authorization_details=json.dumps([{**ORDER, "quantity": quantity}]))
+        await answer(house, app, approval, answer="deny")
+    assert (await buy(house))["authorization_details"] == [ORDER], "what it may, it may"
+    refused = await ask(house, authorization_details=json.dumps([{**ORDER, "quantity": 904}]))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+
+
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 async def test_an_allowance_that_is_over(house: House, how: str) -> None:
     app = await allowed(house)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from remit_server.records import Allowance, Approval
+from remit_server.records import Allowance, Approval, DetailType
 from remit_server.rules import answering, thread, using
 from remit_server.runtime.machines import Machines
 from remit_server.wire.details import known_types
 
 
-async def shown(machines: Machines, approval: Approval) -> dict[str, Any]:
+async def shown(
+    machines: Machines, approval: Approval, types: Mapping[str, DetailType] | None = None
+) -> dict[str, Any]:
     """JSON for `/me/v1/approvals`: what is asked, by whom, until when, what may be answered, and what came of it."""
     now = machines.clock.now()
     open_ = approval.state in answering.OPEN
@@ -34,7 +37,7 @@ async def shown(machines: Machines, approval: Approval) -> dict[str, Any]:
         "expires_at": approval.expires_at,
     }
     if waits:
-        types = await known_types(machines)
+        types = await known_types(machines) if types is None else types
         editable = answering.editable(approval, types)
         can = {
             "edit": any(editable),

@@ -6,6 +6,7 @@ from remit_server.approvals.shown import shown
 from remit_server.rules import answering
 from remit_server.runtime.machines import Machines
 from remit_server.wire.bearer import person
+from remit_server.wire.details import known_types
 from remit_server.wire.http import Answer, Request, json_answer
 
 
@@ -19,6 +20,7 @@ class Approvals:
         approval_id = request.params.get("id")
         if approval_id is None:
             found = await machines.store.approvals.of_user(user.id)
-            return json_answer({"approvals": [await shown(machines, each) for each in found]})
+            types = await known_types(machines)
+            return json_answer({"approvals": [await shown(machines, each, types) for each in found]})
         approval = answering.addressed(await machines.store.approvals.get(approval_id), user)
         return json_answer(await shown(machines, approval))

@@ -41,7 +41,7 @@ class Approvals:
     _BY_SAME = Select(t.APPROVALS, where="approvals.same = :same")
     _LAST_ASKED = Select(
         t.APPROVALS,
-        where="client_id = :client_id AND user_id = :user_id",
+        where="client_id = :client_id AND user_id = :user_id AND allowance_id IS NULL",
         columns="state, expires_at, decided_at",
         tail="ORDER BY created_at DESC, id DESC LIMIT :most",
     )
@@ -164,7 +164,8 @@ class Approvals:
         return self._rows.maybe(await self._engine.one(self._BY_SAME, {"same": same}))
 
     async def last_asked(self, client_id: str, user_id: str, most: int) -> Sequence[Row]:
-        """`state`, `expires_at` and `decided_at` of what a client asked a person, the newest first."""
+        """`state`, `expires_at` and `decided_at` of what a client asked a person, the newest first; without what an allowance
+        has answered."""
         params = {"client_id": client_id, "user_id": user_id, "most": most}
         return await self._engine.many(self._LAST_ASKED, params)
 
