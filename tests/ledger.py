@@ -506,7 +506,7 @@ LEDGER: dict[str, Promise] = {
     ),
     "proxy.bounded": Promise(
         "issue: proxy mode",
-        "A proxied body is never held whole; sizes and times are capped, and who leaves ends the call.",
+        "No proxied body beyond 64 KiB is held whole; sizes and times are capped, and who leaves ends the call.",
     ),
     "proxy.storms-told-once": Promise(
         "issue: proxy mode", "A storm of refused calls is a few events and one that says how many more there were."
