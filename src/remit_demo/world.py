@@ -86,7 +86,8 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         meridian_socket, broker_socket = loopback_socket(), loopback_socket()
         issuer = f"http://localhost:{_free_port(port)}/"  # a name: browsers have no passkeys for a number
-        secret = {name: secrets.token_urlsafe(24) for name in ("ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET")}
+        names = "ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET", "BROKER_SECRET"
+        secret = {name: secrets.token_urlsafe(24) for name in names}
         password = {name: secrets.token_hex(6) for name in ("ADA_PASSWORD", "BOB_PASSWORD")}
         world = World(
             issuer=issuer,
@@ -100,7 +101,7 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
             bob_at_meridian=Login("bob@meridian.example", password["BOB_PASSWORD"]),
         )
         stack.enter_context(served(_meridian(world, secret["CALENDAR_SECRET"]), meridian_socket))
-        stack.enter_context(served(_broker(world, tick_seconds), broker_socket))
+        stack.enter_context(served(_broker(world, tick_seconds, secret["BROKER_SECRET"]), broker_socket))
         config = folder / "remit.yaml"
         config.write_text(organisation(world.meridian), encoding="utf-8")
         database = stack.enter_context(_postgres(folder)) if postgres else None
@@ -124,9 +125,9 @@ def _meridian(world: World, secret: str) -> Starlette:
     return provider.create_app(world.meridian, provider.Authority(people, [client]), workspace)
 
 
-def _broker(world: World, tick_seconds: float) -> Starlette:
+def _broker(world: World, tick_seconds: float, secret: str) -> Starlette:
     book = broker.Book({ADA_SUBJECT: broker.Depot(ADA_DEPOT, cash=250_000)})
-    verify = Verifier(issuer=world.issuer, audience=AUDIENCE)
+    verify = Verifier(issuer=world.issuer, audience=AUDIENCE, client_id="broker-api", credential=secret)
     return broker.create_app(world.broker, verify, book, broker.Market(tick_seconds=tick_seconds))
 
 
