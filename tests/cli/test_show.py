@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tests.endpoints.test_passkeys import ISSUER, KEY, ORIGIN, with_app, with_passkey
 from tests.endpoints.test_proof import LESS, asked_of_ada
 from tests.fixtures.asking import poll
-from tests.fixtures.authenticator import Authenticator
+from tests.fixtures.authenticator import Authenticator, raw
 from tests.fixtures.house import House, built
 from tests.ledger import proves
 
@@ -26,7 +26,10 @@ from remit_server.cli import main
 from remit_server.records import Approval
 from remit_server.records.evidence import Signed
 from remit_server.rules import proof, totp
+from remit_server.runtime.ids import base64url
 from remit_server.storage.contract import Step, Unit
+from remit_server.storage.groups.trail import Link
+from remit_server.storage.sql import chain
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Update
 
@@ -40,9 +43,14 @@ async def show(*args: str | Path, database: str | None = None) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, ["audit", "show", *map(str, args), *where], env=MASTER)
 
 
-async def approved(house: House, **said: Any) -> Approval:
+@pytest.fixture
+def phone() -> Authenticator:
+    return Authenticator(ORIGIN)
+
+
+async def approved(house: House, phone: Authenticator | None = None, **said: Any) -> Approval:
     """By passkey, and taken by the agent."""
-    phone = Authenticator(ORIGIN)
+    phone = phone or Authenticator(ORIGIN)
     await with_passkey(house, phone)
     one = await asked_of_ada(house)
     sent = await one.approve(await one.signed(phone, **said), **said)
@@ -168,15 +176,13 @@ class TestFile:
     """A story by itself, in the hands of somebody who would like it to be another."""
 
     @pytest.fixture
-    async def true(self, database_url: str) -> Story:
+    async def true(self, database_url: str, phone: Authenticator) -> Story:
         async with built(database_url, issuer=ISSUER, risky=True) as house:
-            return await story.read(house.store, (await approved(house, details=LESS)).id)
+            return await story.read(house.store, (await approved(house, phone, details=LESS)).id)
 
     @EVIDENCE
     async def test_it_holds_and_nothing_in_it_may_change(self, true: Story) -> None:
         assert story.judge(true).faults == ()
-        other = Authenticator(ORIGIN)
-        other.create({"user": {"id": ""}, "rp": {"id": "localhost"}, "challenge": ""})
         evidence = true.evidence
         assert isinstance(evidence, Signed)
         for changed in (
@@ -199,43 +205,72 @@ class TestFile:
             assert story.judge(changed).faults, changed
 
     @EVIDENCE
-    async def test_a_whole_forgery_fails_for_its_key(self, true: Story) -> None:
-        """Everything is made anew, signed by another passkey, and the trail is written to match: but this person never added it."""
-        evidence, thief = true.evidence, Authenticator(ORIGIN)
-        assert isinstance(evidence, Signed)
-        key = _another_key(thief)
-        options = {"rpId": "localhost", "challenge": proof.bytes_to_base64url(_challenge(true))}
-        response = json.loads(thief.get(options))["response"]
-        forged = replace(
-            evidence, public_key=key, credential=thief.held[0].id,
-            client_data=proof.base64url_to_bytes(response["clientDataJSON"]),
-            authenticator_data=proof.base64url_to_bytes(response["authenticatorData"]),
-            signature=proof.base64url_to_bytes(response["signature"]),
-        )  # fmt: skip
+    async def test_a_forgery_with_a_trail_to_match_fails_for_its_key(self, true: Story) -> None:
+        """Everything is made anew and signed by another passkey; but this person never added it."""
+        thief = Authenticator(ORIGIN)
+        made = thief.create({"user": {"id": ""}, "rp": {"id": "localhost"}, "challenge": ""})
+        attested = raw(json.loads(made)["response"]["attestationObject"])
+        key = attested[attested.index(thief.held[0].id) + 32 :]
+        forged = _signed_again(true, thief, public_key=key, credential=thief.held[0].id)
         assert proof.faults(forged) == []
-        events = tuple(_retold(link, proof.fingerprint(forged)) for link in true.events)
-        faults = story.judge(replace(true, evidence=forged, events=events, passkey=())).faults
-        assert "not so: that passkey was this person's when they approved" in faults
-        assert "not so: the evidence is the one that the trail names" not in faults
+        faults = story.judge(replace(_with(true, forged), passkey=())).faults
+        assert faults == ("not so: that passkey was this person's when they approved",)
+
+    @EVIDENCE
+    async def test_a_spoiled_signature_with_a_trail_to_match_fails_by_itself(self, true: Story) -> None:
+        assert isinstance(true.evidence, Signed)
+        (fault,) = story.judge(_with(true, replace(true.evidence, signature=b"\x30\x00"))).faults
+        assert "its signature is not one of its key" in fault
+
+    @EVIDENCE
+    async def test_another_good_signature_is_not_the_one_that_was_given(
+        self, true: Story, phone: Authenticator
+    ) -> None:
+        evidence = _signed_again(true, phone)
+        assert proof.faults(evidence) == []
+        faults = story.judge(replace(true, evidence=evidence)).faults
+        assert faults == ("not so: the evidence is the one that the trail names",)
+
+    @EVIDENCE
+    async def test_nor_is_one_for_what_was_asked_before_the_edit(self, true: Story, phone: Authenticator) -> None:
+        evidence = _signed_again(true, phone, digest=true.digest)
+        assert proof.faults(evidence) == []
+        faults = story.judge(_with(true, evidence)).faults
+        assert faults == ("not so: the evidence speaks of this approval and of what was approved",)
+
+    @EVIDENCE
+    async def test_details_have_one_digest_whatever_the_trail_says(self, true: Story) -> None:
+        other = ({**true.details[0], "ticker": "ACME"},)
+        faults = story.judge(_told(replace(true, details=other), "approval.asked", details=list(other))).faults
+        assert faults == ("not so: the digest that names the request is that of its details",)
 
     async def test_it_reads_as_it_was_written(self, true: Story) -> None:
         assert msgspec.json.decode(msgspec.json.encode(true), type=Story) == true
 
 
-def _challenge(true: Story) -> bytes:
-    return proof.challenge(true.id, true.approved_digest, true.nonce)
+def _signed_again(true: Story, device: Authenticator, **members: Any) -> Signed:
+    """The same challenge, signed by what this device holds."""
+    assert isinstance(true.evidence, Signed)
+    challenge = proof.challenge(true.id, members.get("digest", true.approved_digest), true.nonce)
+    response = json.loads(device.get({"rpId": "localhost", "challenge": base64url(challenge)}))["response"]
+    return replace(
+        true.evidence, client_data=raw(response["clientDataJSON"]), signature=raw(response["signature"]),
+        authenticator_data=raw(response["authenticatorData"]), **members,
+    )  # fmt: skip
 
 
-def _another_key(thief: Authenticator) -> bytes:
-    made = thief.create({"user": {"id": ""}, "rp": {"id": "localhost"}, "challenge": ""})
-    attested = json.loads(made)["response"]["attestationObject"]
-    data = proof.base64url_to_bytes(attested)
-    return data[data.index(thief.held[0].id) + 32 :]
+def _with(true: Story, evidence: Signed) -> Story:
+    return _told(replace(true, evidence=evidence), "approval.approved", evidence=proof.fingerprint(evidence))
 
 
-def _retold(link: Any, fingerprint: str) -> Any:
-    event = link.event
-    if event.kind != "approval.approved":
-        return link
-    body = msgspec.json.encode(replace(event, about={**event.about, "evidence": fingerprint}), order="deterministic")
-    return replace(link, body=body.decode())
+def _told(true: Story, kind: str, **about: Any) -> Story:
+    """With an event that says something else, and has the hash of that."""
+
+    def retold(link: Link) -> Link:
+        if link.event.kind != kind:
+            return link
+        event = replace(link.event, about={**link.event.about, **about})
+        body = chain.encode(event)
+        return replace(link, body=body.decode(), hash=chain.digest(link.before, link.seq, body))
+
+    return replace(true, events=tuple(map(retold, true.events)))
