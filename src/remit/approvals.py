@@ -129,10 +129,15 @@ class Approval:
         asked_by = by if isinstance(by, str) else None
         return MoreInfoRequested(self.id, str(members.get("question", "")), asked_by=asked_by)
 
+    @property
+    def poll_after(self) -> int:
+        """Seconds until the server's pace lets ``wait`` look again."""
+        return self._poll.poll_after
+
     def pending(self) -> ApprovalPending:
         """The error to raise for leaving now and coming back later: ``raise approval.pending()``."""
         return ApprovalPending(
-            self.id, url=self.url, expires_at=self.expires_at, poll_after=self._poll.poll_after or _INTERVAL
+            self.id, url=self.url, expires_at=self.expires_at, poll_after=self.poll_after or _INTERVAL
         )
 
     async def _ask(self, wait: int) -> Answer:

@@ -37,12 +37,12 @@ class Desk:
     server: Borrowing
     resource: str
 
-    async def play(self, mode: str, *calls: tuple[str, dict[str, Any]], **more: Any) -> dict[str, Any]:
+    async def play(self, mode: str, *calls: tuple[str, dict[str, Any]], wait: int = 50, **more: Any) -> dict[str, Any]:
         tokens = await self.server.house.tokens_for("caller", "ada", audience=self.resource, scope="openid desk:use")
         got: dict[str, Any] = await play_python(
             self.server, "mcp_elicit", client="desk", secret=SECRET, mode=mode, calls=calls, token=tokens["access_token"],
             resource=self.resource, broker=free(), calendar=f"{self.server.vault.meridian.url}/calendar",
-            page=str(ROOT / "docs/mcp.md"), source=[str(ROOT / "src")], **more,
+            page=str(ROOT / "docs/mcp.md"), source=[str(ROOT / "src")], wait=wait, **more,
         )  # fmt: skip
         return got
 
@@ -68,18 +68,32 @@ async def desk(tmp_path: Path, trust: Trust) -> AsyncIterator[Desk]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "protocol"), [("modern", "2026-07-28"), ("legacy", "2025-11-25"), ("no-stream", "2025-11-25")]
-)
-async def test_a_tool_waits_for_its_person_and_goes_on(desk: Desk, mode: str, protocol: str) -> None:
-    got = await desk.play(mode, ("events", {}), BUY)
+    ("mode", "wait", "protocol"),
+    [
+        ("modern", 50, "2026-07-28"), ("legacy", 50, "2025-11-25"), ("no-stream", 50, "2025-11-25"), ("legacy", 0, "2025-11-25"),
+    ],
+)  # fmt: skip
+async def test_a_tool_waits_for_its_person_and_goes_on(desk: Desk, mode: str, wait: int, protocol: str) -> None:
+    got = await desk.play(mode, ("events", {}), BUY, wait=wait)
     events, bought = got["calls"]
     assert got["protocol"] == protocol
     assert json.loads(events["text"])["account"] == ADA.email
     assert json.loads(bought["text"]) == {"bought": 10, "for": "auth0|ada"}
     assert [path.split("/")[1] for _, _, path, _ in got["shown"]] == ["connect", "approvals"]
     ids = [each[3] for each in got["shown"]]
-    assert got["done"] == (ids if mode == "legacy" else [])
+    assert got["done"] == (ids if (mode, wait) == ("legacy", 50) else [])
     assert (None in ids) == (mode == "modern")
+    assert len(await desk.server.house.events("approval.asked")) == 1
+
+
+@pytest.mark.parametrize("mode", ["modern", "legacy"])
+async def test_who_comes_late_is_still_asked_once(desk: Desk, mode: str) -> None:
+    """The first call ends without them; they answer while the second one is there."""
+    got = await desk.play(mode, BUY, BUY, wait=1, replies=[None, {"answer": "approve"}])
+    late, bought = got["calls"]
+    assert late["error"]
+    assert "not been given yet" in late["text"]
+    assert json.loads(bought["text"]) == {"bought": 10, "for": "auth0|ada"}
     assert len(await desk.server.house.events("approval.asked")) == 1
 
 

@@ -30,7 +30,7 @@ from mcp_types.version import is_version_at_least
 
 from remit import details as rar
 from remit.approvals import Approval, Grant
-from remit.errors import ActionRequired, AuthenticationRequired, MoreInfoRequested, NotAllowed, RemitError
+from remit.errors import ActionRequired, AuthenticationRequired, MoreInfoRequested, NotAllowed, Refused, RemitError
 from remit.user import User
 from remit.verifier import Verifier
 
@@ -39,6 +39,8 @@ R = TypeVar("R")
 
 _PACE = 2.0
 """Seconds between two runs of a tool that waits: that an account has been connected, nobody tells us."""
+_FILING = 60.0
+"""Seconds that filing a request may take."""
 _patience: ContextVar[float | None] = ContextVar("remit_mcp_patience", default=None)
 
 
@@ -64,7 +66,8 @@ class Elicitation:
 
     def __init__(self, *, wait: float = 50.0) -> None:
         self._wait = wait
-        self._asked: dict[tuple[str, str], tuple[str, int | None]] = {}
+        self._asked: dict[tuple[str, str], tuple[str, float]] = {}
+        """By user and act: the key of the request that is open, and until when (Unix seconds)."""
         self._questions: dict[str, Approval] = {}
 
     def __call__(self, tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R | InputRequiredResult]]:
@@ -85,9 +88,8 @@ class Elicitation:
     async def _run(self, pages: _Pages, tool: Callable[[], Awaitable[R]]) -> R | InputRequiredResult:
         until = 0.0
         while True:
-            left = max(0.0, until - time.monotonic())
             try:
-                with _patient(left):
+                with _patient(max(0.0, until - time.monotonic())):
                     result = await tool()
             except ActionRequired as needed:
                 if needed.url is None or not pages.can_be_opened:
@@ -96,7 +98,7 @@ class Elicitation:
                     if (instead := await pages.show(needed, needed.url)) is not None:
                         return instead
                     until = time.monotonic() + self._wait
-                elif left:
+                elif (left := until - time.monotonic()) > 0:
                     await asyncio.sleep(min(_PACE, left))
                 else:
                     raise
@@ -130,26 +132,24 @@ class Elicitation:
         name = user.sub, rar.digest(act)
         self._forget()
         again = name in self._asked
-        key, _ = self._asked.setdefault(name, (uuid4().hex, None))
+        key, _ = self._asked.setdefault(name, (uuid4().hex, time.time() + _FILING))
         try:
             approval = await user.request(
                 details, audience=audience, scopes=scopes, key=key, expires_in=expires_in, message=message
             )
-            self._asked[name] = key, approval.expires_at
+            self._asked[name] = key, approval.expires_at or time.time()
             patience = _patience.get()
             if again and patience is not None:
                 # The person may have answered just now, and the issuer's pace would not let us look before that.
-                patience = max(patience, approval.pending().poll_after + 1.0)
+                patience = max(patience, approval.poll_after + 1.0)
             grant = await approval.wait(patience)
         except MoreInfoRequested:
             self._questions[user.sub] = approval
             raise
-        except ActionRequired:
+        except Refused:
+            self._settled(name, key)
             raise
-        except RemitError:
-            self._asked.pop(name, None)
-            raise
-        self._asked.pop(name, None)
+        self._settled(name, key)
         return grant
 
     async def answer(self, user: User, text: str) -> None:
@@ -162,11 +162,15 @@ class Elicitation:
             raise NotAllowed("no question is open")
         await approval.answer(text)
 
+    def _settled(self, name: tuple[str, str], key: str) -> None:
+        """The next of its kind is another request; one that has begun meanwhile stays."""
+        if self._asked.get(name, ("", 0.0))[0] == key:
+            del self._asked[name]
+
     def _forget(self) -> None:
         now = time.time()
-        for name, (_, expires_at) in list(self._asked.items()):
-            if expires_at is not None and expires_at < now:
-                del self._asked[name]
+        self._asked = {name: (key, until) for name, (key, until) in self._asked.items() if until > now}
+        self._questions = {sub: each for sub, each in self._questions.items() if (each.expires_at or 0) > now}
 
 
 class _Pages:

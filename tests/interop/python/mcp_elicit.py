@@ -30,6 +30,7 @@ def page():
     for name, real in {
         "https://remit.example/": given["issuer"], "https://desk.example/mcp": given["resource"],
         "https://calendar.example": given["calendar"], f"{BROKER}/orders": f"{given['broker']}/orders",
+        "Elicitation()": f"Elicitation(wait={given['wait']})",
     }.items():  # fmt: skip
         source = source.replace(name, real)
     found = {}
@@ -75,8 +76,8 @@ class Desk:
 
     def open(self, params):
         self.shown.append([params.mode, params.message, urlsplit(params.url).path, params.elicitation_id])
-        if given.get("action", "accept") == "accept":
-            says = next(self.replies, {})
+        says = next(self.replies, {})
+        if given.get("action", "accept") == "accept" and says is not None:
             self.acts.append(asyncio.create_task(asyncio.to_thread(ask, "opens", url=params.url, **says)))
 
     async def heard(self, message):
