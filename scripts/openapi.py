@@ -154,7 +154,7 @@ DESCRIBED = {
     "POST /approvals/{id}/stop": Operation("csrf! report", FORM),
     "POST /allowances/{id}/revoke": Operation("csrf!", FORM),
     "POST /allowances/blocked/{client_id}/unblock": Operation("csrf!", FORM),
-    "POST /security/code": Operation("csrf! code!", FORM),
+    "POST /security/code": Operation("csrf! own_code!", FORM),
     "GET /approvals/events": Operation("after:number", gives="text/event-stream"),
     "POST /accounts/connect": Operation("csrf! connection! for", FORM, status=303),
     "POST /accounts/connect/start": Operation("csrf! ticket! answer! account away", FORM),

@@ -183,6 +183,10 @@ LEDGER: dict[str, Promise] = {
     ),
     "page.csrf": Promise("RFC 9700 section 4.7", "A form posted from elsewhere changes nothing."),
     "page.without-javascript": Promise("issue: pages", "Every page works without JavaScript."),
+    "page.history": Promise(
+        "issue 4", "A person sees how each request to them ended and whether it was used, and nobody else's."
+    ),
+    "page.preview": Promise("issue 4", "To read how an edit would sound answers nothing."),
     "page.escaping": Promise(
         "standards 3.9", "What others wrote is shown as text, with hidden characters made visible."
     ),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from remit_server.approvals.ahead import Remember
-from remit_server.errors import InvalidRequest
+from remit_server.errors import InvalidDetails, InvalidRequest
 from remit_server.records import Approval, DetailType
 from remit_server.rules.answering import may_be_remembered
 from remit_server.rules.details import canonical, moment
@@ -67,14 +67,17 @@ def remembered(approval: Approval, form: Form, types: Mapping[str, DetailType]) 
     moved = _moved(approval, kind)
     currency = moved[1] if moved else None
     named = {name for name, _, _ in _limits(approval, kind) if form.has(f"limit.{name}")}
+    try:
+        times = whole(form.get("ahead_times") or "")
+        each, total = (
+            minor(form.get(name) or "", currency) if currency else 0 for name in ("ahead_each", "ahead_total")
+        )
+    except InvalidDetails as error:
+        raise InvalidRequest(f"What you allow ahead needs bounds: {error.text}") from error
     return Remember(
-        times=whole(form.get("ahead_times") or "", "At most"),
-        expires_at=_number(form.get("ahead_until")),
-        per_act=minor(form.get("ahead_each") or "", currency, "Each up to") if currency else 0,
-        total=minor(form.get("ahead_total") or "", currency, "All together") if currency else 0,
-        currency=currency,
+        times=times, expires_at=_number(form.get("ahead_until")), per_act=each, total=total, currency=currency,
         limits={name: approval.details[0][name] for name in sorted(named)},
-    )
+    )  # fmt: skip
 
 
 def limit_told(name: str, limit: Any, kind: DetailType) -> str:

@@ -1,7 +1,7 @@
 """What a person may change on the card, as fields; and what they typed there, as the details that they approve.
 
-Nothing is judged here: `rules/editing.py` does that. A field that was not sent stays as it was asked, so the card works as well
-where nobody opened the part with the fields.
+`rules/editing.py` judges; here its refusals get the words of the card. A field that was not sent stays as it was asked, so the
+card works as well where nobody opened the part with the fields.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from remit_server.errors import InvalidDetails
 from remit_server.records import Approval, DetailType
-from remit_server.rules.details import Details, moment
+from remit_server.rules import editing as rules
+from remit_server.rules.details import Details
 from remit_server.rules.enforcing import words_of
 from remit_server.rules.reading import NO_MINOR_UNITS, PLACE, THREE_MINOR_DIGITS, formatted, money, values_of
 from remit_server.ui.views.approvals import Field, Option
@@ -22,7 +23,8 @@ from remit_server.wire.form import Form
 
 MOST_OPTIONS: Final = 40
 """Boxes that a form has room for; longer lists are approved whole or not."""
-_NUMBER: Final = re.compile(r"[0-9][0-9 ,']{0,20}(?:\.([0-9]{1,3}))?")
+_NUMBER: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:[ ,'][0-9]{3}){1,4})(?:\.([0-9]{1,3}))?")
+"""A comma groups thousands: where somebody means 1,5 as one and a half, it is no number."""
 
 
 class Editable(Struct, frozen=True, kw_only=True):
@@ -57,15 +59,25 @@ def editables(approval: Approval, types: Mapping[str, DetailType]) -> Iterator[E
 
 
 def edited(approval: Approval, form: Form, types: Mapping[str, DetailType]) -> Details:
-    """The details as the form has them. Raises `InvalidDetails` for what is no value of its kind."""
-    details = [dict(detail) for detail in approval.details]
+    """The details as the form has them. Raises `InvalidDetails` that names the field in which something cannot be approved."""
+    details = approval.details
     for each in editables(approval, types):
         if not form.has(each.name):
             continue
-        member, *end = each.path
-        value = _read(each, form)
-        details[each.place][member] = {**details[each.place][member], end[0]: value} if end else value
-    return tuple(details)
+        try:
+            value = _read(each, form)
+            rules.judge(approval.details, _with(approval.details, each, value), types)
+        except InvalidDetails as error:
+            raise InvalidDetails(f"{_label(each)}: {_shape(each).say}", detail=error.text) from error
+        details = _with(details, each, value)
+    return details
+
+
+def _with(details: Details, each: Editable, value: Any) -> Details:
+    member, *end = each.path
+    detail = details[each.place]
+    changed = {**detail, member: {**detail[member], end[0]: value} if end else value}
+    return (*details[: each.place], changed, *details[each.place + 1 :])
 
 
 def fields(approval: Approval, types: Mapping[str, DetailType], sent: Form | None = None) -> tuple[Field, ...]:
@@ -92,44 +104,59 @@ def label_of(path: str, kind: DetailType) -> str:
 def _field(each: Editable, sent: Form | None) -> Field:
     label = label_of(".".join(each.path), each.kind)
     typed = sent.get(each.name) or "" if sent else None
-    kind, value, hint, options = _shape(each)
-    if sent and kind == "boxes":
-        options = tuple(
-            Option(value=o.value, label=o.label, chosen=sent.has(f"{each.name}.{o.value}")) for o in options
+    shape = _shape(each)
+    options = tuple(
+        Option(
+            value=option.value,
+            label=option.label,
+            chosen=(sent.has(f"{each.name}.{option.value}") if shape.kind == "boxes" else option.value == typed)
+            if sent
+            else option.chosen,
         )
-    elif sent and kind == "choice":
-        options = tuple(Option(value=o.value, label=o.label, chosen=o.value == typed) for o in options)
+        for option in shape.options
+    )
     return Field(
-        name=each.name, label=label, kind=kind, value=value if typed is None else typed, hint=hint, options=options
+        name=each.name,
+        label=label,
+        kind=shape.kind,
+        value=shape.value if typed is None else typed,
+        hint="" if shape.kind == "choice" else shape.say[:1].upper() + shape.say[1:],
+        options=options,
     )
 
 
-_Shape = tuple[Literal["number", "money", "time", "boxes", "choice"], str, str, tuple[Option, ...]]
+class _Shape(Struct, frozen=True):
+    """How a field looks, before anybody typed."""
+
+    kind: Literal["number", "money", "time", "boxes", "choice"]
+    value: str
+    say: str
+    """How far it goes."""
+    options: tuple[Option, ...] = ()
 
 
 def _shape(each: Editable) -> _Shape:
     asked, words = each.asked, words_of(each.kind, each.path[0]) if len(each.path) == 1 else None
     least = "at most" if each.direction == "down" else "at least"
     if isinstance(asked, list):
-        options = tuple(Option(value=str(n), label=str(item), chosen=True) for n, item in enumerate(asked))
-        return "boxes", "", "Untick what should be left out.", options
+        boxes = tuple(Option(value=str(n), label=str(item), chosen=True) for n, item in enumerate(asked))
+        least_one = each.kind.document["schema"]["properties"][each.path[0]].get("minItems", 0) > 0
+        say = "untick what should be left out" + (", and leave one at least." if least_one else ".")
+        return _Shape("boxes", "", say, boxes)
     if words is not None or isinstance(asked, bool):
         ordered: list[Any] = words if words is not None else [False, True]
         at = ordered.index(asked)
         less = ordered[: at + 1] if each.direction == "down" else ordered[at:]
-        return (
-            "choice",
-            "",
-            "",
-            tuple(Option(value=_word(item), label=_told(each, item), chosen=item == asked) for item in less),
-        )
+        choice = tuple(Option(value=_word(item), label=_told(each, item), chosen=item == asked) for item in less)
+        return _Shape("choice", "", "choose one of these.", choice)
     if isinstance(asked, dict):
-        text = money(asked["amount"], asked["currency"])
-        return "money", major(asked["amount"], asked["currency"]), f"In {asked['currency']}, {least} {text}.", ()
+        text, currency = money(asked["amount"], asked["currency"]), asked["currency"]
+        return _Shape("money", major(asked["amount"], currency), f"an amount in {currency}, {least} {text}.")
     if isinstance(asked, str):
         when = "not after" if each.direction == "earlier" else "not before"
-        return "time", asked.removesuffix("Z").removesuffix(":00"), f"UTC, {when} {formatted(asked, 'time')}.", ()
-    return "number", str(asked), f"A whole number, {least} {asked:,}.", ()
+        value = asked.removesuffix("Z").removesuffix(":00")
+        return _Shape("time", value, f"a time in UTC, {when} {formatted(asked, 'time')}.")
+    return _Shape("number", str(asked), f"a whole number, {least} {asked:,}.")
 
 
 def _read(each: Editable, form: Form) -> Any:
@@ -139,28 +166,28 @@ def _read(each: Editable, form: Form) -> Any:
     if isinstance(asked, bool):
         return typed == _word(True)
     if isinstance(asked, dict):
-        return {**asked, "amount": minor(typed, asked["currency"], _label(each))}
+        return {**asked, "amount": minor(typed, asked["currency"])}
     if isinstance(asked, int):
-        return whole(typed, _label(each))
+        return whole(typed)
     if words_of(each.kind, each.path[0]) is not None:
         return typed
-    return _moment(each, typed)
+    return _moment(typed)
 
 
-def minor(typed: str, currency: str, label: str) -> int:
-    """An amount as people type it, in minor units: 1,250.5 EUR is 125050. Raises `InvalidDetails` that begins with the label."""
+def minor(typed: str, currency: str) -> int:
+    """An amount as people type it, in minor units: 1,250.5 EUR is 125050. Raises `InvalidDetails`."""
     found, digits = _NUMBER.fullmatch(typed.strip()), _digits(currency)
     if found is None or len(found.group(1) or "") > digits:
-        raise InvalidDetails(f"{label}: {typed!r} is no amount in {currency}.")
+        raise InvalidDetails(f"{typed!r} is no amount in {currency}.")
     number, _, rest = re.sub("[ ,']", "", typed).partition(".")
     return int(number + rest.ljust(digits, "0"))
 
 
-def whole(typed: str, label: str) -> int:
-    """A whole number as people type it. Raises `InvalidDetails` that begins with the label."""
+def whole(typed: str) -> int:
+    """A whole number as people type it. Raises `InvalidDetails`."""
     found = _NUMBER.fullmatch(typed.strip())
     if found is None or found.group(1):
-        raise InvalidDetails(f"{label}: {typed!r} is no whole number.")
+        raise InvalidDetails(f"{typed!r} is no whole number.")
     return int(re.sub("[ ,']", "", typed))
 
 
@@ -169,12 +196,9 @@ def major(amount: int, currency: str) -> str:
     return money(amount, currency).removesuffix(f" {currency}").replace(",", "")
 
 
-def _moment(each: Editable, typed: str) -> str:
+def _moment(typed: str) -> str:
     """A time as a field of a browser sends it, without its seconds where they are none."""
-    text = f"{typed}:00Z" if len(typed) == len("2026-12-01T09:00") else f"{typed}Z"
-    if not moment(text):
-        raise InvalidDetails(f"{_label(each)}: {typed!r} is no time.")
-    return text
+    return f"{typed}:00Z" if len(typed) == len("2026-12-01T09:00") else f"{typed}Z"
 
 
 def _label(each: Editable) -> str:

@@ -26,7 +26,7 @@ class OwnCode:
         person = just_signed_in(who, machines)
         if person is None:
             return await sign_in_first(machines, who, "/security", again=True)
-        user, code = person[0], form.get("code") or ""
+        user, code = person[0], form.get("own_code") or ""
         try:
             user = await own_code.keep(machines.store, machines.clock, machines.passwords, user, code, by=user.id)
         except InvalidRequest as error:

@@ -19,7 +19,8 @@ class Passkey(Struct, frozen=True, kw_only=True):
 
 
 class SecurityView(View, frozen=True, kw_only=True):
-    """`/security`. Posts `csrf` to `/security/enrol`, `csrf`, `code` to `/security/remove` or to `/security/code`."""
+    """`/security`. Posts `csrf` to `/security/enrol`, `csrf`, `code` to `/security/remove`, or `csrf`,
+    `own_code` to `/security/code`."""
 
     template: ClassVar[str] = "security.html"
     csrf: str
