@@ -7,12 +7,14 @@ from pathlib import Path
 from remit_demo.world import organisation
 from remit_server.management.manifest.read import read
 
-SECRETS = ("ADA_PASSWORD", "BOB_PASSWORD", "ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET")
+SECRETS = (
+    "ADA_PASSWORD", "BOB_PASSWORD", "ASSISTANT_SECRET", "STANDUP_SECRET", "CALENDAR_SECRET", "BROKER_SECRET"
+)  # fmt: skip
 
 
 def test_the_organisation_of_the_demo_is_read(tmp_path: Path) -> None:
     path = tmp_path / "remit.yaml"
     path.write_text(organisation("http://127.0.0.1:9100"), encoding="utf-8")
     manifest = read(path, dict.fromkeys(SECRETS, "correct horse battery staple, and a little more"))
-    assert [client.id for client in manifest.clients] == ["trading-assistant", "standup-bot"]
+    assert [client.id for client in manifest.clients] == ["trading-assistant", "standup-bot", "broker-api"]
     assert [connection.name for connection in manifest.connections] == ["calendar"]
