@@ -364,3 +364,20 @@ async def test_who_asks_learns_nothing_of_it(home: House, phone: Authenticator) 
         f"/me/v1/approvals/{one.id}/proof", json={**body, "details": [{**ORDER, "quantity": 11}]}, headers=one.app
     )
     assert (sent.status_code, sent.json()["error"]) == (400, "invalid_authorization_details")
+
+
+@proves("attack.proof-elsewhere")
+async def test_the_card_asks_for_its_own_person_only(home: House, phone: Authenticator) -> None:
+    await with_passkey(home, phone)
+    one = await asked_of_ada(home)
+    home.clock.forward(60)
+    path = f"/approvals/{one.id}/proof"
+    bob = await home.sign_in("bob")
+    await bob.get("/device")
+    csrf = dict(bob.form.fields)["csrf"]
+    sent = {"version": str(one.approval["version"]), "digest": one.approval["digest"]}
+    assert (await bob.post(path, {**sent, "csrf": csrf})).status_code == 404
+    assert (await bob.post(path, sent)).status_code == 403
+    nobody = home.browser()
+    page = await nobody.post(path, sent)
+    assert page.status_code == 403
