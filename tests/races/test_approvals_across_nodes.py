@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 from tests.endpoints.test_long_poll import held
-from tests.fixtures.asking import ORDER, answer, asked, own_app, poll, waiting
+from tests.fixtures.asking import ORDER, answer, asked, own_app, poll, spend, waiting
 from tests.fixtures.house import ISSUER, House, built
 from tests.fixtures.listener import listener
 from tests.fixtures.nodes import Nodes, Running, free_port, ready
@@ -51,6 +51,37 @@ async def test_decided_on_one_node_released_on_the_other(nodes: Nodes) -> None:
         assert (await waits).status_code == 200
         took.append(time.monotonic() - decided)
     assert max(took) < 1.0, took
+
+
+@proves("approval.asked-back")
+async def test_a_question_on_one_node_is_heard_on_the_other(nodes: Nodes) -> None:
+    here, there = (at(nodes.house, http) for http in nodes.http)
+    request, app = await asked(here), await own_app(here)
+    (approval,) = await waiting(here, app)
+    waits = asyncio.create_task(held(there, request["auth_req_id"]))
+    await asyncio.sleep(0.2)
+    assert (await answer(here, app, approval, answer="ask", text="Why?")).status_code == 200
+    began = time.monotonic()
+    assert (await waits).json()["interaction"]["question"] == "Why?"
+    assert time.monotonic() - began < 1.0
+
+
+@proves("approval.spent-once", "allowance.not-overspent")
+async def test_two_nodes_spend_no_more_than_one(nodes: Nodes) -> None:
+    """What was allowed ahead for three is used three times, and each approval once, whichever node is asked."""
+    here, there = (at(nodes.house, http) for http in nodes.http)
+    request, app = await asked(here, binding_message="The first"), await own_app(here)
+    (approval,) = await waiting(here, app)
+    remember = {
+        "times": 3, "expires_at": int(time.time()) + 3600, "per_act": 50_000, "total": 10**6, "currency": "USD"
+    }  # fmt: skip
+    assert (await answer(here, app, approval, remember=remember)).status_code == 200
+    token = (await poll(here, request["auth_req_id"])).json()["access_token"]
+    tries = await asyncio.gather(*(spend(node, token, ORDER) for node in (here, there) * 6))
+    assert sorted(each.status_code for each in tries) == [200] + [409] * 11
+    requests = await asyncio.gather(*(asked((here, there)[n % 2], binding_message=f"Number {n}") for n in range(10)))
+    answers = await asyncio.gather(*(poll(here, each["auth_req_id"]) for each in requests))
+    assert sorted(each.status_code for each in answers) == [200] * 3 + [400] * 7
 
 
 class Server:
