@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 from tests.endpoints.test_passkeys import ISSUER, KEY, ORIGIN, with_app, with_passkey
 from tests.endpoints.test_proof import LESS, asked_of_ada
-from tests.fixtures.asking import poll
+from tests.fixtures.asking import asked, poll
 from tests.fixtures.authenticator import Authenticator, raw
 from tests.fixtures.house import House, built
 from tests.ledger import proves
@@ -172,6 +172,45 @@ async def test_bytes_that_were_changed_are_found(database_url: str, change: Upda
     assert told.stderr
 
 
+@EVIDENCE
+@pytest.mark.parametrize("columns", ["state = 'pending'", "state = 'denied'", "decided_by = 'auth0|bob'", "spent = 1"])
+async def test_columns_that_were_changed_are_found(database_url: str, columns: str) -> None:
+    """What is not sealed, since statements look for it."""
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house)
+        change = Update(t.APPROVALS, set=columns, where="approvals.id = :id")
+        await house.store.engine.commit(Unit([Step(change, {"id": approval.id})]))
+        told = await show(approval.id, database=database_url)
+    assert told.exit_code == 2
+    assert "WRONG" in told.output
+
+
+@EVIDENCE
+async def test_what_was_allowed_ahead_leads_to_the_yes_that_allowed_it(database_url: str, phone: Authenticator) -> None:
+    async with built(database_url, issuer=ISSUER) as house:
+        await with_passkey(house, phone)
+        one = await asked_of_ada(house)
+        remember = {
+            "times": 3, "expires_at": house.clock.at + 86400, "per_act": 50_000, "total": 100_000, "currency": "USD",
+        }  # fmt: skip
+        signed = await one.signed(phone, remember=remember)
+        assert (await one.approve(signed, remember=remember)).status_code == 200
+        await asked(house, binding_message="Once more")
+        newest, *_ = await house.store.approvals.of_user("auth0|ada")
+        assert newest.allowance_id
+        told = await show(newest.id, database=database_url)
+        assert told.exit_code == 0, told.output
+        assert f"allowed this ahead with approval {one.id}, with a proof" in told.output
+        true = await story.read(house.store, newest.id)
+    for changed in (
+        replace(true, allowance=()),
+        replace(true, allowance_id="01OTHER"),
+        replace(true, allowance_id=None, risk="high"),
+        replace(_told(true, "allowance.given", proven=False), risk="high"),
+    ):
+        assert story.judge(changed).faults, changed
+
+
 class TestFile:
     """A story by itself, in the hands of somebody who would like it to be another."""
 
@@ -273,4 +312,4 @@ def _told(true: Story, kind: str, **about: Any) -> Story:
         body = chain.encode(event)
         return replace(link, body=body.decode(), hash=chain.digest(link.before, link.seq, body))
 
-    return replace(true, events=tuple(map(retold, true.events)))
+    return replace(true, events=tuple(map(retold, true.events)), allowance=tuple(map(retold, true.allowance)))

@@ -21,6 +21,9 @@ from remit_server.storage.groups.trail import Link
 from remit_server.storage.store import Store
 
 APPROVED: Final = frozenset({"approved", "taken"})
+_PASSKEY: Final = frozenset({"passkey.added", "passkey.removed"})
+_ALLOWANCE: Final = frozenset({"allowance.given", "allowance.revoked"})
+_STATES: Final = {f"approval.{state}": state for state in ("approved", "denied", "expired", "taken")}
 BREATH: Final = 10
 """Seconds between a row and its event, which are written together and dated one after the other."""
 
@@ -50,10 +53,14 @@ class Story(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expires_at: int
     decided_at: int | None
     decided_by: str | None
+    spent: int
+    """Bit n: the nth of `approved` has been carried out."""
     events: tuple[Link, ...]
     """About this approval, oldest first."""
     passkey: tuple[Link, ...]
     """About the passkey that signed."""
+    allowance: tuple[Link, ...] = ()
+    """About the allowance that answered in the person's place."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -73,7 +80,7 @@ async def read(store: Store, approval_id: str) -> Story:
     user = await store.users.get(approval.user_id or "")
     evidence, passkey = approval.evidence, tuple[Link, ...]()
     if isinstance(evidence, Signed):
-        passkey = tuple(await store.trail.links(named(evidence.credential), ("passkey.added", "passkey.removed")))
+        passkey = tuple(await store.trail.links(named(evidence.credential), _PASSKEY))
     return Story(
         id=approval.id, kind=approval.kind, state=approval.state, client_id=approval.client_id,
         client=client.name if client else approval.client_id, user_id=approval.user_id,
@@ -81,15 +88,16 @@ async def read(store: Store, approval_id: str) -> Story:
         details=approval.details, digest=approval.digest, approved=approval.approved,
         approved_digest=approval.approved_digest, changes=approval.changes, nonce=approval.nonce, evidence=evidence,
         allowance_id=approval.allowance_id, created_at=approval.created_at, expires_at=approval.expires_at,
-        decided_at=approval.decided_at, decided_by=approval.decided_by,
+        decided_at=approval.decided_at, decided_by=approval.decided_by, spent=approval.spent,
         events=tuple(await store.trail.links(approval.id)), passkey=passkey,
+        allowance=tuple(await store.trail.links(approval.allowance_id, _ALLOWANCE)) if approval.allowance_id else (),
     )  # fmt: skip
 
 
 def judge(story: Story) -> Verdict:
     """Hold everything in a story against everything else. Raises `IntegrityError` for an event that is none."""
     told = [(link.seq, link.event) for link in story.events]
-    found = [*_chain(story), *_asked(story, told)]
+    found = [*_chain(story), *_asked(story, told), _state(story, told)]
     if story.state in APPROVED:
         found += [*_approved(story, told), *_evidence(story, told)]
     faults = tuple(text for text, holds in found if not holds)
@@ -104,17 +112,18 @@ Found = Iterator[tuple[str, bool]]
 
 
 def _chain(story: Story) -> Found:
-    links = (*story.events, *story.passkey)
+    links = (*story.events, *story.passkey, *story.allowance)
     yield (
         f"each of {len(links)} events has the hash that its content and the event before it give",
         all(link.holds for link in links),
     )
     about = {named(story.evidence.credential)} if isinstance(story.evidence, Signed) else set()
     yield (
-        "the events are about this approval and its passkey",
+        "the events are about this approval, its passkey and its allowance",
         (
             all(link.event.subject == story.id for link in story.events)
             and all(link.event.subject in about for link in story.passkey)
+            and all(link.event.subject == story.allowance_id for link in story.allowance)
         ),
     )
 
@@ -134,6 +143,14 @@ def _asked(story: Story, told: list[tuple[int, Event]]) -> Found:
     )
 
 
+def _state(story: Story, told: list[tuple[int, Event]]) -> tuple[str, bool]:
+    """What nobody has taken yet is denied without an event of its own when its agent is stopped."""
+    last = next((_STATES[event.kind] for _, event in reversed(told) if event.kind in _STATES), None)
+    stopped = story.state == "denied" and last in {None, "approved"}
+    waits = story.state in {"pending", "info_requested"} and last is None
+    return "the state is the one that the trail ends with", story.state == last or stopped or waits
+
+
 def _approved(story: Story, told: list[tuple[int, Event]]) -> Found:
     event = _the(told, "approval.approved")
     yield "the digest of the approval is that of what was approved", _names(story.approved_digest, story.approved)
@@ -150,6 +167,8 @@ def _approved(story: Story, told: list[tuple[int, Event]]) -> Found:
     )
     taken = [event for _, event in told if event.kind == "approval.taken"]
     yield "what was approved was handed out once at most", len(taken) == (1 if story.state == "taken" else 0)
+    used = [event for _, event in told if event.kind == "approval.spent"]
+    yield "each use is told once", len(used) == story.spent.bit_count()
 
 
 def _evidence(story: Story, told: list[tuple[int, Event]]) -> Found:
@@ -157,10 +176,10 @@ def _evidence(story: Story, told: list[tuple[int, Event]]) -> Found:
     named_in_trail = event.about.get("evidence") if event else None
     if evidence is None:
         yield "the trail names no proof either", named_in_trail is None
-        yield (
-            "nothing asked for a proof: the risk is low, or an allowance answered",
-            (story.risk == "low" or story.allowance_id is not None),
-        )
+        if story.allowance_id is None:
+            yield "nothing asked for a proof, as the risk is low", story.risk == "low"
+        else:
+            yield _allowed(story)
         return
     yield "the evidence is the one that the trail names", named_in_trail == proof.fingerprint(evidence)
     yield (
@@ -180,6 +199,18 @@ def _evidence(story: Story, told: list[tuple[int, Event]]) -> Found:
     yield "that passkey was this person's when they approved", _was_theirs(story, evidence)
 
 
+def _allowed(story: Story) -> tuple[str, bool]:
+    """By the trail: given by them before, with a proof where the risk is high, and not taken back in between."""
+    by, given = "", None
+    for event in (link.event for link in story.allowance if link.seq < _answered(story)):
+        given = event if event.kind == "allowance.given" else None
+    if given is not None:
+        by = f" with approval {given.about.get('approval')}{', with a proof' if given.about.get('proven') else ''}"
+    return f"the person had allowed this ahead{by}", given is not None and (
+        given.actor.user == story.user_id and (story.risk == "low" or given.about.get("proven") is True)
+    )
+
+
 def _signed(evidence: Signed) -> str:
     return (
         f"the passkey {named(evidence.credential)[:16]}… signed this challenge at {evidence.origin} (COSE algorithm "
@@ -189,15 +220,19 @@ def _signed(evidence: Signed) -> str:
 
 def _was_theirs(story: Story, evidence: Signed) -> bool:
     """By the trail: added by them with this public key before, and not removed in between."""
-    until = next((link.seq for link in story.events if link.event.kind == "approval.approved"), 0)
     holder = None
-    for event in (link.event for link in story.passkey if link.seq < until):
+    for event in (link.event for link in story.passkey if link.seq < _answered(story)):
         if event.kind == "passkey.added":
             key = proof.key_fingerprint(evidence.public_key)
             holder = event.actor.user if event.about.get("key") == key else None
         elif event.kind == "passkey.removed":
             holder = None
     return holder is not None and holder == story.user_id
+
+
+def _answered(story: Story) -> int:
+    """The number of the event by which it was approved."""
+    return next((link.seq for link in story.events if link.event.kind == "approval.approved"), 0)
 
 
 def _open(story: Story) -> Iterator[str]:
@@ -211,6 +246,8 @@ def _open(story: Story) -> Iterator[str]:
                 yield "what the screen showed: the signature covers the details, not their looks"
             case CodeShown():
                 yield "the code itself: its secret is shared with the server, whose word this is"
+            case None if story.allowance_id:
+                yield "what the person thought of this request: nobody asked them"
             case None:
                 yield "who pressed the button: a signed-in session did, whose proof is not kept"
     yield "whether these are all the events: `remit audit verify`, with a head that you kept elsewhere"

@@ -16,7 +16,7 @@ from remit_server.cli.place import Place, with_place
 from remit_server.errors import ConfigurationError, IntegrityError
 from remit_server.records import Event
 from remit_server.records.event import KINDS
-from remit_server.rules.visible import hides
+from remit_server.rules.visible import reveal
 
 
 @click.group()
@@ -114,13 +114,13 @@ _TOLD: Final = frozenset({"details", "digest"})
 
 def _lines(told: Story, verdict: Verdict) -> Iterator[str]:
     yield f"Approval {told.id}: {told.state}, risk {told.risk}"
-    yield f"{_plain(told.client)} ({told.client_id}) asked {_plain(told.person)} ({told.user_id})"
+    yield f"{reveal(told.client)} ({told.client_id}) asked {reveal(told.person)} ({told.user_id})"
     yield f"\nAsked  {told.digest}"
     yield from _indented(told.details)
     if told.approved and told.approved_digest != told.digest:
         yield f"\nApproved  {told.approved_digest}"
         yield from _indented(told.approved)
-        yield from (f"    {_plain(change)}" for change in told.changes)
+        yield from (f"    {reveal(change)}" for change in told.changes)
     yield "\nWhat happened"
     for link in told.events:
         yield _line(link.seq, link.event)
@@ -133,7 +133,7 @@ def _lines(told: Story, verdict: Verdict) -> Iterator[str]:
 def _line(seq: int, event: Event) -> str:
     at = datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     about = ", ".join(
-        f"{name}={_plain(msgspec.json.encode(value).decode())}"
+        f"{name}={reveal(msgspec.json.encode(value).decode())}"
         for name, value in sorted(event.about.items())
         if name not in _TOLD and value not in (None, [], "")
     )
@@ -142,9 +142,4 @@ def _line(seq: int, event: Event) -> str:
 
 def _indented(details: tuple[object, ...]) -> Iterator[str]:
     for line in msgspec.json.format(msgspec.json.encode(details)).decode().splitlines():
-        yield f"    {_plain(line)}"
-
-
-def _plain(text: str) -> str:
-    """Text of others, for a terminal: nothing in it moves the cursor or hides."""
-    return text if not hides(text) else text.encode("unicode_escape").decode()
+        yield f"    {reveal(line)}"
