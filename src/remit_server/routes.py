@@ -144,7 +144,8 @@ def grants(machines: Machines, refresher: Refresher) -> Iterable[Grant]:
 def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Route, ...]:
     m = machines
     web_push, ways = WebPush(m), ways_of(m)
-    devices, told = Devices(m, pages, web_push), NotificationsPage(m, pages, ways)
+    devices = Devices(m, pages, web_push)
+    told = NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
     stores = Stores(m.store)
     returning = Returning(pages, m.settings.issuer)
