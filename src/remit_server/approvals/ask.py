@@ -77,12 +77,14 @@ async def ask(machines: Machines, client: Client, question: Question) -> Asked:
         created_at=now,
         expires_at=now + question.lifetime,
     )
+    approval = await weighed(machines, approval)
     event = machines.event(
         "approval.asked", user=question.user_id, client=client.id, subject=approval.id, address=question.origin,
         asked_by=question.kind, scope=" ".join(approval.scopes), details=list(approval.details), digest=approval.digest,
+        risk=approval.risk,
     )  # fmt: skip
     if question.kind == "ciba":
-        return await _asked_once(machines, client, await weighed(machines, approval), event)
+        return await _asked_once(machines, client, approval, event)
     await machines.store.commit(
         machines.store.approvals.add(approval), *await filed(machines, approval), events=(event,), wakes=wakes(approval)
     )
