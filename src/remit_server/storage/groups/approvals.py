@@ -17,6 +17,9 @@ CHANGING = (
     "user_id", "state", "version", "interval", "polled_at", "slow_downs", "decided_at", "decided_by", "reason",
     "grant_id", "taken_at", "use_until", "spent", "spent_at", "spent_by", "same", "notify_at", "notify_tries",
 )  # fmt: skip
+# Whose it is, in words that the index of a person's requests does not answer: the one that is meant is found by its id. While
+# PostgreSQL has not counted its rows yet, both indexes cost the same.
+_WHOSE = "approvals.user_id || ''"
 _CLOSED = "same = NULL, notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END"
 
 
@@ -55,21 +58,21 @@ class Approvals:
         t.APPROVALS,
         set="user_id = :user_id, body = :body, version = version + 1",  # whose it is, is sealed with it
         where="approvals.id = :id AND approvals.state = 'pending' AND approvals.version = :version "
-        "AND approvals.user_id IS NULL AND expires_at > :now",
+        f"AND {_WHOSE} IS NULL AND expires_at > :now",
     )
     _DECIDE = Update(
         t.APPROVALS,
         set="state = :state, version = version + 1, decided_at = :now, decided_by = :decided_by, reason = :reason, "
         "grant_id = :grant_id, body = :body, " + _CLOSED,
         where="approvals.id = :id AND approvals.state IN ('pending', 'info_requested') AND approvals.version = :version "
-        "AND approvals.user_id = :decided_by AND expires_at > :now",
+        f"AND {_WHOSE} = :decided_by AND expires_at > :now",
     )
     _QUESTION = Update(
         t.APPROVALS,
         set="state = 'info_requested', version = version + 1, body = :body, "
         "notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END",
         where="approvals.id = :id AND approvals.state = 'pending' AND approvals.version = :version "
-        "AND approvals.user_id = :user_id AND expires_at > :now",
+        f"AND {_WHOSE} = :user_id AND expires_at > :now",
     )
     _REPLY = Update(
         t.APPROVALS,
