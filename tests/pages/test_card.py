@@ -267,7 +267,7 @@ async def test_what_the_api_used_is_shown_as_used(house: House) -> None:
     url = str(browser.page.request.url)
     await browser.submit(approving(browser), press=("answer", "approve"))
     token = (await poll(house, request["auth_req_id"])).json()["access_token"]
-    assert (await spend(house, token)).status_code == 200
+    assert (await spend(house, token, ORDER)).status_code == 200
     assert "and cannot be used again" in (await browser.get(url)).text
     broker = await house.store.clients.get("broker-api")
     assert broker is not None

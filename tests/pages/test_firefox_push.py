@@ -22,6 +22,7 @@ const form = document.querySelector("form");
 form.querySelector("button").click();
 """
 TITLE, SENTENCE = "Trading assistant asks for your approval", "Trading assistant wants to buy 10 shares of ZEKO."
+OFF = "document.querySelector('button[data-off]:not([hidden])')"
 BUTTON = "document.querySelector('form[data-push] button:not([hidden])')"
 TOLD = "return document.querySelector('[role=status]')?.textContent"
 SHOWN = """
@@ -72,3 +73,8 @@ async def test_firefox_receives_decrypts_and_shows_it(tmp_path: Path) -> None:
         assert await firefox.wait_for(SHOWN) == [[TITLE, SENTENCE, url]]
         assert [each["code"] for each in service.acknowledged] == [100], "read, and handed to the worker"
         assert service.refused == []
+        await firefox.open(f"{house.issuer}devices")
+        await firefox.wait_for(f"return {OFF} !== null")
+        await firefox.run(f"{OFF}.click()")
+        assert await firefox.wait_for(TOLD) == "That device is not told any more."
+        assert await house.store.push_subscriptions.of_user("auth0|ada") == []

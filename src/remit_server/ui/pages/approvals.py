@@ -54,7 +54,7 @@ class ApprovalsPage:
             return await sign_in_first(machines, who, here(request))
         user, _ = person
         wanted = parse_query(request).get("agent") or ""
-        newest = await machines.store.trail.of_user(user.id, limit=1)  # before what it tells of is read
+        after = await _newest(machines, user)  # before what it tells of is read
         found = [each for each in await machines.store.approvals.of_user(user.id) if each.kind != "device"]
         names = await names_of(machines, found)
         shown = [(each, state_of(each, now)) for each in found if not wanted or each.client_id == wanted]
@@ -64,7 +64,7 @@ class ApprovalsPage:
         view = ApprovalsView(
             viewer=await viewer_of(machines, user),
             now=now,
-            after=newest[0][0] if newest else 0,
+            after=after,
             waiting=await self._waiting([each for each, state in shown if state == "pending"], names),
             asking=await self._waiting([each for each, state in shown if state == "asking"], names),
             decided=tuple([await decided(machines, each, names[each.client_id], now) for each in over[:LATELY]]),
@@ -132,19 +132,21 @@ class ApprovalPage:
         if person is None:
             return await sign_in_first(machines, who, here(request))
         user, session = person
+        after = await _newest(machines, user)
         approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), user)
         if request.method != "POST":
-            return await self._card(approval, user, who)
+            return await self._card(approval, user, who, after)
         form = await parse_form(request)
         csrf.check(request, form, who, machines.settings)
         try:
             said = await self._said(approval, form)
             await answer(machines, approval, user, said, Authentication.of(session))
         except ProtocolError as error:
+            after = await _newest(machines, user)
             fresh = await machines.store.approvals.get(approval.id) or approval
             if isinstance(error, Conflict) and _says(fresh, form):
                 return see_other(f"/approvals/{approval.id}")  # a second press on the same button
-            return await self._card(fresh, user, who, error=error.text, sent=form, status=error.status)
+            return await self._card(fresh, user, who, after, error=error.text, sent=form, status=error.status)
         return see_other(f"/approvals/{approval.id}")
 
     async def _said(self, approval: Approval, form: Form) -> Said:
@@ -171,6 +173,7 @@ class ApprovalPage:
         approval: Approval,
         user: User,
         who: Visitor,
+        after: int,
         *,
         error: str | None = None,
         sent: Form | None = None,
@@ -187,6 +190,7 @@ class ApprovalPage:
             now=now,
             id=approval.id,
             digest=approval.digest,
+            after=after,
             version=str(approval.version),
             state=state if state in {"pending", "asking"} else await _over(machines, approval, now),
             agent=await agent_of(machines, client, approval.client_id, last_asked_at=last),
@@ -239,6 +243,12 @@ class ApprovalPage:
     async def _name(self, client_id: str | None) -> str | None:
         client = await self._machines.store.clients.get(client_id) if client_id else None
         return client.name if client else client_id
+
+
+async def _newest(machines: Machines, user: User) -> int:
+    """The number of this person's newest event: what comes after it is not on a page that is made from now on."""
+    newest = await machines.store.trail.of_user(user.id, limit=1)
+    return newest[0][0] if newest else 0
 
 
 def _version(typed: str) -> int:

@@ -84,6 +84,8 @@ class Events:
             "agent": reveal(name),
             "act": reveal((await asked_for(machines, approval)).sentence),
             "asked": ago(approval.created_at, now),
+            "said": "replied to you" if approval.thread else "",
+            "odd": reveal(next(iter(approval.risk_why + approval.unusual), "")),
             "left": left(approval.expires_at, now),
             "until": approval.expires_at,
             "now": now,

@@ -60,7 +60,7 @@ class History:
             now=now,
             decided=tuple([await decided(machines, each, names[each.client_id], now) for each in found]),
             agents=tuple(Choice(value=id_, label=name) for id_, name in names.items()),
-            agent=agent if agent in names else "",
+            agent=agent,
             outcomes=tuple(Choice(value=value, label=label) for value, (label, _) in OUTCOMES.items()),
             outcome=outcome if wanted else "",
             older_href=_older(older, agent, outcome) if older else None,

@@ -11,10 +11,9 @@ function settle() {
   document.title = count ? `(${count}) ${title}` : title;
 }
 
-function show({ id, href, initial, agent, act, asked, left, until, now }) {
+function show({ id, href, left, until, now, ...texts }) {
   if (list.querySelector(`[data-id="${CSS.escape(id)}"]`)) return;
   const fresh = row.content.firstElementChild.cloneNode(true);
-  const texts = { initial, agent, act, asked };
   fresh.dataset.id = id;
   fresh.querySelector("a").setAttribute("href", href);
   for (const place of fresh.querySelectorAll("[data-text]")) place.textContent = texts[place.dataset.text];

@@ -38,7 +38,8 @@ async function look() {
   document.querySelector("[data-told]").hidden = row.querySelector("[data-here]").hidden = false;
   off.addEventListener("click", async (event) => {
     event.preventDefault();
-    await subscription.unsubscribe();
+    // Its push service may be out of reach; that we send nothing any more does not wait for it.
+    await Promise.race([subscription.unsubscribe().catch(() => {}), new Promise((done) => setTimeout(done, 1000))]);
     row.querySelector("form").submit();
   });
 }

@@ -154,6 +154,8 @@ class ApprovalView(View, frozen=True, kw_only=True):
     id: str
     digest: str
     """Digest of the details that are on this page; an answer to other details is refused."""
+    after: int = 0
+    """The number of the newest event of this person that the page has in it."""
     version: str = "0"
     """Which state of the request this page shows; an answer to another is refused."""
     state: State
