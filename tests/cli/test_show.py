@@ -226,6 +226,7 @@ class TestFile:
         assert isinstance(evidence, Signed)
         for changed in (
             replace(true, user_id="auth0|bob"),
+            replace(true, risk="low"),
             replace(true, client_id="stranger"),
             replace(true, id="01OTHER"),
             replace(true, digest=true.approved_digest),

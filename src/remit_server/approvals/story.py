@@ -132,11 +132,12 @@ def _asked(story: Story, told: list[tuple[int, Event]]) -> Found:
     asked = _the(told, "approval.asked")
     yield "the digest that names the request is that of its details", _names(story.digest, story.details)
     yield (
-        "the trail has this request, with these details, from this application",
+        "the trail has this request, with these details and this risk, from this application",
         asked is not None
         and (
             asked.about.get("digest") == story.digest
             and _same(asked.about.get("details", ()), story.details)
+            and asked.about.get("risk") == story.risk
             and asked.actor.client == story.client_id
             and abs(asked.at - story.created_at) <= BREATH
         ),
