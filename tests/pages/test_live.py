@@ -144,6 +144,15 @@ async def test_approvals(town: Town) -> None:
     await ada.meets("Approvals", "inbox-decided")
     await ada.follow("buy 12 shares of ZEKO")
     await ada.meets("wanted to buy 12 shares of ZEKO for you", "expired")
+    await ada.follow("Stop this agent…")
+    await ada.meets("Stop Trading assistant?", "stop")
+    await ada.follow("No, go back")
+    await ada.follow("Inbox")
+    await ada.follow("All of the history")
+    await ada.page.get_by_label("Ended").select_option("denied")
+    await ada.press("Show")
+    await ada.meets("History", "history-denied")
+    await expect(ada.page.locator("a.row")).to_have_count(1)
     assert not ada.findings, "\n".join(ada.findings)
 
 
@@ -279,6 +288,20 @@ async def test_activity_and_console(town: Town) -> None:
     await bob.press("Show")
     await bob.meets("Activity", "activity-of-one")
     assert not bob.findings, "\n".join(bob.findings)
+
+
+@CLEAN
+async def test_settings(town: Town) -> None:
+    ada = await town.signed_in()
+    await ada.follow("Settings of Ada Lovelace")
+    await ada.meets("Devices", "devices")
+    await ada.follow("Notifications")
+    await ada.meets("Notifications", "notifications-none")
+    await ada.follow("Allowances")
+    await ada.meets("Allowances", "allowances-none")
+    # The one page whose script names another, the worker's.
+    findings = [each for each in ada.findings if not each.endswith("/devices: trusted-types 'none'")]
+    assert not findings, "\n".join(findings)
 
 
 @CLEAN
