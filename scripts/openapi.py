@@ -90,7 +90,9 @@ DESCRIBED = {
     "DELETE /me/v1/blocked-agents/{client_id}": Operation(status=204),
     "POST /me/v1/agents/{client_id}/report": Operation("reason!", JSON, status=204),
     "POST /me/v1/agents/{client_id}/stop": Operation(status=204),
-    "POST /me/v1/approvals/{id}/proof": Operation("version:int! digest! details:objects remember:object", JSON, "Proof"),
+    "POST /me/v1/approvals/{id}/proof": Operation(
+        "version:int! digest! details:objects remember:object", JSON, "Proof"
+    ),
     "GET /me/v1/notifications": Operation(gives="Notifications"),
     "PUT /me/v1/notifications": Operation("ways:list private:bool quiet:list time_zone", JSON, "Notifications"),
     "DELETE /me/v1/notifications/{id}": Operation(status=204),
@@ -172,7 +174,7 @@ DESCRIBED = {
         "reason reason_text block report question",
         FORM,
         status=303,
-    ),  # fmt: skip
+    ),
 }
 """What the operations take and give; one that is missing here is described by its URL alone."""
 

@@ -20,7 +20,7 @@ from remit_server.records.proxy import ProxiedCall, ProxyRule
 
 __all__ = [
     "Actor", "Allowance", "Api", "Approval", "ApprovalState", "Client", "ClientKind", "ClientState", "Code", "ConnectAttempt",
-    "ConnectedAccount", "Connection", "Delivery", "DetailType", "Event", "Grant", "Interaction", "Lending", "Narrowed", "Offer",
-    "Message", "Organisation", "Passkey", "Policy", "Preferences", "Provider", "ProxiedCall", "ProxyRule", "PushSubscription", "PushedRequest",
-    "SecondFactor", "SecretHash", "Session", "SigningKey", "Token", "Upstream", "User",
+    "ConnectedAccount", "Connection", "Delivery", "DetailType", "Event", "Grant", "Interaction", "Lending", "Message",
+    "Narrowed", "Offer", "Organisation", "Passkey", "Policy", "Preferences", "Provider", "ProxiedCall", "ProxyRule",
+    "PushSubscription", "PushedRequest", "SecondFactor", "SecretHash", "Session", "SigningKey", "Token", "Upstream", "User",
 ]  # fmt: skip

@@ -47,7 +47,8 @@ APPROVALS = _table(
     "approvals", "id",
     id=TEXT, kind=TEXT, client_id=TEXT, user_id=TEXT, handle=TEXT, user_code=TEXT, created_at=INT, expires_at=INT,
     state=TEXT, version=INT, interval=INT, polled_at=INT, slow_downs=INT, decided_at=INT, decided_by=TEXT, reason=TEXT,
-    grant_id=TEXT, taken_at=INT, use_until=INT, spent=INT, spent_at=INT, spent_by=TEXT, allowance_id=TEXT, mode=TEXT, same=TEXT, notify_at=INT, notify_tries=INT, body=BLOB,
+    grant_id=TEXT, taken_at=INT, use_until=INT, spent=INT, spent_at=INT, spent_by=TEXT, allowance_id=TEXT, mode=TEXT,
+    same=TEXT, notify_at=INT, notify_tries=INT, body=BLOB,
 )  # fmt: skip
 ALLOWANCES = _table(
     "allowances", "id",
