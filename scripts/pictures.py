@@ -14,17 +14,23 @@ from urllib.parse import urlencode
 
 from msgspec.structs import replace
 from PIL import Image
-from tests.fixtures.asking import ORDER, asked, poll
+from tests.fixtures.asking import ORDER, asked, poll, spend
 from tests.fixtures.house import BROKER, request_of
 from tests.fixtures.town import Person, Town, chromium_running, town_at
 from tests.fixtures.vault import BOB
 
+from remit_server.records import Organisation
 from remit_server.storage.contract import Step
 from remit_server.vault import connect
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
-PHONE, DESK = (390, 800), (960, 900)
+PHONE, DESK, WIDE = (390, 800), (960, 900), (1280, 760)
 SAYS = "ZEKO fell below the 41.20 USD that you named this morning"
+REPLY = "You allowed 25 a day in the plan of Monday. Ten would do, too."
+CHANNELS = {
+    "web_push": {"contact": "mailto:ops@acme.example"},
+    "email": {"from": "remit@acme.example", "smtp": "smtp://127.0.0.1:25"},
+}
 
 
 async def main() -> None:
@@ -35,35 +41,61 @@ async def main() -> None:
 
 
 async def played(town: Town) -> None:
-    """A short day: Ada connects her calendar, approves an order and denies one, and three more wait for her."""
-    ada, bob = await town.signed_in(scale=1.5), await town.signed_in("bob")
+    """A short day: Ada connects her calendar, approves an order and denies one, asks back, and three more wait for her."""
+    await town.house.store.commit(town.house.store.organisation.put(Organisation(name="Acme", channels=CHANNELS)))
+    ada, bob, desk = await town.signed_in(scale=1.5), await town.signed_in("bob"), await town.signed_in()
     await accounts(town, ada)
     for quantity, press in ((5, "Approve"), (900, "Deny")):
         order = await asking(town, quantity)
         await ada.open("/approvals")
         await ada.follow(f"buy {quantity} shares of ZEKO")
         if press == "Deny":
-            await ada.page.locator("summary").click()
+            await ada.page.locator(".answers summary").first.click()
             await ada.page.get_by_label("Wrong amount").check()
         await ada.press(press)
         town.house.clock.forward(70)
-        await poll(town.house, order)
+        token = (await poll(town.house, order)).json().get("access_token")
+        if token:
+            await spend(town.house, token, {**ORDER, "quantity": quantity})
         town.house.clock.forward(480)
+    orders = {}
     for quantity in (12, 25, 10):
-        await asking(town, quantity)
+        orders[quantity] = await asking(town, quantity)
         town.house.clock.forward(40)
     await ada.open("/approvals")
-    await picture(ada, "inbox", PHONE)
-    await ada.follow("buy 10 shares of ZEKO")
-    await ada.may_approve()
-    await picture(ada, "approval", PHONE)
+    await ada.follow("buy 25 shares of ZEKO")
+    await ada.page.locator(".answers summary").last.click()
+    await ada.page.fill("[name=question]", "Why 25? I spoke of ten.")
+    await ada.press("Send the question")
+    reply = {**town.house.proof("agent"), "auth_req_id": orders[25], "text": REPLY}
+    assert (await town.house.http.post("/approvals/reply", data=reply)).status_code == 200
+    for person, ending, size in ((ada, "", PHONE), (desk, "-wide", WIDE)):
+        await person.open("/approvals")
+        await picture(person, f"inbox{ending}", size)
+        await person.open("/approvals/history")
+        await picture(person, f"history{ending}", (size[0], 480))
+        await person.open("/notifications")
+        await picture(person, f"notifications{ending}", (size[0], 1180))
+        await person.open("/approvals")
+        await person.follow("buy 10 shares of ZEKO")
+        await person.may_approve()
+        await picture(person, f"approval{ending}", size)
     await picture(ada, "approval-dark", PHONE, dark=True)
+    await ada.open("/approvals")
+    await ada.follow("buy 25 shares of ZEKO")
+    await ada.page.get_by_text("Approve less").click()
+    await ada.page.get_by_role("textbox", name="Shares").fill("10")
+    await ada.page.get_by_text("You would approve").wait_for()
+    await ada.may_approve()
+    await picture(ada, "approval-less", (390, 1260))
     await ada.open("/authorize?" + urlencode(consent(town)))
     await picture(ada, "consent", (390, 1010))
     await ada.open("/activity")
     await picture(ada, "activity", (390, 620))
     await bob.open("/console")
     await picture(bob, "console", DESK)
+    while town.people:  # an open inbox would keep the server
+        await town.people.pop().close()
 
 
 async def accounts(town: Town, ada: Person) -> None:
