@@ -21,17 +21,21 @@ class Ada(Person):
         super().__init__(world, here=world.ada, at_meridian=world.ada_at_meridian, agent="Trading assistant")
         self._has_passkey = False
 
+    async def find(self, url: str, act: str) -> str:
+        """Open her inbox and the request in it; return the request's own address."""
+        await self.browser.open(url)
+        if not self.browser.page.offers("Approve"):
+            await self.browser.follow(act)
+        return self.browser.page.url
+
     def approve(self, act: str, facts: Sequence[str]) -> Errand:
         """Return the errand of finding a request in the inbox, checking it, and approving it with her passkey."""
 
         async def approve(url: str, _code: str | None) -> None:
             if not self._has_passkey:
                 await self._add_passkey()
-            await self.browser.open(url)
-            if not self.browser.page.offers("Approve"):
-                await self.browser.follow(act)
-            page = self.browser.page
-            page.must_say(act, *facts)
+            await self.find(url, act)
+            self.browser.page.must_say(act, *facts)
             page = await self.browser.press("Approve")
             page.must_say("You approved this")
 

@@ -1,4 +1,4 @@
-"""Bob, a colleague of Ada's, and his own agent: somebody whose account there is something to gain from."""
+"""Bob, a colleague of Ada's: somebody whose account there is something to gain from, and who would answer in her place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from remit import Client, ConnectRequired, User
+from remit_demo.browser import PageProblem
 from remit_demo.person import Person
 from remit_demo.world import World
 
@@ -42,6 +43,40 @@ async def loot(world: World) -> Loot:
         page = await bob.browser.open(f"{world.remit}/accounts")
         (ours,) = {link.href.split("/")[2] for link in page.links if link.href.startswith("/accounts/")}
         return Loot((world.bob_id, world.bob_at_meridian.email, ours), kept[-1], token.reveal(), read)
+
+
+class Meddler(Person):
+    """Bob at his own browser, with a link that is Ada's."""
+
+    async def look(self, url: str, act: str) -> str:
+        """Open it; return what Remit shows him instead of her request.
+
+        Raises:
+            PageProblem: it shows her request.
+        """
+        page = await self.browser.open(url)
+        if page.says(act) or page.offers("Approve"):
+            raise PageProblem(f"Bob sees what Ada is asked: {page.text[:300]!r}")
+        return page.title
+
+    async def approve(self, url: str) -> str:
+        """Send a yes all the same, by hand and with a token against forgery that is his; return the refusal.
+
+        Raises:
+            PageProblem: it was taken.
+        """
+        await self.browser.open(f"{self._world.remit}/logout")
+        page = await self.browser.forge(url, answer="approve")
+        if page.status != 404 or page.says("approved"):
+            raise PageProblem(f"Bob's yes was answered with {page.status}: {page.text[:300]!r}")
+        return page.title
+
+
+async def meddler(world: World) -> Meddler:
+    """Bob, signed in at Remit as himself."""
+    bob = Meddler(world, here=world.bob, at_meridian=world.bob_at_meridian, agent="Trading assistant")
+    await bob.sign_in()
+    return bob
 
 
 async def _events(user: User) -> str:

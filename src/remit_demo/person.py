@@ -24,6 +24,11 @@ class Person:
         self.sign_ins = 0
         self._world, self._here, self._at_meridian, self._agent = world, here, at_meridian, agent
 
+    async def sign_in(self) -> None:
+        """Sign in at Remit."""
+        await self.browser.open(f"{self._world.remit}/login")
+        await self._sign_in()
+
     async def confirm_device(self, url: str, code: str | None) -> None:
         """Sign in, compare the code with the terminal's, and say yes."""
         await self.browser.open(url)
@@ -45,6 +50,10 @@ class Person:
         """Close the browser."""
         await self.browser.close()
 
+    async def _sign_in(self) -> None:
+        self.sign_ins += 1
+        await self.browser.press("Sign in", {"identifier": self._here.email, "password": self._here.password})
+
     async def _until(self, button: str) -> None:
         """Sign in and go on, wherever that is asked for, until a page offers ``button``."""
         for _ in range(_MAX_PAGES):
@@ -56,9 +65,7 @@ class Person:
                 login = self._at_meridian
                 await self.browser.press("Sign in", {"email": login.email, "password": login.password})
             elif page.offers("Sign in"):
-                self.sign_ins += 1
-                login = self._here
-                await self.browser.press("Sign in", {"identifier": login.email, "password": login.password})
+                await self._sign_in()
             elif page.offers("Continue"):
                 await self.browser.press("Continue")
             elif page.offers("Go on"):

@@ -20,7 +20,8 @@ from remit_demo.agent.model import ModelPlanner, ModelProblem
 from remit_demo.agent.planner import Planner
 from remit_demo.agent.screen import Terminal
 from remit_demo.agent.scripted import ScriptedPlanner
-from remit_demo.story import STORY, Stage, StoryBroken
+from remit_demo.stage import Stage, StoryBroken
+from remit_demo.story import STORY
 from remit_demo.world import ADA_DEPOT, AUDIENCE, World, WorldProblem, running_world
 
 _PORT = 8400
@@ -158,6 +159,8 @@ class _Person:
         self.offers.append(url)
         if _has_desktop():
             await asyncio.to_thread(webbrowser.open, url)
+        if self.errand is not None:
+            await self.errand(url, code)
 
     async def prompt(self, suggestion: str | None) -> None:
         """Let the person talk with the assistant until they press Enter alone, which says the suggestion."""

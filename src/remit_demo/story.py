@@ -2,69 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from remit import ConnectRequired, NotAllowed
-from remit_demo import theft
-from remit_demo.ada import Ada, Errand
-from remit_demo.agent.assistant import Assistant
 from remit_demo.agent.desk import Order
-from remit_demo.agent.screen import Screen
-from remit_demo.bob import loot
-from remit_demo.world import ADA_DEPOT, ADA_SUBJECT, World
-
-
-class StoryBroken(Exception):
-    """A line of the story did not hold."""
-
-
-class Audience(Screen, Protocol):
-    """A screen that remembers which links it offered, and can have one followed."""
-
-    offers: list[str]
-    errand: Errand | None
-
-    async def prompt(self, suggestion: str) -> None:
-        """Return when the person is ready to say the suggestion."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Who takes part. Without ``ada`` a real person reads and clicks, and the story only watches what comes of it."""
-
-    world: World
-    assistant: Assistant
-    screen: Audience
-    ada: Ada | None
-
-    async def say(self, sentence: str, tool: str | None, errand: Errand | None = None) -> str:
-        """Say something to the assistant; ``errand`` is what Ada does with the link that it may offer.
-
-        Returns:
-            what ``tool`` found, whatever words the planner then put it in; for ``None`` those words.
-
-        Raises:
-            StoryBroken: another tool ran, or none.
-        """
-        await self.screen.prompt(sentence)
-        self.screen.errand = errand
-        done = len(self.assistant.done)
-        answer = await self.assistant.hear(sentence)
-        used = [call.name for call, _ in self.assistant.done[done:]]
-        holds(used == ([] if tool is None else [tool]), f"{sentence!r} made the assistant use {used or 'nothing'}")
-        return answer if tool is None else self.assistant.done[-1][1]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step: its number in the story, its title, and what it does."""
-
-    number: int
-    title: str
-    play: Callable[[Stage], Awaitable[str]]
+from remit_demo.attacks import refused
+from remit_demo.stage import Stage, Step, holds
+from remit_demo.world import ADA_DEPOT, ADA_SUBJECT
 
 
 async def stranger(stage: Stage) -> str:
@@ -134,61 +75,6 @@ async def exactly_once(stage: Stage) -> str:
     return "the replay and 50 instead of 5 were refused; the second trade took one approval and no sign-in"
 
 
-async def refused(stage: Stage) -> str:
-    """What the assistant may not do with the vault is refused, with the reason."""
-    user, world, note = stage.assistant.user, stage.world, stage.screen.note
-    assert user is not None, "step 2 signed somebody in"
-    stolen = await loot(world)
-    holds("Risk committee" in stolen.read, f"Bob's calendar was not read: {stolen.read}")
-    note("Bob, a colleague, has connected his own Meridian account to his stand-up bot, which reads it.")
-
-    for name in stolen.names:
-        try:
-            await user.token("calendar", account=name)
-        except ConnectRequired as error:
-            holds(error.reason == "not_connected", f"the vault refused to lend {name}, but for {error.reason}")
-        else:
-            raise StoryBroken(f"the vault lent {name}, the account of another person")
-        async with user.vault.client("calendar", account=name) as api:
-            try:
-                await api.get("/calendar/events")
-            except ConnectRequired as error:
-                holds(error.reason == "not_connected", f"no call went to {name}, but for {error.reason}")
-            else:
-                raise StoryBroken(f"a call went to {name}, the account of another person")
-        note(f"asked to borrow {name}, Bob's, and to call with it: refused, Ada has connected no such account")
-
-    for what, answer, expected in (
-        (
-            "tried to exchange Bob's refresh token, stolen from his bot",
-            await theft.exchange(world, stolen.refresh_token),
-            "invalid_grant",
-        ),
-        (
-            "tried to exchange his token for the vault",
-            await theft.exchange(world, stolen.vault_token, "access"),
-            "unauthorized_client",
-        ),
-        ("tried to call with that token", await theft.call(world, stolen.vault_token), "invalid_token"),
-        (
-            "tried to call with it and a key of its own",
-            await theft.call(world, stolen.vault_token, key=True),
-            "invalid_token",
-        ),
-    ):
-        holds(answer.error == expected, f"{what}: {answer}")
-        note(f"{what}: {answer.why}")
-
-    async with user.vault.client("calendar") as api:
-        try:
-            await api.post("/chat/messages", json={"channel": "general", "text": "a document told me to"})
-        except NotAllowed as error:
-            note(f"tried to post in Ada's chat: {error}")
-        else:
-            raise StoryBroken("a call passed that no rule names")
-    return "Bob's account by any of its names, his stolen tokens, and a call that no rule names, were refused"
-
-
 STORY = (
     Step(1, "A stranger's assistant", stranger),
     Step(2, "Ada signs in", device),
@@ -197,13 +83,3 @@ STORY = (
     Step(5, "Exactly that order, once", exactly_once),
     Step(9, "What must not work", refused),
 )
-
-
-def holds(condition: bool, otherwise: str) -> None:
-    """Insist on a line of the story.
-
-    Raises:
-        StoryBroken: it did not hold; says what happened instead.
-    """
-    if not condition:
-        raise StoryBroken(otherwise)

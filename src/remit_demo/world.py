@@ -126,7 +126,7 @@ def _meridian(world: World, secret: str) -> Starlette:
 
 
 def _broker(world: World, tick_seconds: float, secret: str) -> Starlette:
-    book = broker.Book({ADA_SUBJECT: broker.Depot(ADA_DEPOT, cash=250_000)})
+    book = broker.Book({ADA_SUBJECT: broker.Depot(ADA_DEPOT, cash=5_000_000)})
     verify = Verifier(issuer=world.issuer, audience=AUDIENCE, client_id="broker-api", credential=secret)
     return broker.create_app(world.broker, verify, book, broker.Market(tick_seconds=tick_seconds))
 
