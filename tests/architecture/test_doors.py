@@ -11,9 +11,11 @@ from tests.ledger import proves
 
 CLIENTS = (
     "aiohttp", "aiosmtplib", "http.client", "httpcore", "httpx", "httpx2", "requests", "smtplib", "urllib.request",
-    "urllib3",
+    "urllib3", "remit_server.runtime.network_stream",
 )  # fmt: skip
 OUTBOUND = SERVER / "runtime" / "outbound.py"
+STREAM = SERVER / "runtime" / "network_stream.py"
+"""What it connects with, to addresses that it has judged."""
 MAIL = SERVER / "runtime" / "mail.py"
 """The way out for e-mail, to the operator's relay and nowhere else."""
 KEY_SERVICES = ("boto3", "botocore", "google", "grpc", "hvac")
@@ -25,7 +27,7 @@ def reached(path: Path) -> set[str]:
     return {name for _, name, _ in imports(ast.parse(path.read_text()), dotted(path).rpartition(".")[0])}
 
 
-@pytest.mark.parametrize("path", [path for path in modules(SERVER) if path != OUTBOUND], ids=shown)
+@pytest.mark.parametrize("path", [path for path in modules(SERVER) if path not in {OUTBOUND, STREAM}], ids=shown)
 @proves("house.one-way-out")
 def test_only_outbound_makes_requests(path: Path) -> None:
     known = {"requests.exceptions.RequestException"} if KEEPERS in path.parents else set()

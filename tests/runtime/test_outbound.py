@@ -18,7 +18,9 @@ from tests.fixtures.house import Clock
 from tests.ledger import proves
 
 from remit_server.config import Settings
+from remit_server.errors import TemporarilyUnavailable
 from remit_server.runtime import outbound as module
+from remit_server.runtime.network_stream import NetworkStream
 from remit_server.runtime.outbound import Outbound, OutboundRefused, ReplyLost, allowed
 
 HOME = "http://127.0.0.1:8080/"
@@ -142,19 +144,22 @@ async def test_a_name_with_one_bad_address_is_refused(monkeypatch: pytest.Monkey
 
 
 @proves("outbound.pinned")
-async def test_the_connection_goes_to_the_address_that_was_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_connection_goes_to_the_address_that_was_judged(
+    monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
     """DNS rebinding: the name means a public address when it is judged, and this machine a moment later."""
     asked = resolves(monkeypatch, "8.8.8.8", "127.0.0.1")
     went: list[str] = []
 
-    async def connect_tcp(self: Any, host: str, *_: Any) -> Any:
-        went.append(host)
-        raise module.httpcore2.ConnectError("far away")
+    async def connect(address: str, *_: Any) -> Any:
+        went.append(address)
+        raise httpcore2.ConnectError("far away")
 
-    monkeypatch.setattr(module.httpcore2.AnyIOBackend, "connect_tcp", connect_tcp)
+    monkeypatch.setattr(NetworkStream, "connect", connect)
     async with sending(FAR) as out:
         with pytest.raises(OutboundRefused):
-            await out.send("GET", "https://rebind.example/")
+            await ask(out, "https://rebind.example/", streamed=streamed)
     assert (asked, went) == (["rebind.example"], ["8.8.8.8"])
 
 
@@ -200,41 +205,53 @@ async def test_what_follows_an_answer_is_not_the_answer_to_the_next() -> None:
             assert (await out.send("GET", f"http://127.0.0.1:{port}/")).body != b"stolen"
 
 
+def certified(*names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS of a server with this name, and of who trusts it."""
+    authority = trustme.CA()
+    served, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(*(names or ("127.0.0.1",))).configure_cert(served)
+    authority.configure_trust(trusting)
+    return served, trusting
+
+
+READ = 64 * 1024
 KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 STOLEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 
 
 @asynccontextmanager
-async def keeping(answer: bytes) -> AsyncIterator[tuple[int, list[None]]]:
+async def keeping(*answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[int, list[None]]]:
     """A server that answers on one connection for as long as it is kept: its port, and an item for each connection."""
     connections: list[None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(None)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        with suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(answer)
+                for part in answer:
+                    writer.write(part)
                 await writer.drain()
         writer.close()
 
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    running = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield running.sockets[0].getsockname()[1], connections
     finally:
         running.close()
 
 
-async def bodies(out: Outbound, port: int, *, streamed: bool) -> list[bytes]:
-    found = []
-    for _ in range(3):
-        url = f"http://127.0.0.1:{port}/"
-        if not streamed:
-            found.append((await out.send("GET", url)).body)
-            continue
-        opened = await out.open("GET", url, headers=(), patience=5, silence=5)
-        found.append(b"".join([piece async for piece in opened.pieces()]))
+async def ask(out: Outbound, url: str, *, streamed: bool) -> bytes:
+    if not streamed:
+        return (await out.send("GET", url)).body
+    opened = await out.open("GET", url, headers=(), patience=5, silence=5)
+    try:
+        return b"".join([piece async for piece in opened.pieces()])
+    finally:
         await opened.close()
-    return found
+
+
+async def bodies(out: Outbound, port: int, *, streamed: bool, scheme: str = "http") -> list[bytes]:
+    return [await ask(out, f"{scheme}://127.0.0.1:{port}/", streamed=streamed) for _ in range(3)]
 
 
 @proves("attack.smuggling")
@@ -245,12 +262,40 @@ async def test_a_connection_that_says_more_than_its_answer_is_given_up(streamed:
     assert len(connections) == 3
 
 
+FULL = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+FULL = (FULL % (READ - len(FULL % READ))).ljust(READ, b"x")
+"""An answer that is all that httpcore reads at once."""
+
+
+@proves("attack.smuggling")
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_one_that_says_no_more_is_kept(streamed: bool) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("answer", [(KEPT, STOLEN), (FULL + STOLEN,)], ids=["two records", "more than is read at once"])
+async def test_what_the_parser_has_not_seen_is_nobodys_answer_either(
+    answer: tuple[bytes, ...], scheme: str, streamed: bool
+) -> None:
+    """What follows an answer may wait below the parser: decrypted or not, read from the socket or not."""
+    served, trusting = certified()
+    async with (
+        keeping(*answer, tls=served if scheme == "https" else None) as (port, connections),
+        sending(context=trusting) as out,
+    ):
+        first = answer[0].removesuffix(STOLEN).partition(b"\r\n\r\n")[2]
+        assert await bodies(out, port, streamed=streamed, scheme=scheme) == [first] * 3
+    assert len(connections) == 3
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_one_that_says_no_more_is_kept(scheme: str, streamed: bool) -> None:
     """When this fails after an upgrade of httpcore2: it does not tell any more, in `_unread`, what it has read beyond an
     answer. Nothing is unsafe, since every connection is given up then, but each request makes a new one."""
-    async with keeping(KEPT) as (port, connections), sending() as out:
-        assert await bodies(out, port, streamed=streamed) == [b"{}"] * 3
+    served, trusting = certified()
+    async with (
+        keeping(KEPT, tls=served if scheme == "https" else None) as (port, connections),
+        sending(context=trusting) as out,
+    ):
+        assert await bodies(out, port, streamed=streamed, scheme=scheme) == [b"{}"] * 3
     assert len(connections) == 1
 
 
@@ -363,28 +408,83 @@ async def test_hosts_that_clients_name_keep_nobody_else_waiting() -> None:
 
 
 @pytest.mark.parametrize("name", ["localhost", "other.example"])
+@pytest.mark.parametrize("streamed", [False, True])
 @proves("outbound.pinned")
-async def test_the_certificate_must_be_the_named_hosts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
+async def test_the_certificate_must_be_the_named_hosts(
+    name: str, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, trusting = certified("localhost")
     asked_for: list[str | None] = []
     context.sni_callback = lambda _, server_name, __: asked_for.append(server_name)
     async with server(well, ssl=context) as (port, heads):
         resolves(monkeypatch, "127.0.0.1")
         async with sending(context=trusting) as out:
             if name == "localhost":
-                assert (await out.send("GET", f"https://{name}:{port}/")).status == 200
+                assert await ask(out, f"https://{name}:{port}/", streamed=streamed) == b"{}"
             else:
                 with pytest.raises(OutboundRefused):
-                    await out.send("GET", f"https://{name}:{port}/")
+                    await ask(out, f"https://{name}:{port}/", streamed=streamed)
                 assert heads == []
             assert asked_for == [name]  # the address is pinned, the name is still what is verified
         async with sending() as out:  # the same certificate, and nobody vouches for it
             with pytest.raises(OutboundRefused):
-                await out.send("GET", f"https://localhost:{port}/")
+                await ask(out, f"https://localhost:{port}/", streamed=streamed)
+
+
+@pytest.mark.parametrize("other", ["https://other.example", "http://localhost"])
+async def test_a_connection_that_waits_is_of_one_host_and_one_scheme(
+    other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, trusting = certified("localhost", "other.example")
+    async with keeping(KEPT, tls=served) as (port, connections), sending(context=trusting) as out:
+        resolves(monkeypatch, "127.0.0.1")
+        for _ in range(2):
+            await ask(out, f"https://localhost:{port}/", streamed=True)
+        assert len(connections) == 1
+        with suppress(OutboundRefused):  # the server has no answer without TLS
+            await ask(out, f"{other}:{port}/", streamed=True)
+        assert out._streams._waiting.keys() >= {f"https://localhost:{port}"}, "the other one did not take it"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_who_does_not_wait_for_a_handshake_leaves_no_socket_behind(streamed: bool) -> None:
+    closed = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        closed.set()
+        writer.close()
+
+    running = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    async with sending() as out:
+        url = f"https://127.0.0.1:{running.sockets[0].getsockname()[1]}/"
+        asking = asyncio.create_task(ask(out, url, streamed=streamed))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.wait_for(closed.wait(), 2)
+        await asyncio.gather(asking, return_exceptions=True)
+    running.close()
+
+
+@proves("outbound.bounded")
+@pytest.mark.parametrize("hosts", [1, 6])
+async def test_streams_are_bounded_for_a_host_and_for_all(monkeypatch: pytest.MonkeyPatch, hosts: int) -> None:
+    monkeypatch.setattr(module, "STREAMS", 8)
+    monkeypatch.setattr(module, "CONNECTING", 0.2)
+    async with AsyncExitStack() as stack:
+        ports = [(await stack.enter_async_context(keeping(KEPT)))[0] for _ in range(hosts)]
+        out = await stack.enter_async_context(sending())
+        most = 2 if hosts == 1 else 8
+        urls = [f"http://127.0.0.1:{ports[n % hosts]}/" for n in range(most + 1)]
+        opened = [await out.open("GET", url, headers=(), patience=5, silence=5) for url in urls[:most]]
+        with pytest.raises(TemporarilyUnavailable) as refused:
+            await out.open("GET", urls[most], headers=(), patience=5, silence=5)
+        assert "in use" in (refused.value.detail or "")
+        await opened.pop().close()
+        opened.append(await out.open("GET", urls[most - 1], headers=(), patience=5, silence=5))
+        for each in opened:
+            await each.close()
 
 
 async def test_a_jwk_set_is_kept_and_a_failure_for_a_moment() -> None:

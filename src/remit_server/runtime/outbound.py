@@ -25,6 +25,7 @@ from remit_server.config import Settings, is_loopback
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.kept_connections import KeptConnections
+from remit_server.runtime.network_stream import NetworkStream
 
 TIMEOUT: Final = 8.0
 LARGEST_REPLY: Final = 512 * 1024
@@ -119,16 +120,15 @@ class _Guard(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, networks: tuple[Any, ...], *, loopback: bool) -> None:
         self._networks, self._loopback = networks, loopback
-        self._inner = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is the library's
-        local_address: str | None = None,
-        socket_options: Any = None,
-    ) -> Any:
+        local_address: str | None = None,  # noqa: ARG002 - neither is ever set
+        socket_options: Any = None,  # noqa: ARG002
+    ) -> NetworkStream:
         try:
             async with asyncio.timeout(timeout):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -141,8 +141,8 @@ class _Guard(httpcore2.AsyncNetworkBackend):
                 raise OutboundRefused(detail=f"{host} resolves to {address}, which is not a public address")
         for address in addresses[:-1]:
             with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
-        return await self._inner.connect_tcp(str(addresses[-1]), port, timeout, local_address, socket_options)
+                return await NetworkStream.connect(str(address), port, timeout)
+        return await NetworkStream.connect(str(addresses[-1]), port, timeout)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -231,6 +231,7 @@ class Outbound:
         self._per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._named_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._streams_per_host: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._of_all_hosts = asyncio.Semaphore(STREAMS)
 
     def check_url(self, url: str) -> SplitResult:
         """The parts of a URL that may be called. Raises `OutboundRefused` for another scheme, user information, a fragment,
@@ -308,17 +309,17 @@ class Outbound:
         caps = {"connect": CONNECTING, "read": patience, "write": silence}
         own = [("host", parts.netloc), ("user-agent", "remit"), ("accept-encoding", "identity")]
         sent = [(name.encode(), value.encode("latin-1")) for name, value in (*own, *headers)]
-        slot = self._streams_per_host.setdefault(parts.netloc.lower(), asyncio.Semaphore(STREAMS // 4))
-        try:
-            async with asyncio.timeout(CONNECTING):
-                await slot.acquire()
-        except TimeoutError:
-            raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
         whole = _whole(parts)
         origin = str(whole.origin)
         request = httpcore2.Request(method, whole, headers=sent, content=body, extensions={"timeout": caps})
+        of_the_host = self._streams_per_host.setdefault(origin, asyncio.Semaphore(STREAMS // 4))
         async with AsyncExitStack() as undo:
-            undo.callback(slot.release)
+            try:
+                async with asyncio.timeout(CONNECTING):
+                    await undo.enter_async_context(of_the_host)
+                    await undo.enter_async_context(self._of_all_hosts)
+            except TimeoutError:
+                raise TemporarilyUnavailable(detail=f"all streams to {parts.netloc} are in use") from None
             connection = await self._streams.take(origin) or httpcore2.AsyncHTTPConnection(whole.origin, **self._ours)
             undo.push_async_callback(self._streams.put, connection, origin)
             with _translated(parts.hostname):
