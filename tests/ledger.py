@@ -313,6 +313,10 @@ LEDGER: dict[str, Promise] = {
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
     ),
+    "story.browser": Promise(
+        "product: the story",
+        "`remit demo` plays with a person: each link that it shows leads through real pages to the end.",
+    ),
     "story.check": Promise(
         "product: the story", "`remit demo --check` plays every step without a browser and exits 0 only when each held."
     ),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, CDPSession, expect
+from playwright.async_api import Browser, CDPSession, Page, expect
 from tests.fixtures.house import PASSWORD
 from tests.fixtures.town import Person, Town, chromium_running, town_at
 from tests.ledger import proves
@@ -49,8 +49,8 @@ class Device:
         self._session, self._id = session, id_
 
     @classmethod
-    async def of(cls, person: Person) -> Device:
-        session = await person.page.context.new_cdp_session(person.page)
+    async def of(cls, page: Page) -> Device:
+        session = await page.context.new_cdp_session(page)
         await session.send("WebAuthn.enable")
         made = await session.send(
             "WebAuthn.addVirtualAuthenticator",
@@ -87,7 +87,7 @@ async def with_passkey(
     person = await town.signed_in(name)
     if not offered:
         await person.page.context.add_init_script(NOT_OFFERED)
-    device = await Device.of(person)
+    device = await Device.of(person.page)
     await person.open("/security/passkeys")
     await person.meets("Add a passkey", "passkey-add")
     await person.page.fill("[name=name]", called)
@@ -209,7 +209,7 @@ async def test_a_second_tab(town: Town) -> None:
     await leaves(ada)
     await ada.open("/login")
     other = Person(town, await ada.page.context.new_page())
-    theirs = await Device.of(other)
+    theirs = await Device.of(other.page)
     await other.open("/login")
     await theirs.put(*held)
     await other.press(BUTTON)
