@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.fixtures.vault import Vault
 from tests.ledger import proves
 
+from remit_server.errors import IntegrityError
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.records import Connection, Organisation
@@ -126,3 +127,33 @@ async def test_a_disconnect_whose_server_died_is_carried_on(vault: Vault, monkey
     assert await carry_on(vault.house.machines) == 1
     assert vault.meridian.calls("/revoke") == 1
     assert await left(vault) == []
+
+
+async def test_what_its_person_has_connected_again_meanwhile_stays(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await vault.connected()
+    account = await vault.account()
+
+    async def parting(*_: object) -> list[tuple[str, str]]:
+        return [(account.id, account.user_id)]
+
+    monkeypatch.setattr(vault.house.store.connected_accounts, "parting", parting)
+    assert await carry_on(vault.house.machines) == 1
+    assert await left(vault) == ["ok"]
+    assert vault.meridian.calls("/revoke") == 0
+
+
+async def test_one_that_does_not_open_is_left_alone_for_a_while(
+    vault: Vault, without_ada: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await vault.connected()
+    await removed(vault, without_ada)
+
+    async def sealed(*_: object) -> None:
+        raise IntegrityError("the body does not open")
+
+    monkeypatch.setattr(vault.house.store.connected_accounts, "get", sealed)
+    assert [await carry_on(vault.house.machines) for _ in range(2)] == [1, 0]
+    vault.later(disconnect.UNREADABLE)
+    assert await carry_on(vault.house.machines) == 1

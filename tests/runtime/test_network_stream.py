@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -97,6 +98,17 @@ async def test_one_that_was_paused_is_not_known_to_be_empty(
         assert stream.get_extra_info("is_readable")
 
 
+async def test_what_asyncio_has_not_seen_yet_is_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        stream = await NetworkStream.connect("127.0.0.1", listening.getsockname()[1], 2)
+        peer, _ = listening.accept()
+        with peer:
+            assert not stream.get_extra_info("is_readable")
+            peer.sendall(b"x")
+            assert stream.get_extra_info("is_readable")
+        await stream.aclose()
+
+
 async def test_silence_is_not_waited_for(tls: Tls) -> None:
     async def silent(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2)
@@ -133,7 +145,9 @@ async def test_closing_here_is_no_end_of_an_answer(tls: Tls) -> None:
     async with connected(silent, tls) as stream:
         reading = asyncio.create_task(stream.read(1, timeout=2))
         await asyncio.sleep(0)
-        await stream.aclose()
+        closing = asyncio.create_task(stream.aclose())
+        await asyncio.sleep(0)
+        assert stream.get_extra_info("is_readable"), "at once: nobody takes it any more"
         with pytest.raises(httpcore2.ReadError):
             await reading
-        assert stream.get_extra_info("is_readable")
+        await closing

@@ -49,23 +49,19 @@ class NetworkStream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - the signature is the library's
     ) -> Self:
-        """The same with TLS. Whoever gives up waiting for it leaves no socket behind."""
-        started = None
+        """The same with TLS. asyncio closes the connection when the handshake fails, or when nobody waits for it any more."""
         try:
             async with asyncio.timeout(timeout):
-                started = await asyncio.get_running_loop().start_tls(
+                over = await asyncio.get_running_loop().start_tls(
                     self._transport, self, ssl_context, server_hostname=server_hostname
                 )
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(server_hostname) from error
         except OSError as error:  # ssl.SSLError is one
             raise httpcore2.ConnectError(server_hostname) from error
-        finally:
-            if started is None:
-                self._transport.abort()
-        if started is None:
+        if over is None:  # closed in the same moment
             raise httpcore2.ConnectError(server_hostname)
-        self.connection_made(started)
+        self.connection_made(over)
         return self
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
