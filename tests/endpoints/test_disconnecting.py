@@ -13,8 +13,10 @@ from remit_server.errors import IntegrityError
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.records import Connection, Organisation
+from remit_server.storage.contract import Busy, Lost
 from remit_server.vault import disconnect
 from remit_server.vault.disconnect import carry_on
+from remit_server.vault.refresh import Refresher
 
 
 @pytest.fixture
@@ -157,3 +159,40 @@ async def test_one_that_does_not_open_is_left_alone_for_a_while(
     assert [await carry_on(vault.house.machines) for _ in range(2)] == [1, 0]
     vault.later(disconnect.UNREADABLE)
     assert await carry_on(vault.house.machines) == 1
+
+
+async def test_a_renewal_that_is_under_way_does_not_bring_it_back(any_vault: Vault, without_ada: Path) -> None:
+    vault = any_vault
+    await vault.connected()
+    store, account = vault.house.store, await vault.account()
+    await store.commit(store.connected_accounts.lease(account, "holder", vault.house.clock.at, 60))
+    await removed(vault, without_ada)
+    for ends in (store.connected_accounts.settle(account, "holder"), store.connected_accounts.save(account)):
+        with pytest.raises(Lost):
+            await store.commit(ends)
+    assert await left(vault) == ["disconnected"]
+
+
+async def test_nobody_renews_it_ahead_nor_forgets_it_by_that(any_vault: Vault, without_ada: Path) -> None:
+    vault = any_vault
+    await vault.connected()
+    await removed(vault, without_ada)
+    assert await Refresher(vault.house.machines).ahead() == 0
+    assert await carry_on(vault.house.machines) == 1
+
+
+async def test_trouble_with_one_leaves_the_others_their_turn(
+    vault: Vault, without_ada: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await vault.connected()
+    await removed(vault, without_ada)
+
+    async def busy(*_: object, **__: object) -> None:
+        raise Busy("the database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vault.house.store, "commit", busy)
+        assert await carry_on(vault.house.machines) == 1
+    assert await left(vault) == ["disconnected"]
+    assert await carry_on(vault.house.machines) == 1
+    assert await left(vault) == []

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 import structlog
 
-from remit_server.errors import Conflict, IntegrityError, NotFound
+from remit_server.errors import Conflict, IntegrityError, NotFound, RemitError
 from remit_server.records import ConnectedAccount, Connection, User
 from remit_server.rules import keeping
 from remit_server.rules.connection import belongs
@@ -64,13 +64,14 @@ async def carry_on(machines: Machines) -> int:
         async with slots:
             try:
                 account = await accounts.get(account_id, user_id)
+                if account is not None and account.state == "disconnected":
+                    await _carry_on(machines, account)
             except IntegrityError as error:
                 log.warning("an account does not open", account=account_id, fault=str(error))
                 now = machines.clock.now()
                 await machines.store.commit(accounts.postpone(account_id, now, now + UNREADABLE))
-                return
-            if account is not None and account.state == "disconnected":
-                await _carry_on(machines, account)
+            except RemitError as error:
+                log.warning("a disconnect was not carried on", account=account_id, fault=str(error))
 
     await asyncio.gather(*(one(*each) for each in due))
     return len(due)
