@@ -96,6 +96,9 @@ async def test_a_push_shows_in_a_browser(tmp_path: Path) -> None:
             "ServiceWorker.workerRegistrationUpdated",
             lambda sent: versions.extend(r["registrationId"] for r in sent["registrations"]),
         )
+        # All that keeps it from being installed is this window, which is a private one.
+        installable = await session.send("Page.getInstallabilityErrors")
+        assert [each["errorId"] for each in installable["installabilityErrors"]] == ["in-incognito"]
         await session.send("ServiceWorker.enable")
         await expect(ada.button("Tell me on this device")).to_be_visible()
         await ada.press("Tell me on this device")

@@ -433,9 +433,9 @@ async def test_what_is_edited_is_read_aloud(browser: Browser, site: str) -> None
     context = await browser.new_context(viewport={"width": 390, "height": 844})
     page, complaints = await opened(context, f"{site}/approval-high")
     signs = page.locator(".signs")
-    assert await signs.text_content() == "Your passkey signs: buy 10 shares of ZEKO"
+    assert await signs.inner_text() == "Your passkey signs: buy 10 shares of ZEKO"
     await page.get_by_role("textbox", name="Shares").fill("8")
     await page.get_by_text("You would approve: buy 8 shares of ZEKO").wait_for()
-    assert await signs.text_content() == "Your passkey signs: buy 8 shares of ZEKO"
+    assert await signs.inner_text() == "Your passkey signs: buy 8 shares of ZEKO"
     await context.close()
     assert not complaints

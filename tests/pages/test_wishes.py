@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 from tests.fixtures.house import House, built, sqlite
-from tests.fixtures.sinks import http_sink
+from tests.fixtures.sinks import http_sink, mail_sink
 from tests.ledger import proves
 
 from remit_server.records import Organisation, Preferences
@@ -70,6 +70,21 @@ async def test_a_try_goes_by_each_way_and_says_what_came_of_it(tmp_path: Path) -
             assert (await ada.post("/notifications/trial", {"csrf": csrf})).status_code == 429
             assert all(b"This is how you hear" in body and b"wants to" not in body for _, _, body in sink.got)
             assert len(sink.got) == 2
+
+
+async def test_a_try_by_mail_asks_for_nothing(tmp_path: Path) -> None:
+    async with mail_sink() as sink:
+        channels = {"email": {"from": "remit@example.com", "smtp": f"smtp://127.0.0.1:{sink.port}"}}
+        async with built(sqlite(tmp_path), Organisation(channels=channels)) as house:
+            ada = await house.sign_in()
+            await ada.get("/notifications")
+            tried = await ada.post("/notifications/trial", {"csrf": ada.form.value("csrf") or ""})
+            assert "It should be there in a moment" in tried.text
+        (message,) = sink.messages
+        assert message["Subject"] == "A try from Remit"
+        body = message.get_body(("plain",))
+        assert body is not None
+        assert "answer" not in body.get_content()
 
 
 async def test_she_chooses_the_code_that_agents_must_bring(house: House) -> None:

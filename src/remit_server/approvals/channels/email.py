@@ -55,12 +55,13 @@ def written(notice: Notice, whom: Addressed, *, sender: str, to: str, now: int) 
     # The same for every try: where two got through, mail programs show one.
     message["Message-ID"] = f"<{notice.name}@{urlsplit(notice.url).hostname}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 section 5: no out-of-office answers
-    link, until_when, last = ("Look at it and answer", f" until {when}", LAST) if notice.asks else (TRIAL, "", "")
-    message.set_content(f"{notice.sentence}\n\n{link}{until_when}:\n{notice.url}\n\n{last}\n")
+    link, until_when = ("Look at it and answer", f" until {when}") if notice.asks else (TRIAL, "")
+    text, html = (f"\n{LAST}\n", f"<p>{LAST}</p>\n") if notice.asks else ("", "")
+    message.set_content(f"{notice.sentence}\n\n{link}{until_when}:\n{notice.url}\n{text}")
     message.add_alternative(
         f'<!doctype html>\n<html lang="en"><body>\n<p>{escape(notice.sentence)}</p>\n'
         f'<p><a href="{escape(notice.url)}">{link}</a>{escape(until_when)}.</p>\n'
-        f"<p>{last}</p>\n</body></html>\n",
+        f"{html}</body></html>\n",
         subtype="html",
     )
     return message
