@@ -30,7 +30,7 @@ class UnderWay:
     by_topic: dict[str, set[Noted]] = field(default_factory=dict)
     """Of what they hang on."""
     untold: bool = False
-    """Whether the last call without a note could not have its event either. While that is so, each is noted first."""
+    """Whether the event of the call that ended last could not be written. While that is so, each is noted first."""
 
 
 class Noted:
@@ -116,14 +116,15 @@ class Noted:
         return await asyncio.shield(writing) if wait else False
 
     async def _write(self, event: Event) -> bool:
+        written = False
         try:
             await self._machines.store.commit(*await self._note_goes(), events=(event,))
+            written = True
         except RemitError as error:  # a note stays, and `close_forgotten` finds it
             log.warning("the end of a proxied call was not written", call=self._record.id, fault=str(error))
-            self._under_way.untold = self._note is None
-            return False
-        self._under_way.untold = False
-        return True
+        finally:
+            self._under_way.untold = not written
+        return written
 
     async def _note_goes(self) -> tuple[Step, ...]:
         if self._note is None:
