@@ -848,6 +848,7 @@ async def test_a_read_whose_event_cannot_be_written_hands_nothing_out(
         assert code_of(await bridge.call()) == (503, "temporarily_unavailable")
         assert len(bridge.api.seen) == made, "from now on none leaves before it is noted"
     assert (await bridge.call()).content == body
+    await asyncio.gather(*bridge.house.machines.background._whole)
     bridge.api.replies(answer("200 OK", b"x"))
     with watching(bridge) as asked:
         await bridge.call()
