@@ -20,7 +20,7 @@ import psutil
 import uvloop
 from joserfc.jwk import ECKey, RSAKey
 
-from bench import proxy, vault
+from bench import asking, proxy, vault
 from bench.flows import FLOWS, WITH_USER
 from bench.load import drive
 from bench.postgres import Postgres, postgres
@@ -202,16 +202,14 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-if __name__ == "__main__" and sys.argv[1:2] == ["vault"]:
-    asked = vault.options(sys.argv[2:])
-    hot = uvloop.run(vault.bench(asked))
-    vault.write(hot, asked.output)
-    print(vault.page(hot))
-elif __name__ == "__main__" and sys.argv[1:2] == ["proxy"]:
-    asked = proxy.options(sys.argv[2:])
-    calls = proxy.bench(asked)
-    proxy.write(calls, asked.output)
-    print(proxy.page(calls))
+PARTS = {"vault": vault, "proxy": proxy, "asking": asking}
+"""Benches of one part, without the peer."""
+
+if __name__ == "__main__" and (part := PARTS.get("".join(sys.argv[1:2]))):
+    asked = part.options(sys.argv[2:])
+    found = part.bench(asked)
+    part.write(found, asked.output)
+    print(part.page(found))
 elif __name__ == "__main__":
     given = options()
     results = uvloop.run(bench(given))

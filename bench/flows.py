@@ -56,6 +56,16 @@ class Target:
         return f"GET {AUTHORIZE} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nCookie: {self.cookie}\r\n\r\n".encode()
 
 
+def with_token(port: int, method: str, path: str, token: str, body: bytes = b"") -> bytes:
+    """A request with a bearer token, and with JSON where there is a body."""
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
+        "Accept: application/json\r\n"
+    )
+    of_body = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return f"{head}{of_body}\r\n".encode() + body
+
+
 class UnexpectedAnswer(Exception):
     def __init__(self, what: str, answer: Answer) -> None:
         super().__init__(f"{what}, but the answer was {answer.status}\n{(answer.head + answer.body)[:1500].decode()}")

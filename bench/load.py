@@ -8,7 +8,8 @@ import asyncio
 import gc
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, cast
@@ -29,6 +30,7 @@ class Answer(NamedTuple):
 
 
 Flow = Generator[Step, Answer, None]
+"""One whose requests come to an end ends after the last answer."""
 Reading = dict[str, float]
 
 
@@ -53,7 +55,7 @@ class Connection(asyncio.Protocol):
         self.step = next(flow)
         self.received = b""
         self.started = 0.0
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
@@ -66,22 +68,25 @@ class Connection(asyncio.Protocol):
         if answer is None:
             return
         self.received = b""
-        ended = self.step.ends
+        ended, following = self.step.ends, None
         try:
-            self.step = self.flow.send(answer)
-        except Exception as error:  # noqa: BLE001 - it is raised again by drive()
+            following = self.step = self.flow.send(answer)
+        except StopIteration:
+            self.over.set_result(None)
+        except Exception as error:  # noqa: BLE001 - it is raised again by drive() and walk()
             self.transport.abort()
-            self.failed.set_exception(error)
+            self.over.set_exception(error)
             return
         if ended:
             now = time.perf_counter()
             self.on_operation(now - self.started)
             self.started = now
-        self.transport.write(self.step.request)
+        if following:
+            self.transport.write(following.request)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.failed.done():
-            self.failed.set_exception(exc or ConnectionResetError("the server closed a keep-alive connection"))
+        if not self.over.done():
+            self.over.set_exception(exc or ConnectionResetError("the server closed a keep-alive connection"))
 
 
 def parse(received: bytes) -> Answer | None:
@@ -105,7 +110,6 @@ async def drive(
 
     `probe` reads counters (CPU seconds) at both ends of the window. Raises what a flow raised, or the connection's error.
     """
-    loop = asyncio.get_running_loop()
     latencies: list[float] = []
     counting = False
 
@@ -113,6 +117,34 @@ async def drive(
         if counting:
             latencies.append(latency)
 
+    async with connected(port, flows, on_operation) as connections:
+        await unless_failed(connections, warm_up)
+        before, start = probe(), time.perf_counter()
+        counting = True
+        await unless_failed(connections, seconds)
+        counting = False
+        elapsed, after = time.perf_counter() - start, probe()
+    if not latencies:
+        raise TimeoutError(f"no operation completed in {seconds} s")
+    return Measured(len(latencies), elapsed, sorted(latencies), {name: after[name] - before[name] for name in after})
+
+
+async def walk(port: int, flows: Sequence[Flow], *, probe: Callable[[], Reading] = dict) -> Measured:
+    """Walk every flow on a connection of its own to its end. Raises as `drive`."""
+    latencies: list[float] = []
+    before, start = probe(), time.perf_counter()
+    async with connected(port, flows, latencies.append) as connections:
+        await unless_failed(connections, None)
+        elapsed, after = time.perf_counter() - start, probe()
+    return Measured(len(latencies), elapsed, sorted(latencies), {name: after[name] - before[name] for name in after})
+
+
+@asynccontextmanager
+async def connected(
+    port: int, flows: Sequence[Flow], on_operation: Callable[[float], None]
+) -> AsyncIterator[list[Connection]]:
+    """The connections, each with its flow under way."""
+    loop = asyncio.get_running_loop()
     connections: list[Connection] = []
     gc.collect()
     gc.disable()  # a pause of ours must not stand in their p99
@@ -120,26 +152,19 @@ async def drive(
         for flow in flows:
             _, connection = await loop.create_connection(partial(Connection, flow, on_operation), "127.0.0.1", port)
             connections.append(connection)
-        await unless_failed(connections, warm_up)
-        before, start = probe(), time.perf_counter()
-        counting = True
-        await unless_failed(connections, seconds)
-        counting = False
-        elapsed, after = time.perf_counter() - start, probe()
+        yield connections
     finally:
         gc.enable()
         for connection in connections:
-            if not connection.failed.cancel():
-                connection.failed.exception()  # the first to fail is raised; the others have been seen
+            if not connection.over.cancel():
+                connection.over.exception()  # the first to fail is raised; the others have been seen
             connection.transport.abort()
-    if not latencies:
-        raise TimeoutError(f"no operation completed in {seconds} s")
-    return Measured(len(latencies), elapsed, sorted(latencies), {name: after[name] - before[name] for name in after})
 
 
-async def unless_failed(connections: list[Connection], seconds: float) -> None:
+async def unless_failed(connections: list[Connection], seconds: float | None) -> None:
+    """Wait so long, or until all flows have ended."""
     done, _ = await asyncio.wait(
-        [connection.failed for connection in connections], timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
+        [connection.over for connection in connections], timeout=seconds, return_when=asyncio.FIRST_EXCEPTION
     )
-    for failed in done:
-        failed.result()
+    for over in done:
+        over.result()

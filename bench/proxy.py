@@ -15,14 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-import matplotlib as mpl
-
-mpl.use("svg")
 import psutil
 from matplotlib import pyplot as plt
 
-from bench.flows import UnexpectedAnswer
+from bench.flows import UnexpectedAnswer, with_token
 from bench.load import Answer, Flow, Step, drive
+from bench.report import save
 from bench.servers import LOAD_CORE, SERVER_CORE, cpu_seconds, pin
 from remit import Client, ConnectRequired
 from remit_demo.ada import Ada
@@ -56,9 +54,7 @@ class Way:
     @classmethod
     def of(cls, base: str, path: str, token: str, *, body: bytes = b"") -> "Way":
         port = urlsplit(base).port or 0
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        return cls(port, f"{head}{length}Accept: application/json\r\n\r\n".encode() + body)
+        return cls(port, with_token(port, "GET", path, token, body))
 
     def calls(self) -> Flow:
         while True:
@@ -156,7 +152,7 @@ def added(runs: list[dict[str, Any]], run: dict[str, Any]) -> float:
         each for each in runs
         if (each["database"], each["connections"], each["way"]) == (run["database"], run["connections"], STRAIGHT)
     )  # fmt: skip
-    return statistics.median(more - less for more, less in zip(run["p50_ms"], straight["p50_ms"], strict=True))
+    return float(statistics.median(more - less for more, less in zip(run["p50_ms"], straight["p50_ms"], strict=True)))
 
 
 def page(found: dict[str, Any]) -> str:
@@ -187,7 +183,6 @@ def page(found: dict[str, Any]) -> str:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    mpl.rcParams.update({"svg.hashsalt": "bench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     alone = [run for run in found["runs"] if run["connections"] == min(each["connections"] for each in found["runs"])]
     databases = list(dict.fromkeys(run["database"] for run in alone))
     figure, panels = plt.subplots(
@@ -212,8 +207,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
     panels[0][0].set_ylabel("calls answered by then")
     figure.legend(*panels[0][0].get_legend_handles_labels(), frameon=False, loc="lower center", ncols=4)
     figure.tight_layout(rect=(0, 0.07, 1, 1))
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    plt.close(figure)
+    save(figure, path)
 
 
 def write(found: dict[str, Any], output: Path) -> None:

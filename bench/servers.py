@@ -1,5 +1,6 @@
 """The servers side by side: how each is started, pinned, asked whether it answers, and weighed."""
 
+import base64
 import contextlib
 import os
 import secrets
@@ -151,15 +152,27 @@ def wait_for_token(target: Target, child: "subprocess.Popen[bytes]", log: Path, 
     raise RuntimeError(f"{log.stem} {state}\n{log.read_text()[-3000:]}")
 
 
-def remit(database_url: str, secret: str, password: str) -> Contender:
+def remit(
+    database_url: str,
+    secret: str,
+    password: str,
+    *,
+    issuer: str = "http://127.0.0.1:{port}",
+    master: bytes | None = None,
+) -> Contender:
+    master = master or secrets.token_bytes(32)
     command = Path(sys.executable).parent / "remit"
     return Contender(
         name="remit",
         command=(
             str(command), "serve", "--config", str(HERE / "remit.yaml"), "--database", database_url,
-            "--issuer", "http://127.0.0.1:{port}", "--port", "{port}", "--workers", "1",
+            "--issuer", issuer, "--port", "{port}", "--workers", "1",
         ),
-        environment={"BENCH_SECRET": secret, "BENCH_PASSWORD": password, "REMIT_MASTER_KEY": secrets.token_urlsafe(32)},
+        environment={
+            "BENCH_SECRET": secret,
+            "BENCH_PASSWORD": password,
+            "REMIT_MASTER_KEY": base64.urlsafe_b64encode(master).rstrip(b"=").decode(),
+        },
         directory=HERE,
         password=password,
         session_each=False,

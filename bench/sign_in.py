@@ -1,11 +1,11 @@
-"""Sign in as a browser without JavaScript would, once, and keep the session's cookies for the flows with a user."""
+"""Sign in as a browser without JavaScript would, once, and keep the session's cookies, or get tokens with them."""
 
 import html.parser
 import urllib.parse
 
 import httpx2
 
-from bench.flows import AUTHORIZE, REDIRECT_URI
+from bench.flows import AUTHORIZE, CHALLENGE, REDIRECT_URI, VERIFIER
 
 
 class FirstForm(html.parser.HTMLParser):
@@ -55,3 +55,22 @@ def sign_in(port: int, email: str, password: str) -> str:
             where = urllib.parse.urljoin(str(answer.url), form.action)
             answer = http.post(where, data=form.fields, headers={"Origin": origin})
     raise RuntimeError(f"signing in ended at {answer.url}: {answer.status_code}\n{answer.text[:1500]}")
+
+
+def grant(port: int, cookie: str, client: str, secret: str, **asked: str) -> dict[str, str]:
+    """Tokens for a client, of a code flow with a session that is there."""
+    query = {
+        "client_id": client, "response_type": "code", "redirect_uri": REDIRECT_URI, "state": "x",
+        "code_challenge": CHALLENGE, "code_challenge_method": "S256", **asked,
+    }  # fmt: skip
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+        answer = http.get("/authorize?" + urllib.parse.urlencode(query), headers={"Cookie": cookie})
+        back = urllib.parse.urlsplit(answer.headers.get("location", ""))
+        code = dict(urllib.parse.parse_qsl(back.query)).get("code")
+        if code is None:
+            raise RuntimeError(f"no code: {answer.status_code} {answer.headers.get('location')}\n{answer.text[:500]}")
+        form = {
+            "grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER,
+        }  # fmt: skip
+        found: dict[str, str] = http.post("/oauth/token", data=form, auth=(client, secret)).json()
+    return found

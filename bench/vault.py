@@ -8,24 +8,21 @@ import secrets
 import shutil
 import tempfile
 import time
-import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
-import matplotlib as mpl
-
-mpl.use("svg")
 import msgspec
+import uvloop
 from matplotlib import pyplot as plt
 
-from bench.flows import CHALLENGE, REDIRECT_URI, VERIFIER, Target, UnexpectedAnswer
+from bench.flows import Target, UnexpectedAnswer, with_token
 from bench.load import Answer, Flow, Step, drive
 from bench.open_loop import at_rate
 from bench.postgres import postgres
+from bench.report import save
 from bench.servers import EMAIL, LOAD_CORE, Running, cpu_seconds, pin, remit, running
-from bench.sign_in import sign_in
+from bench.sign_in import grant, sign_in
 from remit_server.records import ConnectedAccount
 from remit_server.rules.connection import home_of
 from remit_server.runtime.ids import new_id
@@ -84,10 +81,9 @@ async def prepare(up: Running, database: str, master: bytes) -> Ready:
     """Ada's account, as a connect flow would have left it, and the two tokens that the requests bring."""
     secret = up.contender.environment["BENCH_SECRET"]
     cookie = sign_in(up.port, EMAIL, up.contender.password)
-    tokens = grant(up.port, cookie, secret, scope="openid offline_access")
-    mine = grant(
-        up.port, cookie, secret, scope="read:me:connected_accounts", audience=f"http://127.0.0.1:{up.port}/me/"
-    )
+    tokens = grant(up.port, cookie, "bench-agent", secret, scope="openid offline_access")
+    audience = f"http://127.0.0.1:{up.port}/me/"
+    mine = grant(up.port, cookie, "bench-agent", secret, scope="read:me:connected_accounts", audience=audience)
     payload = tokens["id_token"].split(".")[1]
     now = int(time.time())
     account = ConnectedAccount(
@@ -105,44 +101,24 @@ async def prepare(up: Running, database: str, master: bytes) -> Ready:
         "bench-agent", grant_type=GRANT, connection="calendar", subject_token=tokens["refresh_token"],
         subject_token_type=REFRESH,
     )  # fmt: skip
-    read = (
-        f"GET /me/v1/connected-accounts/accounts HTTP/1.1\r\nHost: 127.0.0.1:{up.port}\r\n"
-        f"Authorization: Bearer {mine['access_token']}\r\n\r\n"
-    )
-    return Ready(up.port, exchange, read.encode())
+    read = with_token(up.port, "GET", "/me/v1/connected-accounts/accounts", mine["access_token"])
+    return Ready(up.port, exchange, read)
 
 
-def grant(port: int, cookie: str, secret: str, **asked: str) -> dict[str, str]:
-    """Tokens for bench-agent, of a code flow with a session that is there."""
-    query = {
-        "client_id": "bench-agent", "response_type": "code", "redirect_uri": REDIRECT_URI, "state": "x",
-        "code_challenge": CHALLENGE, "code_challenge_method": "S256", **asked,
-    }  # fmt: skip
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
-        answer = http.get("/authorize?" + urllib.parse.urlencode(query), headers={"Cookie": cookie})
-        back = urllib.parse.urlsplit(answer.headers.get("location", ""))
-        code = dict(urllib.parse.parse_qsl(back.query)).get("code")
-        if code is None:
-            raise RuntimeError(f"no code: {answer.status_code} {answer.headers.get('location')}\n{answer.text[:500]}")
-        form = {
-            "grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": VERIFIER,
-        }  # fmt: skip
-        found: dict[str, str] = http.post("/oauth/token", data=form, auth=("bench-agent", secret)).json()
-    return found
+def bench(given: argparse.Namespace) -> dict[str, Any]:
+    return uvloop.run(measured(given))
 
 
-async def bench(given: argparse.Namespace) -> dict[str, Any]:
+async def measured(given: argparse.Namespace) -> dict[str, Any]:
     pin(os.getpid(), LOAD_CORE)
     scratch, key = Path(tempfile.mkdtemp(prefix="bench-")), secrets.token_bytes(32)
-    master = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
     found: dict[str, Any] = {
         "rate": given.rate, "seconds": given.seconds, "rounds": given.rounds, "load average before": os.getloadavg()[0],
     }  # fmt: skip
     try:
         async with postgres() as database:
             url = await database.create("bench_remit")
-            server = remit(url, secrets.token_urlsafe(32), secrets.token_urlsafe(16))
-            server.environment["REMIT_MASTER_KEY"] = master
+            server = remit(url, secrets.token_urlsafe(32), secrets.token_urlsafe(16), master=key)
             with running(server, scratch) as up:
                 ready = await prepare(up, url, key)
                 found |= {"one-row commit, ms": round(database.commit_ms, 2), "PostgreSQL": database.version}
@@ -170,14 +146,14 @@ async def processor(given: argparse.Namespace, ready: Ready, up: Running) -> dic
     """Microseconds of the server for one request, with 16 connections that never rest."""
     found = {}
     for name in (EXCHANGE, READ):
-        measured = await drive(
+        window = await drive(
             ready.port,
             [closed(ready.request(name), name) for _ in range(16)],
             warm_up=1,
             seconds=min(3.0, given.seconds),
             probe=lambda: {"server": cpu_seconds(up.process)},
         )
-        found[name] = round(measured.spent["server"] * 1e6 / measured.operations, 1)
+        found[name] = round(window.spent["server"] * 1e6 / window.operations, 1)
     return found
 
 
@@ -205,7 +181,6 @@ def page(found: dict[str, Any]) -> str:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    mpl.rcParams.update({"svg.hashsalt": "bench", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure, axes = plt.subplots(figsize=(7, 3.6))
     for name, colour in ((EXCHANGE, "#0f766e"), (READ, "#b45309")):
         times = found["latencies_ms"][name]
@@ -221,8 +196,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
     axes.set_title(f"{found['rate']:.0f} requests per second, open loop (dotted: the goal)", loc="left", fontsize=10)
     axes.legend(frameon=False)
     figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
+    save(figure, path)
 
 
 def write(found: dict[str, Any], output: Path) -> None:
