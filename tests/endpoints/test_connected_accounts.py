@@ -394,12 +394,15 @@ class TestThePages:
         assert page.status_code == 404
 
     async def test_a_person_begins_so_many_times_a_minute(self, vault: Vault) -> None:
+        await vault.connected()
+        reconnect = f"/accounts/{(await vault.account()).id}/reconnect"
         browser, other = await vault.house.sign_in("ada"), await vault.house.sign_in("bob")
         for who in (browser, other):
             page = await who.get("/accounts")
             form = next(form for form in forms(page.text) if form.action == "/accounts/connect")
             statuses = [(await who.post(form.action, dict(form.fields))).status_code for _ in range(21)]
             assert statuses == [200] * 20 + [429], "each has their own"
+            assert (await who.post(reconnect, dict(form.fields))).status_code == 429, "be it to connect anew"
 
     async def test_disconnecting_by_hand(self, vault: Vault) -> None:
         await vault.connected()

@@ -856,7 +856,11 @@ async def test_a_read_whose_event_cannot_be_written_hands_nothing_out(
 
 
 @proves("proxy.no-effect-without-event")
-async def test_an_answer_to_a_read_waits_for_its_event(any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_an_answer_to_a_read_waits_for_its_event(
+    any_bridge: Bridge, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    """And the event is written although the agent does not wait for it."""
     bridge = any_bridge
     await bridge.call()
     engine, written = type(bridge.house.store.engine), asyncio.Event()
@@ -871,8 +875,15 @@ async def test_an_answer_to_a_read_waits_for_its_event(any_bridge: Bridge, monke
     while len(bridge.api.seen) < 2:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     assert not (await asyncio.wait((call,), timeout=0.1))[0]
+    if leaves:
+        call.cancel()
+        await asyncio.sleep(0.05)
     written.set()
-    assert (await call).status_code == 200
+    if leaves:
+        await asyncio.wait((call,))
+        await asyncio.gather(*bridge.house.machines.background._whole)
+    else:
+        assert (await call).status_code == 200
     assert len(await bridge.events()) == 2
 
 

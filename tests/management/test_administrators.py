@@ -95,12 +95,16 @@ async def test_what_is_a_way_in(house: House, way: str) -> None:
     assert not await set_up.can_sign_in(store, replace(grace, state="blocked"))
 
 
-@pytest.mark.parametrize("state", ["ordinary", "blocked"])
+@pytest.mark.parametrize("state", ["ordinary", "blocked", "with a way in"])
 async def test_the_link_takes_over_nobody_else(house: House, applier: Applier, written: Written, state: str) -> None:
     await applier.apply(read(written()))
     grace = await house.store.users.by_email(GRACE)
     assert grace is not None
-    other = replace(grace, administrator=False) if state == "ordinary" else replace(grace, state="blocked")
+    other = {
+        "ordinary": replace(grace, administrator=False),
+        "blocked": replace(grace, state="blocked"),
+        "with a way in": replace(grace, upstream=("google", "1")),
+    }[state]
     await house.store.commit(house.store.users.put(other))
     ticket = await set_up.offer(house.store, house.clock)
     assert ticket is not None
