@@ -148,9 +148,7 @@ class Passed:
         return await self._noted.end(how, wait=wait)
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        """The body, unpacked and counted."""
-        if self._bodiless:
-            return
+        """The body, unpacked and counted. An answer without one is read to its end as well: that keeps its connection."""
         most = self._machines.settings.proxy_largest_answer
         async for packed in self._opened.pieces():
             try:
