@@ -142,7 +142,6 @@ async def test_only_for_who_is_signed_in_and_not_too_often(house: House) -> None
     readers = [reading(house, ada) for _ in range(inbox.MOST)]
     for each in readers:
         await each.__aenter__()
-    await asyncio.sleep(0.05)
     async with reading(house, ada) as reader:
         assert reader.status == 429
     await readers[0].__aexit__(None, None, None)

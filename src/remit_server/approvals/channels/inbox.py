@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from remit_server.errors import TooManyRequests
@@ -31,6 +32,14 @@ TOLD: Final = frozenset(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Place:
+    """An open stream: whose it is, and what wakes it."""
+
+    user_id: str
+    woken: asyncio.Event
+
+
 class Inbox:
     def __init__(self, machines: Machines) -> None:
         self._machines = machines
@@ -47,34 +56,42 @@ class Inbox:
                 for woken in each:
                     woken.set()
 
-    def room(self, user_id: str) -> None:
-        """Raises `TooManyRequests` when this person has enough streams open here."""
+    @contextmanager
+    def place(self, user_id: str) -> Iterator[Place]:
+        """One of the few streams that a person may have open here. Raises `TooManyRequests` when they have enough."""
         if len(self._open.get(user_id, ())) >= MOST:
             raise TooManyRequests("This inbox is open in too many places.")
+        woken = asyncio.Event()
+        self._open[user_id].append(woken)
+        try:
+            yield Place(user_id, woken)
+        finally:
+            self._open[user_id].remove(woken)
+            if not self._open[user_id]:
+                del self._open[user_id]
 
     async def happenings(
-        self, user_id: str, after: int, alive: Callable[[], Awaitable[bool]], gone: asyncio.Future[Any]
+        self, place: Place, after: int, alive: Callable[[], Awaitable[bool]], gone: asyncio.Future[Any]
     ) -> AsyncIterator[tuple[int, Event] | None]:
         """(seq, event) from `after` on, as they come, and None when nothing did for a while. Ends when the session does
         (`alive`), when nobody reads any more (`gone`), after an hour, or when the server leaves."""
         leaving = asyncio.ensure_future(self._machines.background.leaving.wait())
         until = time.monotonic() + LONGEST
-        with self._watching(user_id) as woken:
-            try:
-                while not gone.done() and not leaving.done() and time.monotonic() < until and await alive():
-                    woken.clear()
-                    news = await self._machines.store.trail.since(user_id, after)
-                    for seq, event in news:
-                        after = seq
-                        if event.kind in TOLD:
-                            yield seq, event
-                    if not news and not await self._pause(woken, gone, leaving):
-                        yield None
-            finally:
-                for waiting in (gone, leaving):
-                    waiting.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await waiting
+        try:
+            while not gone.done() and not leaving.done() and time.monotonic() < until and await alive():
+                place.woken.clear()
+                news = await self._machines.store.trail.since(place.user_id, after)
+                for seq, event in news:
+                    after = seq
+                    if event.kind in TOLD:
+                        yield seq, event
+                if not news and not await self._pause(place.woken, gone, leaving):
+                    yield None
+        finally:
+            for waiting in (gone, leaving):
+                waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await waiting
 
     @staticmethod
     async def _pause(woken: asyncio.Event, *ends: asyncio.Future[Any]) -> bool:
@@ -85,14 +102,3 @@ class Inbox:
         finally:
             news.cancel()
         return bool(done)
-
-    @contextmanager
-    def _watching(self, user_id: str) -> Iterator[asyncio.Event]:
-        woken = asyncio.Event()
-        self._open[user_id].append(woken)
-        try:
-            yield woken
-        finally:
-            self._open[user_id].remove(woken)
-            if not self._open[user_id]:
-                del self._open[user_id]

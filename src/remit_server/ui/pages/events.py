@@ -6,7 +6,8 @@ For the pages of the signed-in person. A message has what a row of the inbox sho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
@@ -44,22 +45,24 @@ class Events:
         last = request.header("last-event-id") or parse_query(request).get("after") or "0"
         if not last.isdecimal() or len(last) > 18:
             raise InvalidRequest("That is not a place in this stream.")
-        self._inbox.room(user_id)
         await request.body()  # there is none, but only then is it known when the reader goes
-        return Stream(self._messages(request, user_id, int(last)), headers=HEADERS)
+        messages = self._messages(request, user_id, int(last))
+        first = await anext(messages)  # takes the place, or is refused while that can still be said
+        return Stream(_together(first, messages), headers=HEADERS)
 
-    async def _messages(self, request: Request, user_id: str, after: int) -> AsyncIterator[bytes]:
+    async def _messages(self, request: Request, user_id: str, after: int) -> AsyncGenerator[bytes, None]:
         async def alive() -> bool:
             person = signed_in(await visitor(request, self._machines))
             return person is not None and person[0].id == user_id
 
-        gone = asyncio.ensure_future(request.hung_up())
-        yield b"retry: 2000\n\n"
-        async for happening in self._inbox.happenings(user_id, after, alive, gone):
-            if happening is None:
-                yield b": still here\n\n"
-            elif (row := await self._row(happening[1])) is not None:
-                yield b"id: %d\nevent: %s\ndata: %s\n\n" % (happening[0], *row)
+        with self._inbox.place(user_id) as place:
+            yield b"retry: 2000\n\n"
+            gone = asyncio.ensure_future(request.hung_up())
+            async for happening in self._inbox.happenings(place, after, alive, gone):
+                if happening is None:
+                    yield b": still here\n\n"
+                elif (row := await self._row(happening[1])) is not None:
+                    yield b"id: %d\nevent: %s\ndata: %s\n\n" % (happening[0], *row)
         if not await alive():
             yield b"event: over\ndata: {}\n\n"
 
@@ -91,3 +94,10 @@ class Events:
             "now": now,
         }
         return b"asked", msgspec.json.encode(shown)
+
+
+async def _together(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for each in rest:
+            yield each
