@@ -774,6 +774,11 @@ async def test_a_hot_read_is_one_read_and_one_commit_and_a_change_two(any_bridge
             assert (await bridge.call(**how)).status_code == 200
             await asyncio.gather(*bridge.house.machines.background._whole)
         assert asked == Asked(["tokens"], notes, ["vault.proxied"])
+    bridge.api.replies(answer("200 OK", b"x" * (SHORT + 1)))
+    with watching(bridge) as asked:
+        assert len((await bridge.call()).content) == SHORT + 1
+        await asyncio.gather(*bridge.house.machines.background._whole)
+    assert asked.steps == [note, note], "what is longer is not held until its event is written"
 
 
 @proves("agents.stop")
