@@ -73,6 +73,17 @@ async def test_less_is_within_what_was_approved(house: House) -> None:
     assert spent.json()["approval"]["digest"] == body["approval"]["digest"]
 
 
+@proves("approval.amount")
+@pytest.mark.parametrize("quantity", [-10, 0, 0.5])
+async def test_what_is_none_of_its_kind_is_not_less_of_it(house: House, quantity: float) -> None:
+    """Minus ten shares bought are ten sold: below what was approved, and not within it."""
+    body = await bought(house)
+    refused = await spend(house, body["access_token"], {**ORDER, "quantity": quantity})
+    assert (refused.status_code, refused.json()["error"]) == (403, "details_changed")
+    assert refused.json()["field"] == "quantity"
+    assert (await spend(house, body["access_token"], ORDER)).status_code == 200
+
+
 @proves("approval.edited")
 async def test_after_an_edit_the_first_amount_is_too_much(house: House) -> None:
     request, app = await asked(house), await own_app(house)

@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from remit_server.errors import AlreadySpent, DetailsChanged, InvalidGrant
-from remit_server.records import Approval, Client, Token
+from remit_server.records import Approval, Client, DetailType, Token
+from remit_server.rules import details as rich
 from remit_server.rules import enforcing
 from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Lost
@@ -59,11 +60,21 @@ async def _places(machines: Machines, audience: str | None, approval: Approval, 
     for place, detail in enumerate(approval.approved):
         if detail["type"] != act.get("type") or not _here(detail, audience):
             continue
-        found = enforcing.difference(types.get(detail["type"]), _act(detail), _act(act))
+        found = _difference(types.get(detail["type"]), _act(detail), _act(act))
         if found is None:
             places.append(place)
         differs = differs or found
     return places or differs or "type"
+
+
+def _difference(kind: DetailType | None, approved: dict[str, Any], act: dict[str, Any]) -> str | None:
+    """The member in which the act is not within what was approved. Less is a thing of the same type still: minus ten shares are
+    no fewer than ten."""
+    if found := enforcing.difference(kind, approved, act):
+        return found
+    if kind is None or rich.canonical(approved) == rich.canonical(act):
+        return None
+    return rich.misfit(act, kind)
 
 
 def _here(detail: dict[str, Any], audience: str | None) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import rfc8785
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from remit_server.errors import InvalidDetails
 from remit_server.records import DetailType
@@ -105,8 +105,7 @@ _FORMATS.checks("date-time")(lambda value: not isinstance(value, str) or moment(
 def fits(entry: dict[str, Any], kind: DetailType) -> None:
     """Raises `InvalidDetails` when a detail is not one of its type."""
     document = kind.document
-    validator = Draft202012Validator(document["schema"], format_checker=_FORMATS)
-    fault = next(iter(validator.iter_errors(entry)), None)
+    fault = _fault(entry, kind)
     if fault is not None:
         place = fault.json_path.removeprefix("$.") if fault.json_path != "$" else "the object"
         raise InvalidDetails(f"authorization_details of type {kind.type!r}: {place} does not fit ({fault.validator}).")
@@ -116,6 +115,19 @@ def fits(entry: dict[str, Any], kind: DetailType) -> None:
     lines = document.get("multiline", ())
     if any(_hides(value.replace("\n", " ") if name in lines else value) for name, value in entry.items()):
         raise InvalidDetails(f"authorization_details of type {kind.type!r} hold characters that nobody would see.")
+
+
+def misfit(entry: dict[str, Any], kind: DetailType) -> str | None:
+    """The member with which an object is none of its type, `type` where it is more than one; None when it fits."""
+    fault = _fault(entry, kind)
+    if fault is None:
+        return None
+    return str(fault.absolute_path[0]) if fault.absolute_path else "type"
+
+
+def _fault(entry: dict[str, Any], kind: DetailType) -> ValidationError | None:
+    validator = Draft202012Validator(kind.document["schema"], format_checker=_FORMATS)
+    return next(iter(validator.iter_errors(entry)), None)
 
 
 def _small(entry: dict[str, Any]) -> None:
