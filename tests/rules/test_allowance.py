@@ -63,6 +63,7 @@ def test_what_is_within_is_covered_and_counted() -> None:
         ({}, {"details": (ORDER, ORDER)}, "one act"),
         ({"spent": 58_801}, {}, "used up"),
         ({"uses": 3}, {}, "used up"),
+        ({"uses": 2, "per_act": 100_000}, {"details": (ORDER, ORDER)}, "used up"),
     ],
 )
 @proves("allowance.bounded")
@@ -114,5 +115,8 @@ def test_what_moves_no_money_is_counted_only() -> None:
     asked = replace(ASKED, scopes=(), details=(example["details"],))
     assert covered(messages, asked, tier="low") == Covered(allowance=messages, amount=0)
     assert covered(messages, asked) == NotCovered("the request is of high risk")
+    packed = replace(asked, details=(example["details"],) * 10)
+    assert covered(messages, packed, tier="low") == Covered(allowance=messages, amount=0, acts=10)
+    assert covered(replace(messages, uses=1), packed, tier="low") == NotCovered("it is used up"), "ten at once are ten"
     elsewhere = replace(asked, details=({**example["details"], "recipients": ["eve@example.net"]},))
     assert covered(messages, elsewhere, tier="low") == NotCovered("recipients is not within it")

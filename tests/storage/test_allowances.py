@@ -55,8 +55,20 @@ async def test_of_many_uses_at_once_only_so_many_fit(store: Store) -> None:
     assert spent == replace(by_sum, spent=9_000, uses=3, used_at=NOW)
     assert await use(by_sum, 1_000), "what is left can be used to the last cent"
     assert not await use(by_sum, 1)
-    with pytest.raises(ValueError, match="gives back"):
-        store.allowances.spend(by_sum.id, -1, NOW)
+    for amount, acts in ((-1, 1), (1, 0), (1, -1)):
+        with pytest.raises(ValueError, match="gives back"):
+            store.allowances.spend(by_sum.id, amount, NOW, acts=acts)
+
+
+@proves("allowance.bounded")
+async def test_several_acts_at_once_are_several_uses(store: Store) -> None:
+    five = allowance(total=10_000, times=5)
+    await store.commit(store.allowances.add(five))
+    await store.commit(store.allowances.spend(five.id, 1, NOW, acts=3))
+    with pytest.raises(Lost):
+        await store.commit(store.allowances.spend(five.id, 1, NOW, acts=3))
+    await store.commit(store.allowances.spend(five.id, 1, NOW, acts=2))
+    assert await store.allowances.get(five.id, ADA) == replace(five, spent=2, uses=5, used_at=NOW)
 
 
 @proves("allowance.bounded")

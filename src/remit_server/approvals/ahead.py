@@ -86,13 +86,13 @@ async def ahead(machines: Machines, client: Client, approval: Approval) -> Ahead
     )  # fmt: skip
     used = machines.event(
         "allowance.used", user=user.id, client=client.id, subject=judged.allowance.id, approval=approval.id,
-        amount=judged.amount, currency=judged.allowance.currency, digest=approval.digest,
+        amount=judged.amount, acts=judged.acts, currency=judged.allowance.currency, digest=approval.digest,
     )  # fmt: skip
     approved = machines.event(
         "approval.approved", user=user.id, client=client.id, subject=approval.id, digest=approval.digest,
         grant=grant.id, allowance=judged.allowance.id,
     )  # fmt: skip
-    spending = store.allowances.spend(judged.allowance.id, judged.amount, now)
+    spending = store.allowances.spend(judged.allowance.id, judged.amount, now, acts=judged.acts)
     return Ahead(
         approval=answered,
         steps=(spending, store.grants.add(grant), store.approvals.add(answered)),

@@ -20,11 +20,12 @@ MOST_USES: Final = 10_000
 
 
 class Covered(Struct, frozen=True, kw_only=True):
-    """The request is allowed already, once `amount` has been spent."""
+    """The request is allowed already, once `amount` and as many uses as it holds `acts` have been spent."""
 
     allowance: Allowance
     amount: int
     """Minor units; 0 where the kind moves no money."""
+    acts: int = 1
 
 
 class NotCovered(Struct, frozen=True):
@@ -63,7 +64,7 @@ def judge(
     for allowance in allowances:
         amount = _amount(allowance, asked, types.get(allowance.type), tier, now)
         if isinstance(amount, int):
-            return Covered(allowance=allowance, amount=amount)
+            return Covered(allowance=allowance, amount=amount, acts=len(asked.details))
         why = amount
     return NotCovered(why)
 
@@ -109,6 +110,6 @@ def _left(allowance: Allowance, asked: Approval, kind: DetailType) -> int | str:
         amount = sum(money["amount"] for money in sums)
         if amount > allowance.per_act:
             return "it is less for one act"
-    if allowance.spent + amount > allowance.total or allowance.uses >= allowance.times:
+    if allowance.spent + amount > allowance.total or allowance.uses + len(asked.details) > allowance.times:
         return "it is used up"
     return amount

@@ -23,8 +23,9 @@ class Allowances:
     _ADD = Insert(t.ALLOWANCES)
     _SPEND = Update(
         t.ALLOWANCES,
-        set="spent = spent + :amount, uses = uses + 1, used_at = :now",
-        where="allowances.id = :id AND revoked_at IS NULL AND expires_at > :now AND uses < times AND spent + :amount <= total",
+        set="spent = spent + :amount, uses = uses + :acts, used_at = :now",
+        where="allowances.id = :id AND revoked_at IS NULL AND expires_at > :now AND uses + :acts <= times "
+        "AND spent + :amount <= total",
     )
     _REVOKE = Update(
         t.ALLOWANCES,
@@ -61,11 +62,11 @@ class Allowances:
     def add(self, allowance: Allowance) -> Step:
         return Step(self._ADD, self._rows.params(allowance))
 
-    def spend(self, allowance_id: str, amount: int, now: int) -> Step:
-        """One more use, of this many minor units; loses when that is more than is left, or when it is over."""
-        if amount < 0:
+    def spend(self, allowance_id: str, amount: int, now: int, *, acts: int = 1) -> Step:
+        """So many acts more, of this many minor units together; loses when that is more than is left, or when it is over."""
+        if amount < 0 or acts < 1:
             raise ValueError("a use never gives back")
-        return Step(self._SPEND, {"id": allowance_id, "amount": amount, "now": now})
+        return Step(self._SPEND, {"id": allowance_id, "amount": amount, "acts": acts, "now": now})
 
     def revoke(self, allowance_id: str, user_id: str, now: int) -> Step:
         """Take it back; loses when it is not there, or was taken back before."""
