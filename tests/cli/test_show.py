@@ -209,6 +209,14 @@ async def test_what_was_allowed_ahead_leads_to_the_yes_that_allowed_it(database_
         replace(_told(true, "allowance.given", proven=False), risk="high"),
     ):
         assert story.judge(changed).faults, changed
+    for another in (
+        _told(true, "allowance.given", type="payment"),
+        _told(true, "allowance.given", expires_at=(true.decided_at or 0) - 3600),
+        _told(true, "allowance.given", client="stranger"),
+        _told(true, "allowance.given", user="auth0|bob"),
+    ):
+        (fault,) = story.judge(another).faults
+        assert "the person had allowed this ahead" in fault
 
 
 class TestFile:
@@ -255,6 +263,20 @@ class TestFile:
         assert proof.faults(forged) == []
         faults = story.judge(replace(_with(true, forged), passkey=())).faults
         assert faults == ("not so: that passkey was this person's when they approved",)
+
+    @EVIDENCE
+    async def test_a_passkey_that_was_removed_before_does_not_come_back_by_turning_events_round(
+        self, true: Story
+    ) -> None:
+        (added,) = true.passkey
+        body = chain.encode(replace(added.event, kind="passkey.removed"))
+        gone = replace(
+            added, seq=added.seq + 1, body=body.decode(), hash=chain.digest(added.before, added.seq + 1, body)
+        )
+        (theirs,) = story.judge(replace(true, passkey=(added, gone))).faults
+        assert theirs == "not so: that passkey was this person's when they approved"
+        (order,) = story.judge(replace(true, passkey=(gone, added))).faults
+        assert "its place in order" in order
 
     @EVIDENCE
     async def test_a_spoiled_signature_with_a_trail_to_match_fails_by_itself(self, true: Story) -> None:
@@ -309,7 +331,10 @@ def _told(true: Story, kind: str, **about: Any) -> Story:
     def retold(link: Link) -> Link:
         if link.event.kind != kind:
             return link
-        event = replace(link.event, about={**link.event.about, **about})
+        whose = {name: about[name] for name in ("user", "client") if name in about}
+        said = {name: value for name, value in about.items() if name not in whose}
+        actor = replace(link.event.actor, **whose)
+        event = replace(link.event, actor=actor, about={**link.event.about, **said})
         body = chain.encode(event)
         return replace(link, body=body.decode(), hash=chain.digest(link.before, link.seq, body))
 

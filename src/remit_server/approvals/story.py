@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from msgspec import Struct
@@ -114,8 +115,8 @@ Found = Iterator[tuple[str, bool]]
 def _chain(story: Story) -> Found:
     links = (*story.events, *story.passkey, *story.allowance)
     yield (
-        f"each of {len(links)} events has the hash that its content and the event before it give",
-        all(link.holds for link in links),
+        f"each of {len(links)} events has the hash that its content and the event before it give, and its place in order",
+        all(link.holds for link in links) and all(map(_ordered, (story.events, story.passkey, story.allowance))),
     )
     about = {named(story.evidence.credential)} if isinstance(story.evidence, Signed) else set()
     yield (
@@ -126,6 +127,11 @@ def _chain(story: Story) -> Found:
             and all(link.event.subject == story.allowance_id for link in story.allowance)
         ),
     )
+
+
+def _ordered(links: tuple[Link, ...]) -> bool:
+    """What was told first counts as first: who holds a file may have turned its events round."""
+    return all(one.seq < next_.seq for one, next_ in pairwise(links))
 
 
 def _asked(story: Story, told: list[tuple[int, Event]]) -> Found:
@@ -201,14 +207,18 @@ def _evidence(story: Story, told: list[tuple[int, Event]]) -> Found:
 
 
 def _allowed(story: Story) -> tuple[str, bool]:
-    """By the trail: given by them before, with a proof where the risk is high, and not taken back in between."""
+    """By the trail: given by them before, to this agent for this kind, with a proof where the risk is high, and neither over nor
+    taken back by then."""
     by, given = "", None
     for event in (link.event for link in story.allowance if link.seq < _answered(story)):
         given = event if event.kind == "allowance.given" else None
     if given is not None:
         by = f" with approval {given.about.get('approval')}{', with a proof' if given.about.get('proven') else ''}"
     return f"the person had allowed this ahead{by}", given is not None and (
-        given.actor.user == story.user_id and (story.risk == "low" or given.about.get("proven") is True)
+        (given.actor.user, given.actor.client) == (story.user_id, story.client_id)
+        and all(detail.get("type") == given.about.get("type") for detail in story.approved)
+        and (story.decided_at or 0) < given.about.get("expires_at", 0) + BREATH
+        and (story.risk == "low" or given.about.get("proven") is True)
     )
 
 
