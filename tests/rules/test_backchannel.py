@@ -75,6 +75,7 @@ def test_binding_message(message: str | None) -> None:
     [
         "x" * 129, "a\nb", "a\tb", "\x1b[31m", "a\u202eb", "a\u2066b", "a\u200bb", "a\u200db", "a\ufeffb", "a\u00adb",
         "\U000e0041", "https://evil.example", "evil.com", "www.evil.example", "javascript://x",
+        "\u0435vil.com", "evil\uff0ecom", "evil\u3002com", "\uff45vil.\uff43\uff4fm", "www\u3002evil.example",
     ],
 )  # fmt: skip
 def test_binding_message_that_may_not_be_shown(message: str) -> None:

@@ -30,13 +30,14 @@ def hides(text: str) -> bool:
 
 
 _LINK: Final = re.compile(
-    r"://|www\.|\b[a-z0-9-]+\.(com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
+    r"://|www[.。]|[\w-][.。](com|net|org|io|dev|app|ai|info|biz|ru|cn|xyz|link|click)\b", re.IGNORECASE
 )
+"""Of a text in Unicode's compatible form, where a wide letter is a letter. Browsers take the ideographic full stop for a dot."""
 
 
 def links(text: str) -> bool:
     """Whether a text leads somewhere, or looks as if it did: an agent's words are no place to be sent away from."""
-    return _LINK.search(text) is not None
+    return _LINK.search(unicodedata.normalize("NFKC", text)) is not None
 
 
 _ACCENTS_IN_A_ROW: Final = 3  # no living script needs more; a longer pile grows over the lines above and below
