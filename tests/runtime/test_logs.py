@@ -7,7 +7,7 @@ import json
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fixtures.canaries import log_apart
 from tests.ledger import proves
@@ -81,8 +81,14 @@ def test_nothing_is_passed_over_by_the_quick_look(parts: list[str]) -> None:
 
 
 @given(st.text(max_size=50))
+@example("Basic")
+@example("dpop\nbearer")
 def test_any_bearer_token_is_hidden(text: str) -> None:
     assert "abcdefgh12345678" not in hidden("detail", f"{text} Bearer abcdefgh12345678")
+
+
+def test_a_parameter_that_is_a_whole_header_is_hidden_as_a_whole() -> None:
+    assert hidden("detail", "x=1&code=DPoP abcdefgh12345678") == "x=1&[hidden]"
 
 
 @proves("log.no-secrets")

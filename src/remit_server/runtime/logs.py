@@ -26,9 +26,10 @@ _SECRET_NAME = re.compile(
 # A JWT; what follows a scheme in a header; a secret parameter in a query or a form; user information in a URL.
 _SECRET_TEXT = re.compile(
     r"eyJ[\w-]+\.[\w-]*\.?[\w-]*"
-    r"|(?i:\b(?:bearer|dpop|basic)\s+)[\w+/=.~-]+"
+    r"|(?i:\b(?:(?:bearer|dpop|basic)\s+)+)[\w+/=.~-]+"
     r"|(?i:\b(?:access_token|refresh_token|id_token|client_secret|code|state|ticket|password|code_verifier|device_code"
-    r"|user_code|auth_req_id|client_assertion|assertion|subject_token|actor_token|request_uri|connect_code)=)[^&\s\"']+"
+    r"|user_code|auth_req_id|client_assertion|assertion|subject_token|actor_token|request_uri|connect_code)="
+    r"(?:(?:bearer|dpop|basic)\s+)*)[^&\s\"']+"
     r"|(?<=://)[^/\s@]+@"
 )
 
