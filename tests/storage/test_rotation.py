@@ -59,6 +59,19 @@ async def test_a_running_process_hears_of_a_new_key(open_: Open) -> None:
     pytest.fail("the other process still seals with the old key")
 
 
+async def test_a_process_that_is_closing_reads_no_keys_and_complains_of_none(
+    open_: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await open_()
+    assert store._keyring is not None
+    await store._keyring.close()
+    for wake in store.engine._wakes:  # type: ignore[attr-defined]
+        wake("*")
+    await store.engine.close()
+    await asyncio.sleep(0.05)
+    assert caplog.text == ""
+
+
 async def test_a_process_that_did_not_hear_reads_the_keys_before_it_judges(
     open_: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

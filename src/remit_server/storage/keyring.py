@@ -76,6 +76,7 @@ class Keyring:
         self._keys = DataKeys(engine)
         self._reloading: asyncio.Task[None] | None = None
         self._one = asyncio.Lock()
+        self._closed = False
         engine.listen(self._heard)
 
     async def reload(self) -> None:
@@ -96,7 +97,7 @@ class Keyring:
             self._barrier.use(rows[-1]["id"])
 
     def _heard(self, topic: str) -> None:
-        if topic != "*" and not topic.startswith("data_keys:"):
+        if self._closed or (topic != "*" and not topic.startswith("data_keys:")):
             return
         if self._reloading is None or self._reloading.done():
             self._reloading = asyncio.get_running_loop().create_task(self._reload_quietly())
@@ -110,6 +111,8 @@ class Keyring:
             log.error("a new data key cannot be opened: %s", error)  # noqa: TRY400 - a traceback would say no more
 
     async def close(self) -> None:
+        """Before the engine is: what is heard after this would be read in vain."""
+        self._closed = True
         if self._reloading is not None:
             self._reloading.cancel()
             await asyncio.gather(self._reloading, return_exceptions=True)
