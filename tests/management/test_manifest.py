@@ -110,6 +110,17 @@ def test_every_mistake_is_told_in_one_run(tmp_path: Path) -> None:
     assert "remit.yaml:4:16: 'nam' is not known here" in message
 
 
+def test_mistakes_come_in_the_order_of_the_file_and_a_list_is_said_once(tmp_path: Path) -> None:
+    """Keys are read before values, so what is read first is not what stands first."""
+    message = refused(
+        tmp_path, "clients:\n  - {id: a, name: A, grants: [zip], auth: {method: nope}}\norganisation: {nam: x}\n"
+    )
+    places = [tuple(map(int, line.split(":")[1:3])) for line in message.splitlines()]
+    assert places == sorted(places)
+    assert len(places) > 2
+    assert message.count("device_code") == 1
+
+
 @pytest.mark.parametrize(
     ("taken", "words"),
     [

@@ -40,7 +40,8 @@ class Document:
         self.path = path
         self._environ = environ
         self._instead = instead or {}
-        self._problems: list[str] = []
+        self._problems: list[tuple[int, int, str]] = []
+        """Line, column, words."""
         self._values = 0
         self._places: dict[Path_, yaml.Mark] = {}
 
@@ -57,7 +58,8 @@ class Document:
             raise ConfigurationError(f"not YAML: {error}", where=str(self.path)) from error
 
     def _spelled(self, mark: yaml.Mark | None) -> str:
-        return f"{self.path}:{mark.line + 1}:{mark.column + 1}" if mark else f"{self.path}:1:1"
+        line, column = _place(mark)
+        return f"{self.path}:{line}:{column}"
 
     def wrong(self, at: Path_ | yaml.Node, text: str) -> Bad:
         """Note a problem, at a node or at the nearest place known for a path of keys."""
@@ -67,7 +69,7 @@ class Document:
             mark = self._places.get(at)
         else:
             mark = at.start_mark
-        self._problems.append(f"{self._spelled(mark)}: {text}")
+        self._problems.append((*_place(mark), text))
         return Bad()
 
     def settle(self) -> None:
@@ -76,8 +78,8 @@ class Document:
             raise ConfigurationError(self.problems())
 
     def problems(self) -> str:
-        """What was wrong so far, a line each."""
-        return "\n".join(dict.fromkeys(self._problems))
+        """What was wrong so far, a line each, in the order of the file."""
+        return "\n".join(f"{self.path}:{line}:{column}: {text}" for line, column, text in sorted(set(self._problems)))
 
     # by type
 
@@ -183,8 +185,8 @@ class Document:
     def _literal(self, node: yaml.Node, allowed: tuple[Any, ...]) -> Any:
         value = self._scalar(node, type(allowed[0]))
         if value not in allowed:
-            words = ", ".join(map(str, allowed))
-            raise self.wrong(node, f"{value!r} is not one of {words}" + nearest(str(value), [str(a) for a in allowed]))
+            words = [str(each) for each in allowed]
+            raise self.wrong(node, f"{value!r} is not one of {', '.join(words)}" + alike(str(value), words))
         return value
 
     def _scalar(self, node: yaml.Node, wanted: Any) -> Any:
@@ -291,8 +293,20 @@ def read_text(path: Path) -> str:
 
 def nearest(word: str, known: list[str]) -> str:
     """The end of a sentence that helps with a typing mistake."""
+    if not known:
+        return "; there is none yet"
+    return alike(word, known) or (f"; known are {', '.join(known)}" if len(known) <= 12 else "")
+
+
+def alike(word: str, known: list[str]) -> str:
+    """The same, where a list would be too much or was said already."""
     close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}" if len(known) <= 12 else ""
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _place(mark: yaml.Mark | None) -> tuple[int, int]:
+    """Line and column as people count them."""
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 
 
 def _tag(node: yaml.Node) -> str:
