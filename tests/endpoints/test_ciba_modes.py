@@ -91,6 +91,29 @@ async def test_ping_then_fetch(told: Told, said: str) -> None:
     assert [event.kind for event in await told.house.events("approval.client_told")] == ["approval.client_told"]
 
 
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_an_answer_that_comes_while_the_client_is_told_of_a_question_is_told_too(
+    told: Told, monkeypatch: pytest.MonkeyPatch, refuses: bool
+) -> None:
+    await told.mode("ping")
+    await told.ask()
+    app = await own_app(told.house)
+    (approval,) = await waiting(told.house, app)
+    asked_back = (await answer(told.house, app, approval, answer="ask", text="Why ten?")).json()
+
+    async def sent(*_: Any) -> tuple[str | None, bool]:
+        assert (await answer(told.house, app, asked_back, answer="deny")).status_code == 200
+        return ("it answered 404", False) if refuses else (None, False)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(told.teller, "_sent", sent)
+        assert await told.teller.once() == 1
+    assert await told.teller.once() == 1, "the answer is news of its own"
+    await told.heard.message()
+    assert (await told.row()).notify_tries == 1, "and has all its tries"
+    assert await told.teller.once() == 0
+
+
 async def test_a_ping_client_may_poll_as_well(told: Told) -> None:
     await told.mode("ping")
     request = await told.ask()

@@ -20,7 +20,9 @@ CHANGING = (
 # Whose it is, in words that the index of a person's requests does not answer: the one that is meant is found by its id. While
 # PostgreSQL has not counted its rows yet, both indexes cost the same.
 _WHOSE = "approvals.user_id || ''"
-_CLOSED = "same = NULL, notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END"
+_TELLING = "notify_tries = 0, notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END"
+"""Each news has its own tries, whatever became of the one before."""
+_CLOSED = f"same = NULL, {_TELLING}"
 
 
 class Approvals:
@@ -69,8 +71,7 @@ class Approvals:
     )
     _QUESTION = Update(
         t.APPROVALS,
-        set="state = 'info_requested', version = version + 1, body = :body, "
-        "notify_at = CASE WHEN approvals.mode = 'poll' THEN NULL ELSE :now END",
+        set=f"state = 'info_requested', version = version + 1, body = :body, {_TELLING}",
         where="approvals.id = :id AND approvals.state = 'pending' AND approvals.version = :version "
         f"AND {_WHOSE} = :user_id AND expires_at > :now",
     )
@@ -128,9 +129,13 @@ class Approvals:
     _TOLD = Update(
         t.APPROVALS,
         set="notify_at = :notify_at",
-        where="approvals.id = :id AND approvals.notify_tries = :notify_tries",
+        # As it was claimed: what the person said in between is told as well. In words that no index answers, as with `_WHOSE`.
+        where="approvals.id = :id AND approvals.notify_tries = :notify_tries AND approvals.notify_at + 0 = :claimed",
+        types={"claimed": "int"},
     )
-    _UNPACK = Update(t.APPROVALS, set="notify_at = :notify_at, body = :body", where=_TOLD.where)
+    _UNPACK = Update(
+        t.APPROVALS, set="notify_at = :notify_at, body = :body", where=_TOLD.where, types={"claimed": "int"}
+    )
 
     def __init__(self, engine: Engine, barrier: Barrier) -> None:
         self._engine = engine
@@ -192,8 +197,10 @@ class Approvals:
 
     def told(self, approval: Approval, next_try: int | None) -> Step:
         """End an attempt to tell the client; without a next one, what was to be pushed is forgotten. Loses when somebody
-        else has taken over."""
-        params: Params = {"id": approval.id, "notify_tries": approval.notify_tries, "notify_at": next_try}
+        else has taken over, or there is something new to tell."""
+        params: Params = {
+            "id": approval.id, "notify_tries": approval.notify_tries, "claimed": approval.notify_at, "notify_at": next_try
+        }  # fmt: skip
         if next_try is not None or approval.parcel is None:
             return Step(self._TOLD, params)
         return Step(self._UNPACK, {**params, "body": self._body(msgspec.structs.replace(approval, parcel=None))})
