@@ -81,6 +81,8 @@ async def test_what_is_over_or_taken_back_is_not_spent(store: Store) -> None:
     await store.commit(allowances.revoke(back.id, ADA, NOW))
     with pytest.raises(Lost):
         await store.commit(allowances.revoke(back.id, ADA, NOW + 1))
+    with pytest.raises(Lost):
+        await store.commit(allowances.spend(ended.id, 1, NOW))
     await store.commit(allowances.revoke_all(ADA, "c_1", NOW + 2))
     kept = await allowances.get(back.id, ADA)
     assert kept is not None
