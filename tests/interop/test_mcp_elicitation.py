@@ -122,9 +122,11 @@ async def test_a_no_reaches_the_model(desk: Desk) -> None:
 
 async def test_a_question_reaches_the_model_and_its_reply_the_person(desk: Desk) -> None:
     replies = [{"answer": "ask", "text": "Why ten?"}, {"answer": "approve"}]
-    got = await desk.play("modern", BUY, ("explain", {"text": "Your plan says so."}), BUY, replies=replies)
-    asked, told, bought = got["calls"]
+    wrong, right = ("explain", {"text": "See plan.example.com"}), ("explain", {"text": "Your plan says so."})
+    got = await desk.play("modern", BUY, wrong, right, BUY, replies=replies)
+    asked, refused, told, bought = got["calls"]
     assert "Why ten?" in asked["text"]
+    assert refused["error"], "it has a link; the question stays open"
     assert told == {"error": False, "text": "They have been told."}
     assert json.loads(bought["text"]) == {"bought": 10, "for": "auth0|ada"}
     assert len(await desk.server.house.events("approval.asked")) == 1

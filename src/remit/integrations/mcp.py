@@ -158,9 +158,11 @@ class Elicitation:
         Raises:
             NotAllowed, ApprovalExpired, Misconfigured: as ``Approval.answer``.
         """
-        if (approval := self._questions.pop(user.sub, None)) is None:
+        if (approval := self._questions.get(user.sub)) is None:
             raise NotAllowed("no question is open")
         await approval.answer(text)
+        if self._questions.get(user.sub) is approval:  # it may have been asked again meanwhile
+            del self._questions[user.sub]
 
     def _settled(self, name: tuple[str, str], key: str) -> None:
         """The next of its kind is another request; one that has begun meanwhile stays."""
