@@ -81,6 +81,19 @@ async def test_it_names_the_first_bad_event(store: Store, database_url: str) -> 
         await store.trail.verify()
 
 
+@pytest.mark.parametrize("column", ["body", "hash"])
+async def test_a_text_in_place_of_bytes_is_a_change_and_no_crash(store: Store, database_url: str, column: str) -> None:
+    """SQLite stores what it is given, and `replace()` of a body gives a text."""
+    if not database_url.startswith("sqlite:"):
+        pytest.skip("PostgreSQL's columns have a type")
+    await ten(store)
+    tamper(database_url, [f"UPDATE events SET {column} = 'a text' WHERE seq = 5"])
+    with pytest.raises(IntegrityError, match="event 5"):
+        await store.trail.verify()
+    with pytest.raises(IntegrityError, match="event 5"):
+        await store.trail.links("a_1")
+
+
 @proves("storage.no-event-no-effect")
 async def test_nothing_is_written_over_or_beside_a_forged_event(store: Store, database_url: str) -> None:
     """No event, no effect: also when somebody took the next number."""

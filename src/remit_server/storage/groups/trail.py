@@ -101,8 +101,8 @@ class Trail:
     async def _link(self, row: Row) -> Link:
         before = await self._engine.one(self._AT, {"seq": row["seq"] - 1})
         return Link(
-            seq=row["seq"], before=bytes(before["hash"]) if before else b"", hash=bytes(row["hash"]),
-            body=bytes(row["body"]).decode(errors="replace"),
+            seq=row["seq"], before=chain.octets(before, "hash") if before else b"", hash=chain.octets(row, "hash"),
+            body=chain.octets(row, "body").decode(errors="replace"),
         )  # fmt: skip
 
     async def latest(self, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -76,13 +76,20 @@ def link(head: Head, events: Iterable[Event]) -> tuple[list[dict[str, Any]], Hea
     return rows, Head(seq, hash_)
 
 
+def octets(row: Mapping[str, Any], column: str) -> bytes:
+    """The bytes in a column of an event. Raises `IntegrityError` where somebody left a text instead, which SQLite takes."""
+    if not isinstance(value := row[column], bytes):
+        raise IntegrityError(f"event {row['seq']} was changed: its {column} is not made of bytes any more")
+    return value
+
+
 def check(before: bytes, seq: int, rows: Sequence[Any]) -> tuple[bytes, int]:
     """Follow the chain over rows in order; the last hash and seq. Raises `IntegrityError` naming the first bad event."""
     for row in rows:
         seq += 1
         if row["seq"] != seq:
             raise IntegrityError(f"event {seq} is missing: the next one there is {row['seq']}")
-        before = digest(before, seq, row["body"])
+        before = digest(before, seq, octets(row, "body"))
         if before != row["hash"]:
             raise IntegrityError(f"event {seq} was changed, or follows another event than it did when it was written")
         try:
