@@ -94,6 +94,15 @@ async def test_a_token_for_one_api_is_spent_at_no_other(house: House) -> None:
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
+async def test_nothing_is_done_any_more_for_somebody_who_is_blocked(house: House) -> None:
+    body = await bought(house)
+    ada = await house.store.users.get("auth0|ada")
+    assert ada
+    await house.store.commit(house.store.users.put(replace(ada, state="blocked")))
+    refused = await spend(house, body["access_token"], ORDER)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
 @proves("approval.replayed")
 async def test_a_token_without_an_approval_permits_no_act(house: House) -> None:
     tokens = await house.tokens_for("agent", scope="openid trade:write", audience=BROKER)

@@ -212,6 +212,7 @@ async def test_what_was_allowed_ahead_leads_to_the_yes_that_allowed_it(database_
     for another in (
         _told(true, "allowance.given", type="payment"),
         _told(true, "allowance.given", expires_at=(true.decided_at or 0) - 3600),
+        _told(_told(replace(true, risk="high"), "approval.asked", risk="high"), "allowance.given", proven=False),
         _told(true, "allowance.given", client="stranger"),
         _told(true, "allowance.given", user="auth0|bob"),
     ):
@@ -277,6 +278,21 @@ class TestFile:
         assert theirs == "not so: that passkey was this person's when they approved"
         (order,) = story.judge(replace(true, passkey=(gone, added))).faults
         assert "its place in order" in order
+
+    @EVIDENCE
+    async def test_a_passkey_that_was_added_afterwards_did_not_sign(self, true: Story) -> None:
+        (added,) = true.passkey
+        seq = true.events[-1].seq + 1
+        late = replace(added, seq=seq, hash=chain.digest(added.before, seq, added.body.encode()))
+        (fault,) = story.judge(replace(true, passkey=(late,))).faults
+        assert fault == "not so: that passkey was this person's when they approved"
+
+    @EVIDENCE
+    async def test_no_proof_at_all_is_none_for_a_high_risk(self, true: Story) -> None:
+        (fault,) = story.judge(
+            _told(replace(true, evidence=None, passkey=()), "approval.approved", evidence=None)
+        ).faults
+        assert fault == "not so: nothing asked for a proof, as the risk is low"
 
     @EVIDENCE
     async def test_a_spoiled_signature_with_a_trail_to_match_fails_by_itself(self, true: Story) -> None:

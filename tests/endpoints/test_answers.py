@@ -14,8 +14,9 @@ from tests.fixtures.house import APIS, BROKER, House, built, sqlite
 from tests.ledger import proves
 
 from remit_server.approvals.channels.notice import notice_of
+from remit_server.approvals.endpoints import bc_authorize
 from remit_server.catalog.load import detail_types
-from remit_server.records import DetailType, Lending, Organisation
+from remit_server.records import DetailType, Lending, Organisation, Policy
 from remit_server.rules.details import digest
 from remit_server.rules.thread import LONGEST_QUESTION, LONGEST_REPLY, MOST_QUESTIONS
 
@@ -558,6 +559,34 @@ async def test_what_is_of_high_risk_or_unknown_is_never_allowed_ahead(tmp_path: 
             refused = await answer(strict, app, approval, remember=bounds(strict))
             assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
             await answer(strict, app, approval, answer="deny")
+
+
+FORBID = Policy(
+    name="test.cedar",
+    text='permit(principal, action, resource); @reason("No trades today.") forbid(principal, action, resource);',
+)
+
+
+async def test_the_organisation_says_no_before_the_person_says_yes(house: House) -> None:
+    request, app, approval = await open_request(house)
+    await house.store.commit(house.store.policies.put(FORBID))
+    refused = await answer(house, app, approval)
+    assert (refused.status_code, refused.json()["error"]) == (400, "access_denied")
+    assert (await poll(house, request)).json()["error"] == "authorization_pending"
+    assert await house.events("approval.approved") == []
+
+
+async def test_the_organisation_says_no_while_an_allowance_is_looked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await allowed(house)
+
+    async def asked_before_it_changed(*_: Any) -> None:
+        await house.store.commit(house.store.policies.put(FORBID))
+
+    monkeypatch.setattr(bc_authorize, "may_be_asked", asked_before_it_changed)
+    assert (await buy(house))["error"] == "authorization_pending"
+    assert await house.events("allowance.used") == []
 
 
 async def test_the_organisation_still_has_its_say(house: House) -> None:

@@ -106,6 +106,26 @@ async def test_who_asks_cannot_answer(house: House) -> None:
 
 
 @proves("approval.not-by-agents")
+async def test_an_app_in_a_hand_that_asks_does_not_answer_itself(house: House) -> None:
+    """It may carry answers, and it may ask: never both of one request."""
+    web = await house.store.clients.get("web")
+    assert web
+    both = replace(web, grants=(*web.grants, "ciba"), apis={BROKER: ("trade:write",)})
+    await house.store.commit(house.store.clients.put(both), house.store.clients.put(replace(both, id="other")))
+    request, own = await asked(house, client="web"), await own_app(house)
+    (approval,) = await waiting(house, own)
+    shown = {"version": approval["version"], "digest": approval["digest"]}
+    for refused in (
+        await answer(house, own, approval),
+        await house.http.post(f"/me/v1/approvals/{approval['id']}/proof", json=shown, headers=own),
+    ):
+        assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
+    polled = await poll(house, request["auth_req_id"], client="web")
+    assert polled.json()["error"] == "authorization_pending"
+    assert (await answer(house, await own_app(house, client="other"), approval)).status_code == 200
+
+
+@proves("approval.not-by-agents")
 async def test_no_agent_answers_for_another(house: House) -> None:
     agent = await house.store.clients.get("agent")
     assert agent
@@ -113,8 +133,12 @@ async def test_no_agent_answers_for_another(house: House) -> None:
     await asked(house)
     accomplice = await own_app(house, client="accomplice")
     (approval,) = await waiting(house, accomplice)
-    refused = await answer(house, accomplice, approval)
-    assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
+    shown = {"version": approval["version"], "digest": approval["digest"]}
+    for refused in (
+        await answer(house, accomplice, approval),
+        await house.http.post(f"/me/v1/approvals/{approval['id']}/proof", json=shown, headers=accomplice),
+    ):
+        assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("stale", [{"version": 7}, {"digest": "another"}])

@@ -242,6 +242,16 @@ class TestPasskey:
         (refused,) = await any_home.events("passkey.refused")
         assert refused.about["why"] == "used before"
 
+    async def test_nobody_tries_without_end(self, home: House, phone: Authenticator) -> None:
+        """Each that does not hold is an event, on the trail of whoever owns the passkey."""
+        await with_passkey(home, phone)
+        one = await asked_of_ada(home)
+        for _ in range(60):
+            assert (await one.approve('{"id": "x"}')).status_code == 403
+        sent = await one.approve(await one.signed(phone))
+        assert (sent.status_code, sent.json()["error"]) == (429, "too_many_requests"), sent.text
+        assert int(sent.headers["retry-after"]) > 0
+
     async def test_a_passkey_that_is_gone_proves_nothing(self, home: House, phone: Authenticator) -> None:
         passkey = await with_passkey(home, phone)
         one = await asked_of_ada(home)

@@ -401,6 +401,10 @@ async def test_two_tokens_of_one_approval_are_one_act(server: Hostile, verify: V
     await first.spend("trade_order", **ACT)
     with pytest.raises(AlreadySpent):
         await second.spend("trade_order", **ACT)
+    server.clock.time += 500  # the first is over; another was handed out after its reply was lost
+    third = await bearer(verify, server.access(jti="c", **approved))
+    with pytest.raises(AlreadySpent):
+        await third.spend("trade_order", **ACT)
 
 
 @pytest.mark.parametrize(
