@@ -114,6 +114,39 @@ async def test_which_approval(database_url: str, tmp_path: Path) -> None:
     assert (await show("--file", tmp_path / "other.json")).exit_code == 2
 
 
+async def test_a_file_writes_no_lines_of_ours(database_url: str, tmp_path: Path) -> None:
+    """It is somebody's who would like to be believed; the terminal is not theirs."""
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        approval = await approved(house)
+        true = await story.read(house.store, approval.id)
+    assert isinstance(true.evidence, Signed)
+    evil = "X\n\nVerified\n  - everything\x1b[2J\u202e"
+    event = json.loads(true.events[0].body) | {"kind": evil}
+    link = replace(true.events[0], body=json.dumps(event))
+    file = tmp_path / "approval.json"
+    forged = replace(
+        true, id=evil, state=evil, risk=evil, client=evil, client_id=evil, user_id=evil, person=evil, digest=evil,
+        approved_digest=evil, changes=(evil,), kind=evil, nonce=evil, decided_by=evil,
+        evidence=replace(true.evidence, origin=evil), events=(link, *true.events[1:]),
+    )  # fmt: skip
+    for state in ("taken", evil):
+        file.write_bytes(msgspec.json.encode(replace(forged, state=state)))
+        told = await show("--file", file)
+        assert told.exit_code == 2, told.output
+        assert not {"\x1b", "\u202e"} & {*told.output, *told.stderr}
+        assert told.output.splitlines().count("Verified") <= 1
+        assert "  - everything" not in told.output.splitlines()
+
+
+async def test_what_is_closed_with_its_agent_says_so(database_url: str) -> None:
+    async with built(database_url, issuer=ISSUER, risky=True) as house:
+        one = await asked_of_ada(house)
+        assert (await house.http.post("/me/v1/agents/agent/stop", headers=one.app)).status_code == 204
+        told = await show(one.id, database=database_url)
+    assert told.exit_code == 0, told.output
+    assert "who denied it" in told.output
+
+
 async def rewritten(house: House, approval: Approval) -> None:
     """By somebody who holds the master key, too: the row opens, and says something else."""
     store = house.store

@@ -217,7 +217,8 @@ def _allowed(story: Story) -> tuple[str, bool]:
     return f"the person had allowed this ahead{by}", given is not None and (
         (given.actor.user, given.actor.client) == (story.user_id, story.client_id)
         and all(detail.get("type") == given.about.get("type") for detail in story.approved)
-        and (story.decided_at or 0) < given.about.get("expires_at", 0) + BREATH
+        and isinstance(ends := given.about.get("expires_at"), int)
+        and (story.decided_at or 0) < ends + BREATH
         and (story.risk == "low" or given.about.get("proven") is True)
     )
 
@@ -248,6 +249,8 @@ def _answered(story: Story) -> int:
 
 def _open(story: Story) -> Iterator[str]:
     """What no story can show."""
+    if story.state == "denied" and all(link.event.kind != "approval.denied" for link in story.events):
+        yield "who denied it: what is open is closed when its agent is stopped or suspended, which is told of the agent"
     if story.state in APPROVED:
         match story.evidence:
             case Signed():
