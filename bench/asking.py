@@ -246,10 +246,10 @@ async def sizes(
     for count in given.pending:
         emails = await backlog.grow(count, here.password, PEOPLE + BEFORE)
         people = [Person(email, token_of(here, email)) for email in emails]
-        await once_round(here, people[PEOPLE:])  # uncounted: CPython specialises what it has seen often
-        rounds = [await once_round(here, people[:PEOPLE]) for _ in range(given.rounds)]
+        await measure(here, people[PEOPLE:], 1)  # uncounted: CPython specialises what it has seen often
+        rounds = await measure(here, people[:PEOPLE], given.rounds)
         for act in COLOURS:
-            walks = [one[act] for one in rounds]
+            walks = rounds[act]
             latencies = sorted(latency for one in walks for latency in one.latencies)
             run = Found(
                 database=here.database,
@@ -275,17 +275,21 @@ def token_of(here: Site, email: str) -> str:
     return grant(node.port, cookie, "bench-web", here.secret, scope=scope, audience=audience)["access_token"]
 
 
-async def once_round(here: Site, people: Sequence[Person]) -> dict[str, Measured]:
-    """Everybody's inbox, then new requests all the way."""
-    acts: dict[str, Callable[[Person], Flow]] = {
-        "inbox": here.inbox,
+async def measure(here: Site, people: Sequence[Person], rounds: int) -> dict[str, list[Measured]]:
+    """Everybody's inbox, while nothing in it has been answered; then new requests all the way."""
+    asking: dict[str, Callable[[Person], Flow]] = {
         "ask": lambda person: here.ask(person, OF_ONE),
         "poll": here.poll,
         "answer": here.answer,
         "take tokens": here.take,
     }
-    port = here.nodes[0].port
-    return {act: await walk(port, [flow(person) for person in people], probe=here.probe) for act, flow in acts.items()}
+    found: dict[str, list[Measured]] = {act: [] for act in COLOURS}
+    for acts in ({"inbox": here.inbox}, asking):
+        for _ in range(rounds):
+            for act, flow in acts.items():
+                flows = [flow(person) for person in people]
+                found[act].append(await walk(here.nodes[0].port, flows, probe=here.probe))
+    return found
 
 
 async def release(given: argparse.Namespace, here: Site, people: Sequence[Person]) -> list[float]:
