@@ -34,6 +34,13 @@ def house(run: Run, acme: Path) -> Path:
     return acme.parent.parent / "data"
 
 
+def test_where_nobody_can_answer_nothing_is_applied(run: Run, acme: Path) -> None:
+    asked = run("apply", acme, "--data", "data")
+    assert asked.returncode == 2
+    assert asked.stderr == "remit: nothing was applied; where nobody can answer, give --yes\n"
+    assert run("apply", acme, "--data", "data", "--dry-run").returncode == 1
+
+
 def test_help_is_quick_and_loads_no_server() -> None:
     seen = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "remit_server.cli", "--help"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from remit_server.cli.place import Place, with_place
+from remit_server.errors import ConfigurationError
 from remit_server.management.manifest.apply import Applier
 from remit_server.management.manifest.read import read
 from remit_server.runtime.clock import SystemClock
@@ -29,6 +30,17 @@ def command(place: Place, file: Path, yes: bool, dry_run: bool) -> None:
         raise SystemExit(1)
 
 
+def _ask() -> None:
+    """Raises `ConfigurationError` where nobody can answer, and ends the command where the answer is no."""
+    try:
+        if click.confirm("Apply?"):
+            return
+    except click.Abort as error:
+        click.echo()
+        raise ConfigurationError("nothing was applied; where nobody can answer, give --yes") from error
+    raise click.Abort
+
+
 async def _apply(place: Place, file: Path, *, yes: bool, dry_run: bool) -> bool:
     """Whether there was anything to change."""
     manifest = read(file)
@@ -40,7 +52,7 @@ async def _apply(place: Place, file: Path, *, yes: bool, dry_run: bool) -> bool:
             click.echo(str(plan))
             if plan and not dry_run:
                 if not yes:
-                    click.confirm("Apply?", abort=True)
+                    _ask()
                 await applier.apply(manifest)
                 click.echo("Applied.")
         finally:

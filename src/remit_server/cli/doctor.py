@@ -22,7 +22,7 @@ MARKS = {"good": "ok   ", "weak": "weak ", "wrong": "WRONG"}
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), envvar="REMIT_CONFIG", help="Examine this, too."
 )
-@click.option("--issuer", envvar="REMIT_ISSUER", default="http://127.0.0.1:8400/", show_default=True)
+@click.option("--issuer", envvar="REMIT_ISSUER", default="http://localhost:8400/", show_default=True)
 @with_place
 def command(place: Place, config: Path | None, issuer: str) -> None:
     """Look for what is wrong or weak, and say how to mend it.

@@ -95,6 +95,8 @@ class Place(Struct, frozen=True):
 
 def place_of(data: Path | None, database: str | None, keeper: str | None = None) -> Place:
     """PostgreSQL needs no directory; SQLite's is `remit-data` unless another is named."""
+    if database is not None and not database.startswith(("sqlite:", "postgresql:", "postgres:")):
+        raise ConfigurationError("the database must be sqlite:PATH or postgresql://…")
     if database is None:
         data = data or Path("remit-data")
         database = f"sqlite:{data / DATABASE_FILE}"

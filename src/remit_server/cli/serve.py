@@ -7,8 +7,10 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import tempfile
 from collections.abc import MutableMapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,9 +43,12 @@ GRACE_SECONDS = 15
 @click.option(
     "--config", type=click.Path(dir_okay=False, path_type=Path), envvar="REMIT_CONFIG", help="Apply this first."
 )
-@click.option("--issuer", envvar="REMIT_ISSUER", help="The URL that tokens name.  [default: http://127.0.0.1:PORT/]")
+@click.option("--issuer", envvar="REMIT_ISSUER", help="The URL that tokens name.  [default: http://localhost:PORT/]")
 @click.option("--host", default="127.0.0.1", envvar="REMIT_HOST", show_default=True)
-@click.option("--port", default=8400, envvar="REMIT_PORT", show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8400, envvar="REMIT_PORT", show_default=True,
+    help="0 takes a free one.",
+)  # fmt: skip
 @click.option(
     "--tls-cert", type=click.Path(dir_okay=False), envvar="REMIT_TLS_CERT", help="PEM file, the chain included."
 )
@@ -70,6 +75,10 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Run the server."""
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError("--tls-cert and --tls-key belong together")
+    if tls_cert and tls_key:
+        _must_open(tls_cert, tls_key)
+    if forwarded_allow_ips:
+        _must_be_networks(forwarded_allow_ips)
     if workers > 1 and place.database.startswith("sqlite:"):
         raise ConfigurationError("SQLite has one writing process: use PostgreSQL (--database) for more than one worker")
     manifest = read(config) if config else None
@@ -109,6 +118,32 @@ def command(  # noqa: PLR0917 - click passes them by name
         raise SystemExit(3)
 
 
+def _must_open(certificate: str, key: str) -> None:
+    """Raises `ConfigurationError` where no TLS server could be made of the two files."""
+    for path in (certificate, key):
+        if not Path(path).is_file():
+            raise ConfigurationError(f"there is no file {path}")
+    try:
+        # A key behind a passphrase is refused: nobody is there to type it when a machine starts.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{certificate} and {key} are not a certificate and its own key (PEM, the key without a passphrase)"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(f"{certificate} and {key} cannot be read: {error.strerror}") from error
+
+
+def _must_be_networks(proxies: str) -> None:
+    """A misspelled proxy would be believed by nobody, and all its callers would share one address and its limits."""
+    for each in map(str.strip, proxies.split(",")):
+        try:
+            if each != "*":
+                ip_network(each)
+        except ValueError as error:
+            raise ConfigurationError(f"--forwarded-allow-ips: {error}") from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Said aloud, so that asyncio sees that it is TCP and turns Nagle off: an answer in two pieces would wait for an ACK.
@@ -124,9 +159,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _written(host: str) -> str:
-    """An address to go to: everywhere is here, too."""
-    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
+    """An address to go to: everywhere is here, too. Here has a name, since browsers have no passkeys for a number."""
+    if host in {"127.0.0.1", "::1", "0.0.0.0", "::", ""}:  # noqa: S104 - compared, not bound
+        return "localhost"
     return f"[{host}]" if ":" in host else host
 
 

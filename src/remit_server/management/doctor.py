@@ -82,9 +82,10 @@ async def _issuer(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
             "good for trying out; others need --issuer https://… (tokens name it, so set it before clients rely on it)",
         )
     if party_of(settings.issuer) is None:
+        port = f":{port}" if (port := urlsplit(settings.issuer).port) else ""
         yield _weak(
             f"the host of {settings.issuer} is a number: browsers have no passkeys there, and what is of high risk takes one",
-            "give it a host name; on this machine alone, http://localhost:8080/",
+            f"give it a host name; for this machine alone, --issuer http://localhost{port}/",
         )
     outbound = Outbound(settings, clock)
     try:
