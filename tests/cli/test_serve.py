@@ -10,10 +10,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from tests.cli.conftest import CREDENTIALS, Run, Serve
 from tests.fixtures.databases import NewDatabase
 from tests.ledger import proves
 from tests.management.test_manifest import ENVIRON
+
+from remit_server.cli import main
 
 KEY = {"REMIT_MASTER_KEY": "A" * 43}
 BROKER = "https://broker.example"
@@ -69,10 +72,15 @@ def test_a_mistake_in_the_manifest_stops_the_start_and_names_its_place(run: Run,
     [
         (["--workers", "2"], "PostgreSQL"),
         (["--tls-cert", "cert.pem"], "belong together"),
+        (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "there is no file cert.pem"),
+        (["--tls-cert", __file__, "--tls-key", __file__], "not a certificate and its own key"),
+        (["--port", "70000"], "'--port'"),
+        (["--forwarded-allow-ips", "127.0.0.1, proxy"], "'proxy'"),
+        (["--forwarded-allow-ips", "10.0.0.1/8"], "10.0.0.1/8 has host bits set"),
         (["--issuer", "http://id.example/"], "must be https"),
         (["--issuer", "https://id.example/?a=b"], "without query"),
         (["--database", "postgresql://127.0.0.1:1/x"], "REMIT_MASTER_KEY"),
-        (["--database", "mysql://x", "--data", "d"], "must be sqlite:PATH or postgresql://"),
+        (["--database", "mysql://x"], "must be sqlite:PATH or postgresql://"),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_words(run: Run, arguments: list[str], words: str) -> None:
@@ -109,6 +117,19 @@ def test_metrics_are_for_this_machine_or_a_token(serve: Serve, acme: Path, tmp_p
     server = serve("--config", acme, "--data", tmp_path / "data")
     assert server.get("/metrics").status_code == 404
     assert server.get("/metrics", headers={"Authorization": "Bearer only-for-prometheus"}).status_code == 200
+
+
+@proves("agents.stop")
+def test_who_reads_that_an_agent_is_suspended_may_rely_on_it(serve: Serve, acme: Path, tmp_path: Path) -> None:
+    """A server over SQLite notices what another process wrote within a moment; the command ends after it."""
+    server = serve("--config", acme, "--data", tmp_path / "data")
+    for _ in range(3):
+        server.token()
+        for command, status in (("suspend", 401), ("resume", 200)):
+            done = CliRunner().invoke(main, ["agents", command, "trading-assistant", "--data", str(tmp_path / "data")])
+            assert done.exit_code == 0, done.output
+            asked = {"grant_type": "client_credentials", "audience": BROKER, **CREDENTIALS}
+            assert server.post("/oauth/token", asked).status_code == status
 
 
 @proves("agents.stop")

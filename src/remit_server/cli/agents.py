@@ -10,6 +10,7 @@ from remit_server.cli.place import Place, operator, with_place
 from remit_server.oversight.agents import resume as resume_agent
 from remit_server.oversight.agents import suspend as suspend_agent
 from remit_server.runtime.clock import SystemClock
+from remit_server.storage.sql.sqlite import WATCH_SECONDS
 
 
 @click.group()
@@ -55,3 +56,6 @@ async def _move(place: Place, client_id: str, reason: str | None, *, suspending:
     async with place.store() as store:
         by = {"by": f"command line, {operator()}"} | ({"reason": reason} if reason else {})
         await (suspend_agent if suspending else resume_agent)(store, SystemClock(), client_id, **by)
+        if place.sqlite is not None:
+            # PostgreSQL tells its servers. Those over a file notice it, so what we say next is true of them, too.
+            await asyncio.sleep(2 * WATCH_SECONDS)
