@@ -291,6 +291,36 @@ class TestApprovals:
             None,
         )
 
+    async def test_who_has_told_of_the_question_does_not_end_the_telling_of_the_answer(self, store: Store) -> None:
+        asked = approval(mode="ping")
+        approvals = store.approvals
+        await store.commit(approvals.add(asked))
+        await store.commit(approvals.question(asked, "auth0|ada", NOW))
+        await store.commit(approvals.tell(asked.id, NOW, 30))
+        of_question = await approvals.get(asked.id)
+        assert of_question is not None
+        await store.commit(approvals.decide(of_question, "denied", "auth0|ada", NOW + 1))
+        assert await loses(store, approvals.told(of_question, None))
+        await store.commit(approvals.tell(asked.id, NOW + 2, 30))
+        of_answer = await approvals.get(asked.id)
+        assert of_answer is not None
+        assert of_answer.notify_tries == of_question.notify_tries == 1
+        assert await loses(store, approvals.told(of_question, None))
+        await store.commit(approvals.told(of_answer, None))
+
+    async def test_what_was_closed_meanwhile_is_not_packed(self, store: Store) -> None:
+        asked = approval(mode="push")
+        approvals = store.approvals
+        await store.commit(approvals.add(asked))
+        await store.commit(approvals.decide(asked, "approved", "auth0|ada", NOW, grant_id="g_push"))
+        read = await approvals.get(asked.id)
+        assert read is not None
+        await store.commit(approvals.close_of("c_1", "auth0|ada", NOW, "stopped"))
+        assert await loses(store, approvals.pack(replace(read, parcel={"access_token": "x"}, use_until=LATER), NOW))
+        closed = await approvals.get(asked.id)
+        assert closed is not None
+        assert (closed.state, closed.parcel) == ("denied", None)
+
     async def test_spending(self, store: Store) -> None:
         asked = approval()
         await store.commit(store.approvals.add(asked))
