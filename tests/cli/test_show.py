@@ -121,8 +121,8 @@ async def test_a_file_writes_no_lines_of_ours(database_url: str, tmp_path: Path)
         true = await story.read(house.store, approval.id)
     assert isinstance(true.evidence, Signed)
     evil = "X\n\nVerified\n  - everything\x1b[2J\u202e"
-    event = json.loads(true.events[0].body) | {"kind": evil}
-    link = replace(true.events[0], body=json.dumps(event))
+    event = json.loads(true.events[0].body)
+    link = replace(true.events[0], body=json.dumps(event | {"about": event["about"] | {evil: evil}}))
     file = tmp_path / "approval.json"
     forged = replace(
         true, id=evil, state=evil, risk=evil, client=evil, client_id=evil, user_id=evil, person=evil, digest=evil,
@@ -134,8 +134,9 @@ async def test_a_file_writes_no_lines_of_ours(database_url: str, tmp_path: Path)
         told = await show("--file", file)
         assert told.exit_code == 2, told.output
         assert not {"\x1b", "\u202e"} & {*told.output, *told.stderr}
-        assert told.output.splitlines().count("Verified") <= 1
+        assert told.stdout.splitlines().count("Verified") == 1
         assert "  - everything" not in told.output.splitlines()
+        assert "⟨U+000A⟩" in told.stdout
 
 
 async def test_what_is_closed_with_its_agent_says_so(database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -67,7 +68,9 @@ class ApprovalsPage:
             after=after,
             waiting=await self._waiting([each for each, state in shown if state == "pending"], names),
             asking=await self._waiting([each for each, state in shown if state == "asking"], names),
-            decided=tuple([await decided(machines, each, names[each.client_id], now) for each in over[:LATELY]]),
+            decided=tuple(
+                await gather(*(decided(machines, each, names[each.client_id], now) for each in over[:LATELY]))
+            ),
             agents=choices if len(choices) > 1 else (),
             agent=wanted if wanted in names else "",
         )

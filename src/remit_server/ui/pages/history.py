@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlencode
@@ -58,7 +59,7 @@ class History:
         view = HistoryView(
             viewer=await viewer_of(machines, user),
             now=now,
-            decided=tuple([await decided(machines, each, names[each.client_id], now) for each in found]),
+            decided=tuple(await gather(*(decided(machines, each, names[each.client_id], now) for each in found))),
             agents=tuple(Choice(value=id_, label=name) for id_, name in names.items()),
             agent=agent,
             outcomes=tuple(Choice(value=value, label=label) for value, (label, _) in OUTCOMES.items()),
