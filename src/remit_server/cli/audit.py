@@ -138,7 +138,7 @@ def _line(seq: int, event: Event) -> str:
         for name, value in sorted(event.about.items())
         if name not in _TOLD and value not in (None, [], "")
     )
-    return f"  {at}  #{seq}  {KINDS.get(event.kind, event.kind)}{f' ({about})' if about else ''}"
+    return f"  {at}  #{seq}  {KINDS[event.kind]}{f' ({about})' if about else ''}"
 
 
 def _indented(details: tuple[object, ...]) -> Iterator[str]:
