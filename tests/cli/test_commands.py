@@ -34,6 +34,13 @@ def house(run: Run, acme: Path) -> Path:
     return acme.parent.parent / "data"
 
 
+def test_beside_the_sdk_alone_the_command_says_what_it_needs() -> None:
+    without = "import sys; sys.modules['click'] = None; import remit_server.cli"
+    said = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert said.stderr == "remit: this command comes with the server: pip install 'remit[server]'\n"
+
+
 def test_where_nobody_can_answer_nothing_is_applied(run: Run, acme: Path) -> None:
     asked = run("apply", acme, "--data", "data")
     assert asked.returncode == 2

@@ -6,7 +6,10 @@ import importlib
 import sys
 from typing import Any, Final
 
-import click
+try:
+    import click
+except ModuleNotFoundError:  # whoever installed the SDK has this command, too
+    sys.exit("remit: this command comes with the server: pip install 'remit[server]'")
 
 from remit_server.errors import ConfigurationError, IntegrityError, RemitError
 
