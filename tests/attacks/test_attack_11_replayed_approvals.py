@@ -94,6 +94,15 @@ async def test_a_token_for_one_api_is_spent_at_no_other(house: House) -> None:
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
 
 
+async def test_tries_without_end_do_not_fill_the_history(house: House) -> None:
+    body = await bought(house)
+    tries = [await spend(house, body["access_token"], OTHER) for _ in range(63)]
+    assert [each.status_code for each in tries] == [403] * 60 + [429] * 3
+    assert int(tries[-1].headers["retry-after"]) > 0
+    assert len(await house.events("approval.not_spent")) == 60
+    assert (await spend(house, body["access_token"], ORDER)).status_code == 200, "what was approved may be done"
+
+
 async def test_nothing_is_done_any_more_for_somebody_who_is_blocked(house: House) -> None:
     body = await bought(house)
     ada = await house.store.users.get("auth0|ada")

@@ -27,7 +27,7 @@ async def spend(
     machines: Machines, api: Client, token: Token, act: dict[str, Any], *, address: str | None = None
 ) -> Spent:
     """Use up what the token's approval permits of this act. Raises `InvalidGrant` where it carries no approval, `DetailsChanged`
-    with the member that differs, `AlreadySpent` with who did it and when."""
+    with the member that differs, `AlreadySpent` with who did it and when, `TooManyRequests` after too many of these."""
     store, now = machines.store, machines.clock.now()
     approval = await store.approvals.by_grant(token.grant_id or "")
     if approval is None or approval.state != "taken" or not approval.approved:
@@ -90,6 +90,8 @@ def _act(detail: dict[str, Any]) -> dict[str, Any]:
 async def _refused(
     machines: Machines, api: Client, approval: Approval, act: dict[str, Any], *, address: str | None, why: str
 ) -> None:
+    # Each is a line of the person's history, in words that the agent chose.
+    machines.throttle.check(f"not spent|{approval.id}", per_minute=30, burst=60)
     event = machines.event(
         "approval.not_spent", user=approval.user_id, client=approval.client_id, subject=approval.id, address=address,
         by=api.id, why=why, details=[act],
