@@ -19,6 +19,7 @@ _LEEWAY = 10
 _NOT_ALLOWED = frozenset(
     {"access_denied", "consent_required", "forbidden", "invalid_scope", "invalid_target", "unauthorized_client"}
 )
+_LATER = frozenset({"slow_down", "temporarily_unavailable", "too_many_requests", "server_error"})
 _SIGN_IN = frozenset({"invalid_grant", "login_required", "interaction_required", "invalid_token"})
 
 
@@ -42,7 +43,7 @@ class OAuthRefusal:
         if self.error in _NOT_ALLOWED:
             policy = self.members.get("policy")
             return NotAllowed(message, policy=policy if isinstance(policy, str) else None)
-        if self.error in {"slow_down", "temporarily_unavailable", "server_error"}:
+        if self.error in _LATER:
             return Unavailable(message, retry_after=self.retry_after)
         return Misconfigured(message, oauth_error=self.error)
 

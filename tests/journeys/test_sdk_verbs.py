@@ -291,6 +291,13 @@ async def test_a_request_that_is_not_taken(server: Hostile, ada: User, error: st
     assert "evil" not in str(refusal.value)
 
 
+async def test_who_asks_too_often_hears_when_to_come_again(server: Hostile, ada: User) -> None:
+    server.always[BC] = oauth_error("too_many_requests", 429, {"retry-after": "60"})
+    with pytest.raises(Unavailable) as refusal:
+        await ada.request(ORDER)
+    assert refusal.value.retry_after == 60
+
+
 @pytest.mark.parametrize("details", [[], {}, {"qty": 1}, {"type": ""}])
 async def test_details_without_a_type(ada: User, details: Any) -> None:
     with pytest.raises(ValueError, match="type"):

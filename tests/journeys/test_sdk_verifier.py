@@ -551,6 +551,7 @@ async def test_with_credentials_the_issuer_is_asked(server: Hostile, online: Ver
         (oauth_error("already_spent", status=409, spent_at=7, spent_by="broker-api"), AlreadySpent),
         (oauth_error("invalid_grant"), AuthenticationRequired),
         (oauth_error("invalid_client", status=401), Misconfigured),
+        (oauth_error("too_many_requests", status=429), Unavailable),
         (Response(status_code=500), Unavailable),
         (Dropped(), Unavailable),
         (JSONResponse({}), Unavailable),
