@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -153,7 +154,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise ConfigurationError(f"{host}:{port} cannot be listened at: {error.strerror}") from error
+        remedy = "; name another with --port" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigurationError(f"{host}:{port} cannot be listened at: {error.strerror}{remedy}") from error
     listening.set_inheritable(True)
     return listening
 
