@@ -45,19 +45,7 @@ async def played(town: Town) -> None:
     await town.house.store.commit(town.house.store.organisation.put(Organisation(name="Acme", channels=CHANNELS)))
     ada, bob, desk = await town.signed_in(scale=1.5), await town.signed_in("bob"), await town.signed_in()
     await accounts(town, ada)
-    for quantity, press in ((5, "Approve"), (900, "Deny")):
-        order = await asking(town, quantity)
-        await ada.open("/approvals")
-        await ada.follow(f"buy {quantity} shares of ZEKO")
-        if press == "Deny":
-            await ada.page.locator(".answers summary").first.click()
-            await ada.page.get_by_label("Wrong amount").check()
-        await ada.press(press)
-        town.house.clock.forward(70)
-        token = (await poll(town.house, order)).json().get("access_token")
-        if token:
-            await spend(town.house, token, {**ORDER, "quantity": quantity})
-        town.house.clock.forward(480)
+    await answered(town, ada)
     orders = {}
     for quantity in (12, 25, 10):
         orders[quantity] = await asking(town, quantity)
@@ -96,6 +84,23 @@ async def played(town: Town) -> None:
     await picture(bob, "console", DESK)
     while town.people:  # an open inbox would keep the server
         await town.people.pop().close()
+
+
+async def answered(town: Town, ada: Person) -> None:
+    """One order is approved and carried out, one denied."""
+    for quantity, press in ((5, "Approve"), (900, "Deny")):
+        order = await asking(town, quantity)
+        await ada.open("/approvals")
+        await ada.follow(f"buy {quantity} shares of ZEKO")
+        if press == "Deny":
+            await ada.page.locator(".answers summary").first.click()
+            await ada.page.get_by_label("Wrong amount").check()
+        await ada.press(press)
+        town.house.clock.forward(70)
+        token = (await poll(town.house, order)).json().get("access_token")
+        if token:
+            await spend(town.house, token, {**ORDER, "quantity": quantity})
+        town.house.clock.forward(480)
 
 
 async def accounts(town: Town, ada: Person) -> None:
