@@ -24,7 +24,8 @@ from remit_server.runtime.secrets import Peppers
 def command(place: Place, file: Path, yes: bool, dry_run: bool) -> None:
     """Put a configuration into force, after showing what it changes.
 
-    Running servers use it at once; what it says under `settings` they use when they are started again.
+    Running servers use it at once, on SQLite within a quarter of a second; what it says under `settings` they use when they
+    are started again.
     """
     if asyncio.run(_apply(place, file, yes=yes, dry_run=dry_run)) and dry_run:
         raise SystemExit(1)

@@ -71,7 +71,9 @@ def connection_name(connection: str | None, audiences: Sequence[str], resources:
         raise InvalidTarget(f"An audience or resource must be {URN}<name>.")
     meant = {*([connection] if connection else []), *(target.removeprefix(URN) for target in named)}
     if not meant:
-        raise InvalidRequest("The parameter 'connection' is missing.")
+        raise InvalidRequest(
+            f"Which account? Name its connection: audience={URN}<name>, or the parameter 'connection'."
+        )
     if len(meant) > 1:
         raise InvalidTarget("Only one connection can be borrowed from at a time.")
     return meant.pop()
