@@ -146,3 +146,4 @@ FLOWS: dict[str, Callable[[Target], Flow]] = {
     "code + PKCE round trip": code_pkce,
 }
 WITH_USER = {"refresh with rotation", "introspection", "code + PKCE round trip"}
+WITH_SESSION = {"code + PKCE round trip"}

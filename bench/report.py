@@ -152,6 +152,9 @@ class Results:
             for server in self.servers:
                 place = (server, flow, connections)
                 rates = self.values(*place, "throughput")
+                if not rates:
+                    rows.append(row([flow, server, "not measured", *[""] * (len(columns) - 1)]))
+                    continue
                 cells = [flow, server, f"{statistics.median(rates):.0f} ({min(rates):.0f}–{max(rates):.0f})"]
                 cells += [f"{self.median(*place, 'cpu_us'):.0f}"]
                 cells += [f"{self.median(*place, figure):.2f}" for figure in ("p50_ms", "p99_ms")]
