@@ -108,7 +108,7 @@ async def test_only_what_a_manifest_brought_is_removed(applier: Applier, store: 
 
 
 async def test_tuples_that_applications_wrote_stay(applier: Applier, store: Store, acme: Path) -> None:
-    from remit_server.rules.relations import RelationTuple
+    from remit_server.rules.relations.tuples import RelationTuple
 
     await applier.apply(read(acme, ENVIRON))
     documents = await store.relations.store_named("documents")

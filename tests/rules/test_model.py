@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remit_server.errors import ConfigurationError
-from remit_server.rules.model import compiled, parse
+from remit_server.rules.relations.model import compiled, parse
 
 
 def this_model(*lines: str) -> str:

@@ -7,10 +7,10 @@ from collections import defaultdict
 import pytest
 
 from remit_server.errors import ConfigurationError, InvalidRequest
-from remit_server.rules import relations
-from remit_server.rules.model import Model, compiled, parse
-from remit_server.rules.relations import RelationTuple, parse_tuple
-from remit_server.rules.relations_check import DEEPEST, TooComplex, check
+from remit_server.rules.relations import tuples as relations
+from remit_server.rules.relations.check import DEEPEST, TooComplex, check
+from remit_server.rules.relations.model import Model, compiled, parse
+from remit_server.rules.relations.tuples import RelationTuple, parse_tuple
 
 DRIVE = """
 model

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from remit_server.access.refusals import InvalidTuple
 from remit_server.access.stores import Opened
-from remit_server.rules import relations
-from remit_server.rules.relations import RelationTuple
-from remit_server.rules.relations_check import Node, check
+from remit_server.rules.relations import tuples
+from remit_server.rules.relations.check import Node, check
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.storage.store import Store
 
 
@@ -19,10 +19,10 @@ async def allowed(store: Store, opened: Opened, asked: RelationTuple, contextual
     Raises `InvalidRequest` for what the model does not define, `InvalidTuple` for a contextual tuple that it does not take,
     `TooComplex` when the limits are met.
     """
-    relations.question(opened.model, asked)
+    tuples.question(opened.model, asked)
     brought: dict[Node, list[str]] = {}
     for tuple_ in contextual:
-        if fault := relations.judge(opened.model, tuple_):
+        if fault := tuples.judge(opened.model, tuple_):
             raise InvalidTuple(fault)
         brought.setdefault((tuple_.object, tuple_.relation), []).append(tuple_.subject)
     steps = check(opened.model, asked)

@@ -13,7 +13,7 @@ from remit_server.access.askers import Asker
 from remit_server.access.check import allowed
 from remit_server.access.stores import Stores
 from remit_server.errors import InvalidRequest, ProtocolError
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
 from remit_server.wire.http import Answer, Request
 

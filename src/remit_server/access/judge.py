@@ -5,7 +5,7 @@ from __future__ import annotations
 from remit_server.access.check import allowed
 from remit_server.access.stores import Stores
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.ports import Act, Decision, Deny, Permit
 from remit_server.storage.store import Store
 

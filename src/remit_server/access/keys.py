@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 
 
 def tuple_key(value: Any) -> RelationTuple:
@@ -14,7 +14,7 @@ def tuple_key(value: Any) -> RelationTuple:
     if not isinstance(value, Mapping):
         raise InvalidRequest("A tuple_key is an object.")
     key = RelationTuple(value.get("object"), value.get("relation"), value.get("user"))  # type: ignore[arg-type]
-    if not all(isinstance(part, str) and part for part in key):
+    if not all(isinstance(part, str) and part for part in key.key):
         raise InvalidRequest("A tuple_key has user, relation and object.")
     if value.get("condition"):
         raise InvalidRequest("Conditions are not supported.")

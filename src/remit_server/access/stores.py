@@ -9,7 +9,7 @@ import structlog
 
 from remit_server.access.refusals import ModelNotFound, StoreNotFound
 from remit_server.errors import ConfigurationError, InvalidRequest
-from remit_server.rules.model import Model, compiled
+from remit_server.rules.relations.model import Model, compiled
 from remit_server.runtime.kept import Kept
 from remit_server.storage.groups.relations import RelationStore
 from remit_server.storage.store import Store

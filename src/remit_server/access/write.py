@@ -11,8 +11,8 @@ from remit_server.access.refusals import InvalidTuple, RepeatedTuple, TooManyTup
 from remit_server.access.stores import Opened
 from remit_server.errors import InvalidRequest
 from remit_server.records import Client
-from remit_server.rules import relations
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations import tuples
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
 
 MOST = 100
@@ -40,10 +40,10 @@ async def write(
     if len({*writes, *deletes}) < len(writes) + len(deletes):
         raise RepeatedTuple
     for tuple_ in writes:
-        if fault := relations.judge(opened.model, tuple_):
+        if fault := tuples.judge(opened.model, tuple_):
             raise InvalidTuple(fault)
     for tuple_ in deletes:  # what an older model took may be deleted under a newer one
-        if fault := relations.malformed(tuple_):
+        if fault := tuples.malformed(tuple_):
             raise InvalidTuple(fault)
     store = machines.store.relations
     there = await asyncio.gather(*(store.has(opened.id, tuple_) for tuple_ in (*writes, *deletes)))

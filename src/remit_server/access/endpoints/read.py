@@ -11,7 +11,7 @@ import msgspec
 from remit_server.access.askers import service
 from remit_server.access.stores import Stores
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
 from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request, json_answer
@@ -62,7 +62,7 @@ def _after(body: dict[str, Any]) -> RelationTuple | None:
 
 
 def _token(last: RelationTuple) -> str:
-    return urlsafe_b64encode(msgspec.json.encode(last)).decode()
+    return urlsafe_b64encode(msgspec.json.encode(last.key)).decode()
 
 
 def _shown(tuple_: RelationTuple, at: int) -> dict[str, Any]:

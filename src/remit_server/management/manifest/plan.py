@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from remit_server.management.manifest.wanted import KINDS, State
 from remit_server.records import Organisation
 from remit_server.rules.connection import home_of
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 
 _UNSAID = frozenset({"id", "created_at", "updated_at", "password_changed_at", "applied"})
 _SECRET = frozenset({"password", "secrets", "client_secret", "channels", "settings", "registration_token"})

@@ -8,8 +8,8 @@ import yaml
 
 from remit_server.errors import ConfigurationError
 from remit_server.management.manifest.declared import RelationStore
-from remit_server.rules import model, relations
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations import model, tuples
+from remit_server.rules.relations.tuples import RelationTuple
 
 
 def model_of(store: RelationStore) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def tuples_of(store: RelationStore) -> tuple[RelationTuple, ...]:
     if not isinstance(written, list):
         raise ConfigurationError("the tuples are a list of {user, relation, object}")
     compiled = model.compiled(model_of(store))
-    found = tuple(dict.fromkeys(relations.parse_tuple(one) for one in written))
+    found = tuple(dict.fromkeys(tuples.parse_tuple(one) for one in written))
     for one in found:
-        if fault := relations.judge(compiled, one):
+        if fault := tuples.judge(compiled, one):
             raise ConfigurationError(f"{one.subject} {one.relation} {one.object}: {fault}")
     return found

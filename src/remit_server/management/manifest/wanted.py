@@ -24,7 +24,7 @@ from remit_server.management.manifest.check import (
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy, User
 from remit_server.rules import providers
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers

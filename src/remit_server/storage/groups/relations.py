@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from remit_server.rules.relations import RelationTuple
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.storage.contract import Engine, Step
 from remit_server.storage.groups.rows import Rows
 from remit_server.storage.sql import tables as t
@@ -85,7 +85,7 @@ class Relations:
         return [row["subject"] for row in rows]
 
     async def has(self, store_id: str, tuple_: RelationTuple) -> bool:
-        return await self._engine.one(self._HAS, {"store_id": store_id, **tuple_._asdict()}) is not None
+        return await self._engine.one(self._HAS, {"store_id": store_id, **_named(tuple_)}) is not None
 
     async def read(
         self, store_id: str, pattern: RelationTuple, after: RelationTuple | None, size: int
@@ -113,8 +113,12 @@ class Relations:
 
     def add(self, store_id: str, tuple_: RelationTuple, now: int) -> Step:
         """Loses when the tuple is there already."""
-        return Step(self._ADD, {"store_id": store_id, **tuple_._asdict(), "created_at": now})
+        return Step(self._ADD, {"store_id": store_id, **_named(tuple_), "created_at": now})
 
     def remove(self, store_id: str, tuple_: RelationTuple) -> Step:
         """Loses when there is no such tuple."""
-        return Step(self._REMOVE, {"store_id": store_id, **tuple_._asdict()})
+        return Step(self._REMOVE, {"store_id": store_id, **_named(tuple_)})
+
+
+def _named(tuple_: RelationTuple) -> dict[str, Any]:
+    return dict(zip(("object", "relation", "subject"), tuple_.key, strict=True))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from remit_server.errors import InvalidRequest
-from remit_server.rules.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model
-from remit_server.rules.relations import RelationTuple, kind_of
+from remit_server.rules.relations.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model
+from remit_server.rules.relations.tuples import RelationTuple, kind_of
 
 DEEPEST: Final = 25
 """Levels of the graph; as many as OpenFGA resolves."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from remit_server.errors import ConfigurationError
-from remit_server.rules import model_syntax
-from remit_server.rules.model_syntax import Place, written
+from remit_server.rules.relations import syntax
+from remit_server.rules.relations.syntax import Place, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def parse(text: str) -> dict[str, Any]:
 
     Raises `ConfigurationError`, whose `where` is `line:column` from 1, for a fault of syntax or meaning.
     """
-    parsed = model_syntax.read(text)
+    parsed = syntax.read(text)
     compiled(parsed.model, parsed.places)
     return parsed.model
 
@@ -100,7 +100,7 @@ def compiled(model: Mapping[str, Any], places: Mapping[Place, str] | None = None
 
 
 def _expression(body: Mapping[str, Any], depth: int = 0) -> Expression:
-    if not isinstance(body, Mapping) or len(body) != 1 or depth > model_syntax.DEEPEST:
+    if not isinstance(body, Mapping) or len(body) != 1 or depth > syntax.DEEPEST:
         raise ConfigurationError("a relation has exactly one rewrite")
     ((operator, value),) = body.items()
     if operator == "this":

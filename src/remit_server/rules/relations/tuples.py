@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from remit_server.errors import ConfigurationError, InvalidRequest
-from remit_server.rules.model import Model
+from remit_server.rules.relations.model import Model
 
 # The patterns of OpenFGA's API: no white space, a colon after the type, `#` before a relation.
 _OBJECT: Final = re.compile(r"[^:#@\s\0]{1,254}:[^#:\s\0][^#\s\0]*")
@@ -17,12 +17,21 @@ LONGEST_USER: Final = 512
 
 
 class RelationTuple(NamedTuple):
-    """`subject` has `relation` to `object`."""
+    """`subject` has `relation` to `object`, always or where a condition holds."""
 
     object: str
     relation: str
     subject: str
     """`user:ada`, `user:*` or a userset `group:traders#member`. On the wire it is called the user."""
+    condition: str = ""
+    """The name of a condition of the model; empty for always."""
+    context: str = ""
+    """What the tuple itself tells that condition: an object as JSON text; empty for nothing."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What there is one tuple of: the condition is no part of it."""
+        return self[:3]
 
 
 def parse_tuple(value: Mapping[str, Any]) -> RelationTuple:
@@ -30,7 +39,7 @@ def parse_tuple(value: Mapping[str, Any]) -> RelationTuple:
     if not isinstance(value, Mapping) or set(value) != {"user", "relation", "object"}:
         raise ConfigurationError("a tuple has exactly `user`, `relation` and `object`")
     tuple_ = RelationTuple(value["object"], value["relation"], value["user"])
-    if not all(isinstance(part, str) for part in tuple_):
+    if not all(isinstance(part, str) for part in tuple_.key):
         raise ConfigurationError("`user`, `relation` and `object` are texts")
     if fault := malformed(tuple_):
         raise ConfigurationError(fault)
