@@ -9,7 +9,7 @@ from tests.fixtures.house import BROKER, SECRET, START, House
 from tests.rules.test_relations import DRIVE
 
 from remit_server.records import Api, Client, Grant
-from remit_server.rules.model import parse
+from remit_server.rules.relations.model import parse
 from remit_server.runtime.ids import new_id
 from remit_server.storage.groups.relations import RelationStore, RelationTuple
 

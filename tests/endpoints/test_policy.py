@@ -16,7 +16,7 @@ from remit_server.access.judge import RelationJudge
 from remit_server.access.stores import Stores
 from remit_server.oversight.policy import PolicyJudge
 from remit_server.records import Policy
-from remit_server.rules.model import parse
+from remit_server.rules.relations.model import parse
 from remit_server.runtime.ports import Act, Decision, Deny, Permit, RequireApproval
 from remit_server.storage.groups.relations import RelationStore, RelationTuple
 

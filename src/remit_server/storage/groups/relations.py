@@ -102,7 +102,7 @@ class Relations:
         params = {
             "store_id": store_id, "size": size, "first": first, "last": last,
             "relation": pattern.relation, "subject": pattern.subject,
-            **{f"after_{name}": part for name, part in zip(("o", "r", "s"), after or ("", "", ""), strict=True)},
+            **{f"after_{name}": part for name, part in zip(("o", "r", "s"), after.key if after else ("", "", ""), strict=True)},
         }  # fmt: skip
         rows = await self._engine.many(self._READ, params)
         return [(RelationTuple(row["object"], row["relation"], row["subject"]), row["created_at"]) for row in rows]
