@@ -158,7 +158,7 @@ def test_two_relations_that_lead_to_each_other_lead_nowhere() -> None:
 def test_json_in_either_spelling() -> None:
     camel = parse(this_model(*GOOD, "    define up: [group]", "    define it: member from up"))
     text = str(camel).replace("tupleToUserset", "tuple_to_userset").replace("computedUserset", "computed_userset")
-    assert compiled(ast.literal_eval(text)) == compiled(camel)
+    assert compiled(ast.literal_eval(text)).types == compiled(camel).types
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ could not mean anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from remit_server.errors import ConfigurationError
 from remit_server.rules.relations import syntax
-from remit_server.rules.relations.syntax import Place, written
+from remit_server.rules.relations.conditions import Condition
+from remit_server.rules.relations.syntax import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,44 @@ class ButNot:
 Expression = Direct | Computed | From | AnyOf | AllOf | ButNot
 
 
-class Relation(NamedTuple):
+class Restriction(NamedTuple):
+    """What a tuple may name: one kind of user, with one condition or without."""
+
+    type: str
+    relation: str = ""
+    wildcard: bool = False
+    condition: str = ""
+
+    @property
+    def kind(self) -> str:
+        """`user`, `user:*` or `group#member`."""
+        return f"{self.type}:*" if self.wildcard else f"{self.type}#{self.relation}" if self.relation else self.type
+
+    def __str__(self) -> str:
+        return f"{self.kind} with {self.condition}" if self.condition else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
     expression: Expression
-    takes: tuple[str, ...]
-    """What a tuple may name: `user`, `user:*`, `group#member`."""
+    takes: tuple[Restriction, ...] = ()
+    kinds: Mapping[str, frozenset[str]] = field(init=False, compare=False)
+    """Each kind that it takes, with the names of the conditions that it may carry; an empty name stands for none."""
+
+    def __post_init__(self) -> None:
+        kinds: dict[str, frozenset[str]] = {}
+        for restriction in self.takes:
+            kinds[restriction.kind] = kinds.get(restriction.kind, frozenset()) | {restriction.condition}
+        object.__setattr__(self, "kinds", kinds)
 
 
-class Model(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Compiled once; the same only as itself, so that it can be a key."""
+
     types: Mapping[str, Mapping[str, Relation]]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    schema_version: str = "1.1"
 
     def relation(self, kind: str, name: str) -> Relation | None:
         return self.types.get(kind, {}).get(name)
@@ -120,12 +151,13 @@ def _expression(body: Mapping[str, Any], depth: int = 0) -> Expression:
     raise ConfigurationError(f"`{operator}` is not a rewrite")
 
 
-def _takes(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _takes(metadata: Mapping[str, Any]) -> Iterator[Restriction]:
     for restriction in metadata.get("directly_related_user_types") or metadata.get("directlyRelatedUserTypes") or ():
         if restriction.get("condition"):
             raise ConfigurationError("conditions are not supported")
-        _text(restriction, "type")
-        yield written(restriction)
+        yield Restriction(
+            _text(restriction, "type"), restriction.get("relation") or "", restriction.get("wildcard") is not None
+        )  # fmt: skip
 
 
 def _faults(model: Model) -> Iterator[tuple[Place, str]]:
@@ -141,15 +173,13 @@ def _faults(model: Model) -> Iterator[tuple[Place, str]]:
 
 
 def _undefined(model: Model, kind: str, name: str, relation: Relation) -> Iterator[tuple[Place, str]]:
-    seen: set[str] = set()
+    seen: set[Restriction] = set()
     for taken in relation.takes:
-        place = (kind, name, taken)
-        type_, _, member = taken.partition("#")
-        type_ = type_.removesuffix(":*")
-        if type_ not in model.types:
-            yield place, f"the type `{type_}` is not defined"
-        elif member and member not in model.types[type_]:
-            yield place, f"`{member}` is not a relation of `{type_}`"
+        place = (kind, name, taken.kind)
+        if taken.type not in model.types:
+            yield place, f"the type `{taken.type}` is not defined"
+        elif taken.relation and taken.relation not in model.types[taken.type]:
+            yield place, f"`{taken.relation}` is not a relation of `{taken.type}`"
         if taken in seen:
             yield place, f"`{taken}` stands here twice"
         seen.add(taken)
@@ -169,12 +199,12 @@ def _source(model: Model, kind: str, name: str, leaf: From) -> Iterator[tuple[Pl
         yield (kind, name, leaf.source), f"`{leaf.source}` is not a relation of `{kind}`"
     elif source.expression != Direct():
         yield (kind, name, leaf.source), f"`from` follows direct relations only, and `{leaf.source}` is not one"
-    elif any("#" in taken or ":" in taken for taken in source.takes):
+    elif any(taken.relation or taken.wildcard for taken in source.takes):
         yield (
             (kind, name, leaf.source),
             f"`from` follows plain types only: `{leaf.source}` takes a userset or a wildcard",
         )
-    elif not any(model.relation(taken, leaf.relation) for taken in source.takes):
+    elif not any(model.relation(taken.type, leaf.relation) for taken in source.takes):
         yield (kind, name, leaf.relation), f"`{leaf.relation}` is not a relation of what `{leaf.source}` leads to"
 
 
@@ -208,13 +238,12 @@ def _enterable(
 ) -> bool:
     match expression:
         case Direct():
-            usersets = (taken.split("#") for taken in relation.takes if "#" in taken)
-            return any("#" not in taken for taken in relation.takes) or any(entered((t, r)) for t, r in usersets)
+            return any(not taken.relation or entered((taken.type, taken.relation)) for taken in relation.takes)
         case Computed(name):
             return entered((kind, name))
         case From(name, source):
             leads = model.relation(kind, source)
-            return leads is not None and any(entered((taken, name)) for taken in leads.takes)
+            return leads is not None and any(entered((taken.type, name)) for taken in leads.takes)
         case AnyOf(parts):
             return any(_enterable(model, kind, relation, part, entered) for part in parts)
         case AllOf(parts):

@@ -79,8 +79,8 @@ def judge(model: Model, tuple_: RelationTuple) -> str | None:
     relation = model.relation(type_, tuple_.relation)
     if relation is None:
         return f"{_shown(tuple_.relation)} is not a relation of {_shown(type_)}"
-    if kind_of(tuple_.subject) not in relation.takes:
-        takes = ", ".join(relation.takes) or "no tuples: it follows from other relations"
+    if kind_of(tuple_.subject) not in relation.kinds:
+        takes = ", ".join(map(str, relation.takes)) or "no tuples: it follows from other relations"
         return f"{_shown(tuple_.relation)} of {_shown(type_)} does not take {_shown(tuple_.subject)}; it takes {takes}"
     return None
 
