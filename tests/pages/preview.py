@@ -12,6 +12,7 @@ from threading import Thread
 from msgspec.structs import replace
 
 from remit_server.ui.assets import Assets
+from remit_server.ui.highlight import spans
 from remit_server.ui.pages.qr import drawn
 from remit_server.ui.policy import content_security_policy
 from remit_server.ui.render import Page, Renderer
@@ -52,6 +53,26 @@ from remit_server.ui.views.devices import Browser, DevicesView
 from remit_server.ui.views.failure import ErrorView, NotFoundView
 from remit_server.ui.views.notifications import NotificationsView, Outcome, WayView
 from remit_server.ui.views.parts import Agent, Choice, Detail, Fact, View, Viewer
+from remit_server.ui.views.relations import (
+    Adding,
+    Branch,
+    Change,
+    ChangesView,
+    ModelRow,
+    Parameter,
+    RelationLine,
+    RelationsView,
+    StoreRow,
+    StoreView,
+    TuplesView,
+    TypeCard,
+    WhyView,
+    Write,
+)
+from remit_server.ui.views.relations import Answer as WhyAnswer
+from remit_server.ui.views.relations import Field as TypedField
+from remit_server.ui.views.relations import Step as Station
+from remit_server.ui.views.relations import Tuple as TupleLine
 from remit_server.ui.views.security import EnrolView, Passkey, PasskeysView, SecurityView
 from remit_server.ui.views.sign_in import SecondFactorView, SetUpView, SignedOutView, SignInView, SignOutView, Upstream
 
@@ -603,6 +624,245 @@ error = ErrorView(
     code="invalid_redirect_uri",
 )
 
+MODEL = """model
+  schema 1.1
+
+type user
+
+type group
+  relations
+    define member: [user, group#member]
+
+type folder
+  relations
+    define parent: [folder]
+    define viewer: [user, user:*, group#member] or viewer from parent
+
+# A document is seen by whoever sees its folder, as long as nobody shut them out.
+type document
+  relations
+    define parent: [folder]
+    define owner: [user]
+    define shut_out: [user]
+    define viewer: ([user with until, group#member] or owner or viewer from parent) but not shut_out
+
+condition until(now: timestamp, end: timestamp) {
+  now < end && "never" != "x"
+}
+"""
+STORE = "01JDB4Z3T8Q7W2K9M5N6P0R1S2"
+IN_STORE = {"viewer": ada, "now": NOW, "store_id": STORE, "store_name": "documents"}
+ODD_STORE = {"viewer": replace(mallory, administrator=True), "now": NOW, "store_id": HOSTILE, "store_name": ODD}
+relations = RelationsView(
+    viewer=ada,
+    now=NOW,
+    stores=(
+        StoreRow(
+            id=STORE, name="documents", model_id="01JDB50Q4V8E3X6Y7Z9A2B4C5D", types=4, tuples="more than 1,000",
+            revision=20417, written_at=NOW - 40,
+        ),
+        StoreRow(
+            id="01JDB6", name="entitlements", model_id="01JDB6ZZ", types=3, tuples="12", revision=4,
+            written_at=NOW - 3 * DAY, sound=False,
+        ),
+        StoreRow(id="01JDB7", name="drafts", model_id="", types=0, tuples="0", revision=0, written_at=NOW - 40 * DAY),
+    ),
+    next_href="/console/relations?after=x",
+)  # fmt: skip
+a_store = StoreView(
+    **IN_STORE,
+    model_id="01JDB50Q4V8E3X6Y7Z9A2B4C5D",
+    model_at=NOW - 3 * DAY,
+    newest=True,
+    lines=spans(MODEL),
+    types=(
+        TypeCard(name="user"),
+        TypeCard(
+            name="group",
+            relations=(
+                RelationLine(name="member", given=("user", "group#member"), reached=("user",), tuples_href="/x"),
+            ),
+        ),
+        TypeCard(
+            name="document",
+            relations=(
+                RelationLine(name="parent", given=("folder",), reached=("folder",), tuples_href="/x"),
+                RelationLine(name="owner", given=("user",), reached=("user",), tuples_href="/x"),
+                RelationLine(
+                    name="viewer", given=("user with until", "group#member"), reached=("user", "everybody of user"),
+                    tuples_href="/x",
+                ),
+                RelationLine(name="can_read", reached=("user",)),
+            ),
+        ),
+    ),
+    models=(
+        ModelRow(id="01JDB50Q4V8E3X6Y7Z9A2B4C5D", at=NOW - 3 * DAY, href="/x", shown=True),
+        ModelRow(id="01JD9ZZP0H3T5V7W9X1Y3Z5A7B", at=NOW - 30 * DAY, href="/x"),
+    ),
+    older_href="/console/relations/x?before=y",
+)  # fmt: skip
+in_group = TupleLine(
+    user="user:ada", relation="member", object="group:eng", at=NOW - 3 * DAY, user_href="/x", object_href="/x"
+)
+on_folder = TupleLine(
+    user="group:eng#member", relation="viewer", object="folder:q3", at=NOW - 2 * HOUR, user_href="/x", object_href="/x"
+)
+its_parent = TupleLine(
+    user="folder:q3", relation="parent", object="document:plan", at=NOW - DAY, user_href="/x", object_href="/x"
+)
+till_friday = TupleLine(
+    user="user:bob", relation="viewer", object="document:plan", condition="until",
+    context='{"end":"2026-11-27T17:00:00Z"}', at=NOW - 40, user_href="/x", object_href="/x",
+)  # fmt: skip
+odd_tuple = TupleLine(
+    user=f"user:{ODD}", relation=ENDLESS, object=f"document:{HOSTILE}", condition=ENDLESS, context=ODD, at=NOW,
+    user_href="/x", object_href="/x",
+)  # fmt: skip
+tuples_page = TuplesView(
+    **IN_STORE,
+    csrf=CSRF,
+    tuples=(till_friday, its_parent, on_folder, in_group),
+    next_href="/x",
+    relations=("member", "viewer"),
+    conditions=("until",),
+    signatures=("until(now: timestamp, end: timestamp)",),
+)
+changes = ChangesView(
+    **IN_STORE,
+    writes=(
+        Write(
+            revision=20417,
+            at=NOW - 40,
+            who="Ada Lovelace",
+            changes=(Change(tuple=till_friday, added=True), Change(tuple=on_folder, added=False)),
+        ),
+        Write(revision=20416, at=NOW - DAY, who="Indexer", changes=(Change(tuple=its_parent, added=True),)),
+        Write(revision=20415, at=NOW - 3 * DAY, who=None, changes=(Change(tuple=in_group, added=True),)),
+    ),
+    older_href="/x",
+)
+why = WhyView(
+    **IN_STORE,
+    user=TypedField(value="user:ada"),
+    relation=TypedField(value="viewer"),
+    object=TypedField(value="document:plan"),
+    parameters=(
+        Parameter(name="now", type="timestamp", conditions=("until",)),
+        Parameter(name="end", type="timestamp", conditions=("until",)),
+    ),
+    relations=("member", "viewer"),
+)
+through_the_folder = (
+    Station(
+        place="document:plan", relation="viewer", outcome="yes", rule="viewer from parent", href="/x",
+        words="whoever is viewer of its parent", tuples=(its_parent,),
+    ),
+    Station(
+        place="folder:q3", relation="viewer", outcome="yes", href="/x", words="given to a group", tuples=(on_folder,)
+    ),
+    Station(place="group:eng", relation="member", outcome="yes", href="/x", tuples=(in_group,)),
+    Station(place="user:ada", outcome="yes", href="/x"),
+)  # fmt: skip
+not_shut_out = (
+    Station(
+        place="document:plan", relation="shut_out", outcome="no", href="/x", note="No tuple names user:ada.",
+        add_href="/x",
+    ),
+)  # fmt: skip
+why_yes = replace(
+    why,
+    answer=WhyAnswer(
+        outcome="yes",
+        sentence="user:ada has viewer of document:plan.",
+        summary="user:ada is member of group:eng, which is viewer of folder:q3, which is parent of document:plan.",
+        steps=through_the_folder,
+    ),
+)
+why_but = replace(
+    why,
+    answer=WhyAnswer(
+        outcome="yes",
+        sentence="user:ada has viewer of document:plan.",
+        steps=(
+            Station(
+                place="document:plan", relation="viewer", outcome="yes", href="/x", parts="but",
+                words="the first must hold, and the second must not",
+                branches=(
+                    Branch(outcome="yes", label="viewer from parent", steps=through_the_folder),
+                    Branch(outcome="no", label="but not shut_out", steps=not_shut_out),
+                ),
+            ),
+        ),
+    ),
+)  # fmt: skip
+why_no = replace(
+    why,
+    user=TypedField(value="user:bob"),
+    parameters=(replace(why.parameters[0], value="2026-11-29T09:00:00Z"), why.parameters[1]),
+    answer=WhyAnswer(
+        outcome="no",
+        sentence="user:bob does not have viewer of document:plan.",
+        summary="No way of 3 leads from document:plan to user:bob.",
+        steps=(
+            Station(
+                place="document:plan", relation="viewer", outcome="no", href="/x", words="any of these would do",
+                branches=(
+                    Branch(
+                        outcome="no",
+                        label="[user with until, group#member]",
+                        steps=(
+                            Station(
+                                place="document:plan", relation="viewer", outcome="no", tuples=(till_friday,),
+                                note="The condition until does not hold.", href="/x",
+                            ),
+                        ),
+                    ),
+                    Branch(
+                        outcome="no",
+                        label="owner",
+                        steps=(
+                            Station(
+                                place="document:plan", relation="owner", outcome="no", href="/x", add_href="/x",
+                                note="No tuple names user:bob.",
+                            ),
+                        ),
+                    ),
+                    Branch(
+                        outcome="no",
+                        label="viewer from parent",
+                        steps=(
+                            Station(
+                                place="document:plan", relation="parent", outcome="no", href="/x", tuples=(its_parent,)
+                            ),
+                            Station(
+                                place="folder:q3", relation="viewer", outcome="no", href="/x", tuples=(on_folder,),
+                            ),
+                            Station(
+                                place="group:eng", relation="member", outcome="no", href="/x", add_href="/x",
+                                note="No tuple names user:bob.",
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        cut="2 more ways of the same kind end in the same place and are not drawn.",
+    ),
+)  # fmt: skip
+
+
+def nested(depth: int) -> tuple[Station, ...]:
+    """A way that parts again and again, with odd names."""
+    inner = (Branch(outcome="unknown", label=ODD, steps=nested(depth - 1)),) if depth else ()
+    return (
+        Station(
+            place=f"document:{ODD}", relation=ENDLESS, outcome="unknown", rule=ODD, words=ODD, tuples=(odd_tuple,),
+            note=ODD, href="/x", add_href="/x", branches=inner,
+        ),
+    )  # fmt: skip
+
+
 SAMPLES: dict[str, View] = {
     "sign-in": sign_in,
     "sign-in-passkey": replace(sign_in, passkey=asked_for, passkey_error=ODD),
@@ -864,6 +1124,80 @@ SAMPLES: dict[str, View] = {
         ),
         keys=(KeyRow(kid=ENDLESS, alg="ES256", state="next", since=NOW),),
         done=ODD,
+    ),
+    "relations": relations,
+    "relations-none": RelationsView(viewer=ada, now=NOW),
+    "relations-hostile": replace(
+        relations,
+        viewer=ODD_STORE["viewer"],
+        stores=(replace(relations.stores[0], id=HOSTILE, name=ODD, model_id=ENDLESS, sound=False),),
+    ),
+    "store": a_store,
+    "store-earlier": replace(a_store, newest=False, types=()),
+    "store-none": StoreView(**IN_STORE, model_id="", model_at=NOW, newest=True),
+    "store-hostile": replace(
+        a_store,
+        **ODD_STORE,
+        model_id=ENDLESS,
+        newest=False,
+        lines=spans(f"type {ODD}\n  define {ENDLESS}: [{ODD}]  # {ODD}"),
+        types=(
+            TypeCard(name=ODD, relations=(RelationLine(name=ODD, given=(ODD,), reached=(ENDLESS,), tuples_href="/x"),)),
+        ),
+        models=(ModelRow(id=ODD, at=NOW, href="/x"),),
+        fault=ODD,
+    ),
+    "tuples": tuples_page,
+    "tuples-none": replace(tuples_page, tuples=(), next_href=None),
+    "tuples-wrong": replace(
+        tuples_page,
+        object=TypedField(value="document:plan"),
+        user=TypedField(value="bob", error="The user is not written type:id, type:* or type:id#relation."),
+        tuples=(),
+        next_href=None,
+        first_href="/x",
+        adding=Adding(
+            user=TypedField(value="user:*"),
+            relation=TypedField(value="owner", error="owner of document does not take user:*; it takes user."),
+            object=TypedField(value="document:plan"),
+            condition=TypedField(value="until"),
+            context=TypedField(value="{now}", error="This is not a JSON object."),
+            open=True,
+        ),
+    ),
+    "tuples-hostile": replace(
+        tuples_page,
+        **ODD_STORE,
+        object=TypedField(value=HOSTILE, error=ODD),
+        tuples=(odd_tuple,),
+        adding=Adding(user=TypedField(value=HOSTILE, error=ODD), error=ODD, open=True),
+        relations=(ODD,),
+        done=ODD,
+        error=ODD,
+    ),
+    "changes": changes,
+    "changes-none": ChangesView(**IN_STORE),
+    "changes-hostile": replace(
+        changes,
+        **ODD_STORE,
+        writes=(Write(revision=1, at=NOW, who=ODD, changes=(Change(tuple=odd_tuple, added=True),)),),
+    ),
+    "why": why,
+    "why-yes": why_yes,
+    "why-but": why_but,
+    "why-no": why_no,
+    "why-wrong": replace(
+        why,
+        user=TypedField(value="ada", error="The user is not written type:id, type:* or type:id#relation."),
+        parameters=(replace(why.parameters[0], value="noon", error="This is not a timestamp."),),
+        error="The question could not be asked.",
+    ),
+    "why-hostile": replace(
+        why,
+        **ODD_STORE,
+        object=TypedField(value=HOSTILE, error=ODD),
+        parameters=(Parameter(name=ENDLESS, type=ODD, conditions=(ODD,), value=HOSTILE, error=ODD),),
+        answer=WhyAnswer(outcome="unknown", sentence=ODD, summary=ODD, steps=nested(6), cut=ODD),
     ),
     "error": error,
     "error-hostile": replace(error, happened=ODD, remedy=ODD, code=HOSTILE, back_href="/login", back_name=ODD),

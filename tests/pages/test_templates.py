@@ -47,7 +47,7 @@ def html_of(name: str) -> str:
 
 
 def test_every_template_has_a_sample() -> None:
-    shared = {"layout.html", "room.html", "parts.html", "passkey.html"} | {
+    shared = {"layout.html", "room.html", "parts.html", "passkey.html", "relations-parts.html"} | {
         "form-post.html"
     }  # which leaves at once: test_way_back.py
     assert {view.template for view in SAMPLES.values()} == {p.name for p in render.TEMPLATES.iterdir()} - shared
@@ -292,6 +292,11 @@ async def test_targets_are_44_px(browser: Browser, site: str) -> None:
         "allowances",
         "stop",
         "approval-message",
+        "relations",
+        "store",
+        "tuples",
+        "changes",
+        "why-no",
     ):
         await page.goto(f"{site}/{name}")
         small += await page.evaluate(
