@@ -1,15 +1,17 @@
-"""Check: the reasoning of rules/relations_check.py over stored tuples, and over those that a request brings along."""
+"""Check: the reasoning of rules/relations/check.py over stored tuples, and over those that a request brings along."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from remit_server.access.engine import in_step
 from remit_server.access.refusals import InvalidTuple
 from remit_server.access.stores import Opened
 from remit_server.rules.relations import tuples
-from remit_server.rules.relations.check import Node, check
-from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.rules.relations.check import Asker, check
+from remit_server.rules.relations.facts import Contextual, Fact, Found, Need
+from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.store import Store
 
 
@@ -20,18 +22,26 @@ async def allowed(store: Store, opened: Opened, asked: RelationTuple, contextual
     `TooComplex` when the limits are met.
     """
     tuples.question(opened.model, asked)
-    brought: dict[Node, list[str]] = {}
     for tuple_ in contextual:
         if fault := tuples.judge(opened.model, tuple_):
-            raise InvalidTuple(fault)
-        brought.setdefault((tuple_.object, tuple_.relation), []).append(tuple_.subject)
-    steps = check(opened.model, asked)
-    wanted = next(steps)
-    while True:
-        nodes = tuple(wanted)
-        read = await asyncio.gather(*(store.relations.subjects(opened.id, *node) for node in nodes))
-        found = {node: [*subjects, *brought.get(node, ())] for node, subjects in zip(nodes, read, strict=True)}
-        try:
-            wanted = steps.send(found)
-        except StopIteration as decided:
-            return bool(decided.value)
+            raise InvalidTuple(str(fault))
+
+    async def read(needs: Collection[Need]) -> Found:
+        keys = list({need[:2] for need in needs})
+        found = dict(
+            zip(keys, await asyncio.gather(*(store.relations.subjects(opened.id, *k) for k in keys)), strict=True)
+        )
+        return {
+            need: [
+                Fact(one)
+                for one in found[need[0], need[1]]
+                if kind_of(one) == need[2] and (len(need) < 4 or not need[3] or need[3] == one)
+            ]
+            for need in needs
+        }
+
+    asker = Asker(asked.subject, Contextual(contextual))
+    [[verdict]] = await in_step([check(opened.model, asker, [(asked.object, asked.relation)])], read)
+    if isinstance(verdict, bool):
+        return verdict
+    raise verdict

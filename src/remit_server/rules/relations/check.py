@@ -1,31 +1,31 @@
-"""Has this subject this relation to this object? The reasoning, without the reading.
+"""Has this subject these relations? The reasoning, without the reading (facts.py).
 
-`check` is a generator: it yields the tuples that it needs next, all at once for a whole level of the graph, is sent who
-stands in them, and returns the answer. Whoever drives it reads from a database, from memory, or from both.
-
-What was found is a system of formulas over nodes (object, relation). It is solved from below and from above in turn (the
-well-founded semantics): what a subtraction takes away is final before it counts, a cycle grants nothing, and a cycle through
-a subtraction denies. The answer comes as soon as nothing that is still unread could change it.
+Many questions about one subject are one graph: nodes (object, relation) that they share are read once, and all that a level
+needs is asked for at once. A question is answered as soon as nothing that is still unread could change the answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model
-from remit_server.rules.relations.tuples import RelationTuple, kind_of
+from remit_server.rules.relations.conditions import Unevaluable
+from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
+from remit_server.rules.relations.model import Model
+from remit_server.rules.relations.programs import Along, Either, Every, Kinds, Plan, Same, Tuples, Without, programs
+from remit_server.rules.relations.solving import Gate, Solved, under
+from remit_server.rules.relations.tuples import kind_of
 
 DEEPEST: Final = 25
 """Levels of the graph; as many as OpenFGA resolves."""
 BROADEST: Final = 20_000
-"""Nodes of the graph."""
+"""Nodes of the graph, beside those that are asked about."""
 
 Node = tuple[str, str]
-Found = Mapping[Node, Collection[str]]
-"""The subjects of the tuples of each node that was asked for."""
+"""(object, relation)."""
+Verdict = bool | InvalidRequest
+"""Yes, no, or why it cannot be told."""
 
 
 class TooComplex(InvalidRequest):
@@ -33,183 +33,176 @@ class TooComplex(InvalidRequest):
     text = "This cannot be resolved within the limits of depth and breadth."
 
 
-@dataclass(frozen=True, slots=True)
-class _Any:
-    parts: tuple[_Formula, ...]
+class Asker(NamedTuple):
+    """For whom, and under what circumstances, questions are asked."""
+
+    subject: str
+    contextual: Contextual = Contextual()
+    context: Mapping[str, Any] = {}
+    """What the request tells the conditions."""
 
 
-@dataclass(frozen=True, slots=True)
-class _All:
-    parts: tuple[_Formula, ...]
+class Question(NamedTuple):
+    """Has this subject this relation to this object?"""
+
+    subject: str
+    relation: str
+    object: str
+    contextual: Contextual = Contextual()
+    context: Mapping[str, Any] = {}
+
+    @property
+    def node(self) -> Node:
+        return self.object, self.relation
+
+    @property
+    def asker(self) -> Asker:
+        return Asker(self.subject, self.contextual, self.context)
 
 
-@dataclass(frozen=True, slots=True)
-class _Less:
-    base: _Formula
-    without: _Formula
+def check(model: Model, asker: Asker, nodes: Sequence[Node]) -> Steps[list[Verdict]]:
+    """A verdict for each node, in their order. Tuples that the model does not take (any more) count for nothing."""
+    graph = _Graph(model, asker)
+    roots = graph.roots = [graph.node(node) for node in nodes]
+    deep = 0
+    while reads := graph.level():
+        deep += 1
+        if deep > DEEPEST or graph.size > BROADEST + len(nodes):
+            return [root.held or TooComplex() for root in roots]
+        graph.take(reads, (yield {read.need for read in reads}))
+    if not graph.open_ended:
+        return [root.held for root in roots]
+    solved = Solved(roots)
+    return [solved.verdict(root) for root in roots]
 
 
-_Formula = bool | Node | _Any | _All | _Less
+class _Read(NamedTuple):
+    """A need, and what its facts do to a gate."""
+
+    need: Need
+    gate: Gate
+    conditions: Kinds
+    leads: str | None
+    """The relation that is asked of whoever is found; empty for a userset's own, None where to be found is enough."""
 
 
-def check(model: Model, asked: RelationTuple) -> Generator[frozenset[Node], Found, bool]:
-    """Yields nodes whose tuples are needed, takes their subjects, returns the answer. Raises `TooComplex`.
+class _Graph:
+    def __init__(self, model: Model, asker: Asker) -> None:
+        self._model, self._asker = model, asker
+        self._programs, self._kind = programs(model), kind_of(asker.subject)
+        self._nodes: dict[Node, Gate] = {}
+        self._unopened: list[tuple[Node, Gate]] = []
+        self._unread: list[_Read] = []
+        self._subtractions: list[Gate] = []
+        self._yes = Gate()
+        self._yes.held = True
+        self.roots: list[Gate] = []
+        self.open_ended = False
+        """Whether something can be told only when everything has been read: a subtraction, an error."""
 
-    Tuples that the model does not take (any more) count for nothing.
-    """
-    root = (asked.object, asked.relation)
-    known: dict[Node, _Formula] = {}
-    frontier = _with_computed(model, [root], known)
-    for _ in range(DEEPEST):
-        found = yield frozenset(need for node in frontier for need in _needs(model, node))
-        for node in frontier:
-            known[node] = _formula(model, asked.subject, node, found)
-        least, most = _bounds(known)
-        if root in least:
-            return True
-        if root not in most:
-            return False
-        unknown = [node for formula in known.values() for node in _nodes(formula) if node not in known]
-        frontier = _with_computed(model, unknown, known)
-        if len(known) + len(frontier) > BROADEST:
-            break
-        if not frontier:  # a cycle through a subtraction
-            return False
-    raise TooComplex
+    @property
+    def size(self) -> int:
+        return len(self._nodes)
 
+    def node(self, node: Node) -> Gate:
+        gate = self._nodes.get(node)
+        if gate is None:
+            gate = self._nodes[node] = Gate()
+            if f"{node[0]}#{node[1]}" == self._asker.subject:  # a userset is a part of itself
+                gate.held = True
+            else:
+                self._unopened.append((node, gate))
+        return gate
 
-def _with_computed(model: Model, nodes: Collection[Node], known: Collection[Node]) -> list[Node]:
-    """The nodes, and those of the same objects that they follow from: these cost no level of their own."""
-    reached = dict.fromkeys(nodes)
-    waiting = list(reached)
-    while waiting:
-        object_, name = waiting.pop()
-        for leaf in _leaves(_expression(model, (object_, name))):
-            if isinstance(leaf, Computed) and (node := (object_, leaf.relation)) not in reached and node not in known:
-                reached[node] = None
-                waiting.append(node)
-    return list(reached)
+    def level(self) -> list[_Read]:
+        """What is read next: all that could still matter. Other relations to the same object cost no level of their own."""
+        if all(root.held for root in self.roots):
+            return []
+        matters = under(self.roots) if any(gate.lost for gate in self._subtractions) else None
+        reads: list[_Read] = []
+        later: list[_Read] = []
+        for read in self._unread:
+            (reads if matters is None or read.gate in matters else later).append(read)
+        self._unread = []
+        aside = self._open(matters)
+        reads += self._unread
+        self._unread, self._unopened = later, aside
+        return reads
 
+    def _open(self, matters: Collection[Gate] | None) -> list[tuple[Node, Gate]]:
+        """Look into the nodes that something undecided stands on; the others are handed back."""
+        aside = []
+        unopened, self._unopened = self._unopened, []
+        for entry in unopened:
+            gate = entry[1]
+            if (matters is not None and gate not in matters) or (gate.outs and all(out.held for out in gate.outs)):
+                aside.append(entry)
+            else:
+                self._unopened.append(entry)
+        while self._unopened:
+            (object_, relation), gate = self._unopened.pop()
+            plan = None if gate.held else self._programs.plan(object_.partition(":")[0], relation, self._kind)
+            if plan is not None:
+                self._build(plan, object_, gate)
+        return aside
 
-def _expression(model: Model, node: Node) -> Expression:
-    relation = model.relation(_type(node[0]), node[1])
-    return relation.expression if relation else AnyOf(())  # of a tuple that an older model took: nobody
+    def _build(self, plan: Plan, object_: str, gate: Gate) -> None:
+        match plan:
+            case Either(parts):
+                for part in parts:
+                    self._build(part, object_, gate)
+            case Tuples(relation, exact, usersets):
+                for kind, conditions in exact:
+                    subject = self._asker.subject if kind == self._kind else kind  # `user:*` is both kind and subject
+                    self._unread.append(_Read(Holders(object_, relation, kind, subject), gate, conditions, None))
+                for kind, conditions in usersets:
+                    self._unread.append(_Read(Holders(object_, relation, kind), gate, conditions, ""))
+            case Same(relation):
+                gate.take(self.node((object_, relation)))
+            case Along(relation, source, kinds):
+                for kind, conditions in kinds:
+                    self._unread.append(_Read(Holders(object_, source, kind), gate, conditions, relation))
+            case Every(parts):
+                gate.take(Gate("all", [self._part(part, object_) for part in parts]))
+            case Without(base, without):
+                self.open_ended = True
+                self._subtractions.append(Gate("less", [self._part(base, object_), self._part(without, object_)]))
+                gate.take(self._subtractions[-1])
 
+    def _part(self, plan: Plan, object_: str) -> Gate:
+        gate = Gate()
+        self._build(plan, object_, gate)
+        return gate
 
-def _type(object_: str) -> str:
-    return object_.partition(":")[0]
+    def take(self, reads: Sequence[_Read], found: Found) -> None:
+        """What a level brought."""
+        contextual = self._asker.contextual
+        for need, gate, conditions, leads in reads:
+            if gate.held:
+                continue
+            facts: Sequence[Fact] = found.get(need, ())
+            if contextual:
+                facts = contextual.over(need, facts)
+            for fact in facts:
+                if fact.condition in conditions:
+                    self._way(gate, fact, leads)
 
-
-def _leaves(expression: Expression) -> Iterator[Expression]:
-    match expression:
-        case AnyOf(parts) | AllOf(parts):
-            for part in parts:
-                yield from _leaves(part)
-        case ButNot(base, without):
-            yield from _leaves(base)
-            yield from _leaves(without)
-        case _:
-            yield expression
-
-
-def _needs(model: Model, node: Node) -> Iterator[Node]:
-    for leaf in _leaves(_expression(model, node)):
-        match leaf:
-            case Direct():
-                yield node
-            case From(_, source):
-                yield node[0], source
-
-
-def _formula(model: Model, subject: str, node: Node, found: Found) -> _Formula:
-    if subject == f"{node[0]}#{node[1]}":  # a userset is a part of itself
-        return True
-    return _built(model, subject, node, _expression(model, node), found)
-
-
-def _built(model: Model, subject: str, node: Node, expression: Expression, found: Found) -> _Formula:
-    match expression:
-        case Direct():
-            return _direct(model, subject, node, found)
-        case Computed(name):
-            return node[0], name
-        case From(name, source):
-            parents = _taken(model, (node[0], source), found)
-            return _Any(tuple((parent, name) for parent in parents if model.relation(_type(parent), name)))
-        case AnyOf(parts):
-            return _Any(tuple(_built(model, subject, node, part, found) for part in parts))
-        case AllOf(parts):
-            return _All(tuple(_built(model, subject, node, part, found) for part in parts))
-        case ButNot(base, without):
-            return _Less(
-                _built(model, subject, node, base, found), _built(model, subject, node, without, found)
-            )  # fmt: skip
-
-
-def _direct(model: Model, subject: str, node: Node, found: Found) -> _Formula:
-    subjects = _taken(model, node, found)
-    everybody = f"{_type(subject)}:*" if "#" not in subject else None
-    if any(each in {subject, everybody} for each in subjects):
-        return True
-    usersets = (each.rpartition("#") for each in subjects if "#" in each)
-    return _Any(tuple((object_, name) for object_, _, name in usersets))
-
-
-def _taken(model: Model, node: Node, found: Found) -> list[str]:
-    relation = model.relation(_type(node[0]), node[1])
-    takes = relation.takes if relation else ()
-    return [subject for subject in found.get(node, ()) if kind_of(subject) in takes]
-
-
-def _nodes(formula: _Formula) -> Iterator[Node]:
-    match formula:
-        case _Any(parts) | _All(parts):
-            for part in parts:
-                yield from _nodes(part)
-        case _Less(base, without):
-            yield from _nodes(base)
-            yield from _nodes(without)
-        case tuple():
-            yield formula
-
-
-def _bounds(known: Mapping[Node, _Formula]) -> tuple[set[Node], set[Node]]:
-    """What holds whatever is still unread, and what may hold."""
-    least: set[Node] = set()
-    while True:
-        most = _fixpoint(known, against=least, unread=True)
-        more = _fixpoint(known, against=most, unread=False)
-        if more == least:
-            return least, most
-        least = more
-
-
-def _fixpoint(known: Mapping[Node, _Formula], *, against: set[Node], unread: bool) -> set[Node]:
-    """The least set that the formulas close over, with what is subtracted judged by the other bound."""
-    holding: set[Node] = set()
-    grown = True
-    while grown:
-        grown = False
-        for node in reversed(tuple(known)):  # what was found last is what the others wait for
-            if node not in holding and _holds(known[node], known, holding, against, unread):
-                holding.add(node)
-                grown = True
-    return holding
-
-
-def _holds(
-    formula: _Formula, known: Mapping[Node, _Formula], holding: set[Node], against: set[Node], unread: bool
-) -> bool:
-    match formula:
-        case bool():
-            return formula
-        case _Any(parts):
-            return any(_holds(part, known, holding, against, unread) for part in parts)
-        case _All(parts):
-            return all(_holds(part, known, holding, against, unread) for part in parts)
-        case _Less(base, without):
-            return _holds(base, known, holding, against, unread) and not _holds(
-                without, known, against, holding, not unread
-            )
-        case node:
-            return node in holding or (unread and node not in known)
+    def _way(self, gate: Gate, fact: Fact, leads: str | None) -> None:
+        error = None
+        if fact.condition:
+            try:
+                if not self._model.conditions[fact.condition].evaluate(fact.context, self._asker.context):
+                    return
+            except Unevaluable as unevaluable:
+                error = unevaluable
+        if leads is None:
+            way = self._yes
+        elif leads:
+            way = self.node((fact.other, leads))
+        else:
+            object_, _, relation = fact.other.partition("#")
+            way = self.node((object_, relation))
+        if error is not None:
+            self.open_ended = True
+            way = Gate("all", [way, Gate("error", error=error)])
+        gate.take(way)

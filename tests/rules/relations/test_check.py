@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
+from tests.rules.relations.memory import answered, tuples
 
 from remit_server.errors import ConfigurationError, InvalidRequest
 from remit_server.rules.relations import tuples as relations
-from remit_server.rules.relations.check import DEEPEST, TooComplex, check
+from remit_server.rules.relations.check import DEEPEST, Asker, TooComplex, check
 from remit_server.rules.relations.model import Model, compiled, parse
 from remit_server.rules.relations.tuples import RelationTuple, parse_tuple
 
@@ -35,24 +34,13 @@ type document
 """
 
 
-def tuples(*texts: str) -> list[RelationTuple]:
-    """`document:1 viewer user:ada` as tuples."""
-    return [RelationTuple(*text.split()) for text in texts]
-
-
 def answer(model: Model, stored: list[RelationTuple], asked: str) -> tuple[bool, int]:
     """The answer, and how many times something had to be read."""
-    held: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for tuple_ in stored:
-        held[tuple_.object, tuple_.relation].append(tuple_.subject)
-    steps = check(model, tuples(asked)[0])
-    wanted, reads = next(steps), 1
-    while True:
-        try:
-            wanted = steps.send({node: held.get(node, []) for node in wanted})
-            reads += 1
-        except StopIteration as decided:
-            return decided.value, reads
+    object_, relation, subject = asked.split()
+    [verdict], reads = answered(check(model, Asker(subject), [(object_, relation)]), stored)
+    if not isinstance(verdict, bool):
+        raise verdict
+    return verdict, reads
 
 
 @pytest.mark.parametrize(

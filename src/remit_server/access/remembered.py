@@ -1,0 +1,125 @@
+"""What was read of a store's tuples, kept exactly as long as it is true.
+
+A store's revision counts its writes. A reading belongs to one revision: it begins at the store's own, and it is sound when
+nothing that it looked at has been changed by the time it ends, or it begins anew. So an answer never mixes two states of the
+tuples, nothing is ever stale, and no lifetime is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from remit_server.rules.relations.facts import Fact, Found, Held, Holders, Need
+from remit_server.rules.relations.tuples import RelationTuple, kind_of
+from remit_server.storage.groups.relations import Relations
+
+MOST_CHANGES: Final = 1000
+"""To catch up with more than these, everything is forgotten instead."""
+LONGEST: Final = 20_000
+"""Facts of one need that are kept; more are read anew each time."""
+
+
+class Remembered:
+    """Of one store, in this process. `room` is how many facts and needs are kept."""
+
+    def __init__(self, relations: Relations, store_id: str, room: int) -> None:
+        self._relations, self._store_id, self._room = relations, store_id, room
+        self._facts: dict[Need, Sequence[Fact]] = {}
+        self._used = 0
+        self._changed: dict[Need, int] = {}
+        """At which revision a need was last touched, of the changes since `_since`."""
+        self._since = 0
+        self.revision = -1
+
+    async def begin(self, revision: int) -> Reading:
+        """A reading as of this revision or a later one."""
+        await self.catch_up(revision)
+        return Reading(self, self._relations, self._store_id)
+
+    async def catch_up(self, revision: int) -> None:
+        """Forget what was changed up to this revision."""
+        while self.revision < revision:
+            known = self.revision
+            changes = await self._relations.changes_since(self._store_id, known, MOST_CHANGES + 1) if known >= 0 else []
+            if self.revision != known:  # somebody else was faster
+                continue
+            if known < 0 or len(changes) > MOST_CHANGES:
+                self._forget(revision)
+            for changed_at, tuple_ in changes[:MOST_CHANGES]:
+                for need in _touched(tuple_):
+                    self._changed[need] = changed_at
+                    gone = self._facts.pop(need, None)
+                    self._used -= 0 if gone is None else len(gone) + 1
+                revision = max(revision, changed_at)
+            if len(self._changed) > self._room:
+                self._changed, self._since = {}, revision
+            self.revision = revision
+
+    def _forget(self, revision: int) -> None:
+        self._facts, self._used = {}, 0
+        self._changed, self._since = {}, revision
+
+    def unchanged(self, needs: Collection[Need], since: int) -> bool:
+        """Whether these are at this revision as they were then."""
+        if self.revision == since:
+            return True
+        changed = self._changed.get
+        return since >= self._since and all(changed(need, 0) <= since for need in needs)
+
+    def known(self, need: Need) -> Sequence[Fact] | None:
+        return self._facts.get(need)
+
+    def keep(self, fresh: Found) -> None:
+        """Keep what is true at this revision."""
+        if self._used > self._room:
+            self._facts, self._used = {}, 0
+        for need, facts in fresh.items():
+            if len(facts) <= LONGEST and need not in self._facts:
+                self._facts[need] = facts
+                self._used += len(facts) + 1
+
+
+class Reading:
+    """The facts that one answer stands on."""
+
+    def __init__(self, remembered: Remembered, relations: Relations, store_id: str) -> None:
+        self._remembered, self._relations, self._store_id = remembered, relations, store_id
+        self._revision = remembered.revision
+        self._known: dict[Need, Sequence[Fact]] = {}
+        self._fresh: dict[Need, Sequence[Fact]] = {}
+
+    async def facts(self, needs: Collection[Need]) -> Found:
+        known, found, missing = self._remembered.known, self._known, []
+        for need in needs:
+            if need not in found:
+                facts = known(need)
+                if facts is None:
+                    missing.append(need)
+                else:
+                    found[need] = facts
+        if missing:
+            fresh = await self._relations.facts(self._store_id, missing)
+            for need in missing:
+                found[need] = self._fresh[need] = fresh.get(need, ())
+        return found
+
+    async def sound(self) -> bool:
+        """Whether all of it was true at one moment, the end of the reading. Then what was read is kept."""
+        remembered = self._remembered
+        if self._fresh:
+            record = await self._relations.store(self._store_id)
+            if record is not None:
+                await remembered.catch_up(record.revision)
+        if not remembered.unchanged(self._known, self._revision):
+            return False
+        remembered.keep(self._fresh)
+        return True
+
+
+def _touched(tuple_: RelationTuple) -> Iterator[Need]:
+    object_, relation, subject = tuple_.key
+    kind = kind_of(subject)
+    yield Holders(object_, relation, kind)
+    yield Holders(object_, relation, kind, subject)
+    yield Held(subject, relation, object_.partition(":")[0])

@@ -1,0 +1,170 @@
+"""What of a model matters for one kind of subject: each relation, with every way pruned that could never lead to it.
+
+A question about `user:ada` walks only ways at whose end a `user` can stand. What remains of a relation is its plan: which
+tuples to read, and which nodes follow from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from remit_server.rules.relations.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model, Relation
+
+Kinds = frozenset[str]
+Key = tuple[str, str]
+"""(type, relation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuples:
+    """Tuples of the relation itself."""
+
+    relation: str
+    exact: tuple[tuple[str, Kinds], ...]
+    """(kind, conditions) that may name the subject itself: as it is, or as everybody of its type."""
+    usersets: tuple[tuple[str, Kinds], ...]
+    """(kind, conditions) of usersets in which it may stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Another relation to the same object."""
+
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """A relation to the objects that stand in `source`."""
+
+    relation: str
+    source: str
+    kinds: tuple[tuple[str, Kinds], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    parts: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    parts: tuple[Plan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    base: Plan
+    without: Plan
+
+
+Plan = Tuples | Same | Along | Either | Every | Without
+
+
+class Programs:
+    """Of one model, made as they are asked for."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._ends = _ends(model)
+        self._plans: dict[tuple[str, str, str], Plan | None] = {}
+
+    def plan(self, type_: str, relation: str, kind: str) -> Plan | None:
+        """How a subject of this kind may come to have the relation; None where it cannot."""
+        key = (type_, relation, kind)
+        if key not in self._plans:
+            found = self._model.relation(type_, relation)
+            self._plans[key] = None if found is None else self._pruned(type_, relation, found, found.expression, kind)
+        return self._plans[key]
+
+    def leads(self, type_: str, relation: str, kind: str) -> bool:
+        """Whether a subject of this kind can have the relation at all."""
+        ends = self._ends.get((type_, relation), frozenset())
+        return kind in ends or ("#" not in kind and f"{kind}:*" in ends)
+
+    def _pruned(self, type_: str, name: str, relation: Relation, part: Expression, kind: str) -> Plan | None:
+        match part:
+            case Direct():
+                return self._tuples(name, relation, kind)
+            case Computed(other):
+                return Same(other) if self.leads(type_, other, kind) else None
+            case From(other, source):
+                return self._along(type_, other, source, kind)
+            case AnyOf(parts):
+                kept = [plan for one in parts if (plan := self._pruned(type_, name, relation, one, kind))]
+                return kept[0] if len(kept) == 1 else Either(tuple(kept)) if kept else None
+            case AllOf(parts):
+                all_ = [self._pruned(type_, name, relation, one, kind) for one in parts]
+                return None if None in all_ else Every(tuple(plan for plan in all_ if plan))
+            case ButNot(base, without):
+                left = self._pruned(type_, name, relation, base, kind)
+                taken = self._pruned(type_, name, relation, without, kind)
+                return Without(left, taken) if left and taken else left
+
+    def _tuples(self, name: str, relation: Relation, kind: str) -> Tuples | None:
+        names = (kind,) if "#" in kind or kind.endswith(":*") else (kind, f"{kind}:*")
+        exact = tuple((one, relation.kinds[one]) for one in names if one in relation.kinds)
+        usersets = tuple(
+            (one, conditions)
+            for one, conditions in relation.kinds.items()
+            if "#" in one and self.leads(*_key(one), kind)
+        )  # fmt: skip
+        return Tuples(name, exact, usersets) if exact or usersets else None
+
+    def _along(self, type_: str, other: str, source: str, kind: str) -> Along | None:
+        found = self._model.relation(type_, source)
+        kinds = found.kinds.items() if found else ()
+        kept = tuple((one, conditions) for one, conditions in kinds if self.leads(one, other, kind))
+        return Along(other, source, kept) if kept else None
+
+
+@lru_cache(maxsize=256)
+def programs(model: Model) -> Programs:
+    """The programs of a model, which is told from others by identity."""
+    return Programs(model)
+
+
+def _key(userset: str) -> Key:
+    type_, _, relation = userset.partition("#")
+    return type_, relation
+
+
+def _ends(model: Model) -> dict[Key, set[str]]:
+    """The kinds of subject that can stand at the end of each relation: the least fixpoint, operators aside. A userset stands in
+    itself."""
+    ends: dict[Key, set[str]] = {
+        (type_, name): {f"{type_}#{name}"} for type_, relations in model.types.items() for name in relations
+    }
+    grown = True
+    while grown:
+        grown = False
+        for (type_, name), found in ends.items():
+            before = len(found)
+            relation = model.types[type_][name]
+            for part in _leaves(relation.expression):
+                found.update(_leading(model, ends, type_, relation, part))
+            grown = grown or len(found) > before
+    return ends
+
+
+def _leading(model: Model, ends: dict[Key, set[str]], type_: str, relation: Relation, part: Expression) -> set[str]:
+    match part:
+        case Direct():
+            usersets = (ends.get(_key(kind), set()) for kind in relation.kinds if "#" in kind)
+            return set(relation.kinds).union(*usersets)
+        case Computed(other):
+            return ends.get((type_, other), set())
+        case From(other, source):
+            along = model.relation(type_, source)
+            return set().union(*(ends.get((kind, other), set()) for kind in (along.kinds if along else ())))
+    return set()
+
+
+def _leaves(part: Expression) -> list[Expression]:
+    match part:
+        case AnyOf(parts) | AllOf(parts):
+            return [leaf for one in parts for leaf in _leaves(one)]
+        case ButNot(base, without):
+            return _leaves(base) + _leaves(without)
+    return [part]
