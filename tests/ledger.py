@@ -313,6 +313,19 @@ LEDGER: dict[str, Promise] = {
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
     ),
+    # Retrieval
+    "retrieval.filter": Promise(
+        "issue: relations",
+        "A filter keeps order and type, asks about each object once, and drops what it cannot identify.",
+    ),
+    "retrieval.batches": Promise("issue: relations", "A hundred documents are one request to the server."),
+    "retrieval.fails-closed": Promise(
+        "issue: relations", "A question that was not answered fails the whole; an error is never a yes."
+    ),
+    "retrieval.over-fetch": Promise(
+        "issue: relations",
+        "A search goes on until k documents are visible, the source is exhausted, or a bound is met, which is told.",
+    ),
     "story.browser": Promise(
         "product: the story",
         "`remit demo` plays with a person: each link that it shows leads through real pages to the end.",

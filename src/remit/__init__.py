@@ -14,6 +14,8 @@ An agent::
     grant = await approval                               # -> Grant, or raises ApprovalDenied, ApprovalExpired ...
     await http.post(orders_url, json=order, auth=grant.token.auth)
 
+    docs = await me.filter(hits, relation="viewer", obj=lambda hit: f"doc:{hit['id']}")      # only what the user may see
+
 An API::
 
     verify = Verifier(issuer="https://remit.example/", audience="https://broker.example")
@@ -51,6 +53,7 @@ from .errors import (
     UserAway,
 )
 from .replay import MemoryReplayStore, ReplayStore, Seen, SQLiteReplayStore
+from .retrieval import Found
 from .sign_in import SignIn
 from .sync import Sync
 from .tokens import Token
@@ -70,6 +73,7 @@ __all__ = [
     "Client",
     "ConnectRequired",
     "DetailsChanged",
+    "Found",
     "Grant",
     "InsufficientScope",
     "MemoryReplayStore",

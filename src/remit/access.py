@@ -1,17 +1,23 @@
-"""Pillar 4, from the agent's side: may this user do this with that? (AuthZEN 1.0, Access Evaluation API)"""
+"""Pillar 4, from the agent's side: may this user do this with that, and which of these may they see? (AuthZEN 1.0)"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from .errors import Unavailable
+from .errors import NotAllowed, Unavailable
+from .retrieval import Found, Sieve, Source, fetching, name_of
 from .server import OAuthRefusal, Server
 
 T = TypeVar("T")
 
-_AT_ONCE = 8
+_BATCH: Final = 100
+"""Questions in one request: what the server takes."""
+_AT_ONCE: Final = 4
+"""Batches under way at a time."""
+_PAGES: Final = 1000
+"""Pages of one search."""
 
 
 async def check(server: Server, sub: str, relation: str, obj: str) -> bool:
@@ -21,22 +27,42 @@ async def check(server: Server, sub: str, relation: str, obj: str) -> bool:
         Unavailable: there was no answer; nothing is permitted then.
         ValueError: ``obj`` is not ``type:id``.
     """
-    kind, _, name = obj.partition(":")
-    if not kind or not name:
+    if name_of(obj, _itself) is None:
         raise ValueError("an object is written as type:id")
-    answer = await server.ask(
-        server.issuer.page("access/v1/evaluation"),
-        {
-            "subject": {"type": "user", "id": sub},
-            "action": {"name": relation},
-            "resource": {"type": kind, "id": name},
-        },
-    )
-    if isinstance(answer, OAuthRefusal):
-        raise answer.as_error()
-    if not isinstance(answer.get("decision"), bool):
-        raise Unavailable("the access evaluation gave no decision")
-    return answer["decision"] is True
+    answer = await _ask(server, "evaluation", {**_question(sub, relation), "resource": _resource(obj)})
+    return _decision(answer)
+
+
+async def require(server: Server, sub: str, relation: str, obj: str) -> None:
+    """As `check`, but a no is raised. Raises ``NotAllowed``."""
+    if not await check(server, sub, relation, obj):
+        raise NotAllowed(f"the user is not {relation} of {obj}", relation=relation, object=obj)
+
+
+async def permitted(server: Server, sub: str, relation: str, names: Sequence[str]) -> frozenset[str]:
+    """Those of the objects that the user has the relation to, asked in as few requests as the server allows.
+
+    Raises:
+        NotAllowed: this agent may not ask about this user.
+        Unavailable: a question went unanswered.
+    """
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def batch(some: Sequence[str]) -> list[str]:
+        async with gate:
+            asked = {**_question(sub, relation), "evaluations": [{"resource": _resource(name)} for name in some]}
+            answers = (await _ask(server, "evaluations", asked)).get("evaluations")
+        if not isinstance(answers, list) or len(answers) != len(some):
+            raise Unavailable("the access evaluation did not answer every question")
+        return [name for name, answer in zip(some, answers, strict=True) if _one_of_many(answer)]
+
+    tasks: list[asyncio.Task[list[str]]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(batch(names[at : at + _BATCH])) for at in range(0, len(names), _BATCH)]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return frozenset(name for task in tasks for name in task.result())
 
 
 async def visible(
@@ -45,25 +71,88 @@ async def visible(
     """Those of ``docs`` that the user may see, in their order. What cannot be identified is dropped, never kept.
 
     Raises:
-        Unavailable: a check went unanswered. A shorter list would look like a complete one.
+        NotAllowed: this agent may not ask about this user.
+        Unavailable: a question went unanswered. A shorter list would look like a complete one.
     """
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def permitted(name: str) -> bool:
-        async with gate:
-            return await check(server, sub, relation, name)
-
-    named = [(doc, obj(doc)) for doc in docs]
-    names = list(dict.fromkeys(name for _, name in named if name is not None and _identified(name)))
-    tasks: list[asyncio.Task[bool]] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(permitted(name)) for name in names]
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    seen = {name for name, task in zip(names, tasks, strict=True) if task.result()}
+    named = [(doc, name_of(doc, obj)) for doc in docs]
+    seen = await permitted(server, sub, relation, list(dict.fromkeys(name for _, name in named if name is not None)))
     return [doc for doc, name in named if name in seen]
 
 
-def _identified(name: str) -> bool:
-    return all(name.partition(":"))
+async def first(server: Server, sub: str, source: Source[T], relation: str, sieve: Sieve[T]) -> Found[T]:
+    """The first of a source that the user may see, as many as the sieve wants. Raises as `visible`."""
+    fetch = fetching(source)
+    while True:
+        hits = await fetch(sieve.wanted)
+        sieve.learn(await permitted(server, sub, relation, sieve.unjudged(hits)))
+        if (found := sieve.found(hits)) is not None:
+            return found
+
+
+async def reach(server: Server, sub: str, relation: str, kind: str, most: int) -> Found[str]:
+    """The ids of the objects of a type that the user has the relation to (AuthZEN 1.0, Resource Search API).
+
+    Raises:
+        NotAllowed: this agent may not ask about this user.
+        Unavailable: a page is missing, or is none.
+    """
+    ids: dict[str, None] = {}
+    asked: dict[str, Any] = {**_question(sub, relation), "resource": {"type": kind}}
+    for _ in range(_PAGES):
+        answer = await _ask(server, "search/resource", asked)
+        results, page = answer.get("results"), answer.get("page") or {}
+        if not isinstance(results, list) or not isinstance(page, Mapping):
+            raise Unavailable("the resource search gave no results")
+        ids.update(dict.fromkeys(_found(result, kind) for result in results))
+        token = page.get("next_token")
+        if len(ids) > most or not token:
+            return Found(list(ids)[:most], partial=len(ids) > most)
+        asked["page"] = {"token": token}
+    raise Unavailable("the resource search does not end")
+
+
+async def _ask(server: Server, path: str, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    answer = await server.ask(server.issuer.page(f"access/v1/{path}"), question)
+    if isinstance(answer, OAuthRefusal):
+        raise answer.as_error()
+    return answer
+
+
+def _question(sub: str, relation: str) -> dict[str, Any]:
+    return {"subject": {"type": "user", "id": sub}, "action": {"name": relation}}
+
+
+def _resource(name: str) -> dict[str, str]:
+    kind, _, id_ = name.partition(":")
+    return {"type": kind, "id": id_}
+
+
+def _decision(answer: object) -> bool:
+    decision = answer.get("decision") if isinstance(answer, Mapping) else None
+    if not isinstance(decision, bool):
+        raise Unavailable("the access evaluation gave no decision")
+    return decision
+
+
+def _one_of_many(answer: object) -> bool:
+    """A name that the server cannot read is a no, and drops one document. Any other failure is that of all."""
+    decision = _decision(answer)
+    context = answer.get("context") if isinstance(answer, Mapping) else None
+    error = context.get("error") if isinstance(context, Mapping) else None
+    if not isinstance(error, Mapping):
+        return decision
+    if error.get("status") == 403:
+        raise NotAllowed("this agent may not ask about this user")
+    if error.get("status") != 400:
+        raise Unavailable("the access evaluation failed for a document")
+    return False
+
+
+def _found(result: object, kind: str) -> str:
+    if isinstance(result, Mapping) and result.get("type") == kind and isinstance(result.get("id"), str):
+        return str(result["id"])
+    raise Unavailable("the resource search found something else")
+
+
+def _itself(name: str) -> str:
+    return name

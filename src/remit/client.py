@@ -69,14 +69,11 @@ class Client:
         self._key_each = dpop == "user"
         self._key = dpop if isinstance(dpop, ProofKey) else ProofKey.generate() if dpop == "client" else None
         self._requests = Requests(clock)
-        self._sync: Sync | None = None
 
     @property
     def sync(self) -> Sync:
         """Runs any of this client's calls from code that has no event loop: ``client.sync(me.token("calendar"))``."""
-        if self._sync is None:
-            self._sync = Sync()
-        return self._sync
+        return self._transport.sync
 
     async def device_sign_in(
         self, *, scope: str = "", audience: str | None = None, on_rotate: Rotated | None = None

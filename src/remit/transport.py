@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from .errors import Misconfigured, Unavailable
+from .sync import Sync
 
 _SECONDS = 15.0
 _BYTES = 1024 * 1024
@@ -55,6 +56,7 @@ class Transport:
         self._http = http
         self._ours = http is None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.sync = Sync(lambda: self._loop)
 
     async def send(
         self,

@@ -14,7 +14,9 @@ from .approvals import Approval
 from .errors import SignInRequired
 from .proxy import Vault
 from .requests import Requests
+from .retrieval import MOST, Found, Sieve, Source
 from .session import Session
+from .sync import Sync
 from .tokens import Token
 
 T = TypeVar("T")
@@ -56,6 +58,11 @@ class User:
     def vault(self) -> Vault:
         """The user's connected accounts, to be called without ever holding a token of theirs."""
         return Vault(self._session)
+
+    @property
+    def sync(self) -> Sync:
+        """The client's: runs this user's calls from code that has no event loop."""
+        return self._session.server.transport.sync
 
     async def token(self, connection: str, *, scopes: Sequence[str] = (), account: str | None = None) -> Token:
         """A short-lived access token of an account that the user has connected.
@@ -137,20 +144,67 @@ class User:
         """Whether the user has the relation to the object, as in ``can("viewer", "doc:7")``.
 
         Raises:
+            NotAllowed: this agent may not ask about this user.
             Unavailable: the server did not answer; treat it as a no.
         """
         return await access.check(self._session.server, self.sub, relation, obj)
+
+    async def requires(self, relation: str, obj: str) -> None:
+        """Insist on it, as the first line of a tool: ``await user.requires("editor", "doc:7")``.
+
+        Raises:
+            NotAllowed: the user lacks the relation, or there is no such object, which is the same.
+            Unavailable: the server did not answer.
+        """
+        await access.require(self._session.server, self.sub, relation, obj)
 
     async def filter(self, docs: Iterable[T], *, relation: str, obj: Callable[[T], str | None]) -> list[T]:
         """Those of ``docs`` that the user may see, in their order. A document that ``obj`` cannot name is dropped.
 
         Args:
-            obj: names a document as ``type:id``.
+            obj: names a document as ``type:id``. None, or a ``LookupError`` such as of a missing key, is no name.
 
         Raises:
-            Unavailable: a check went unanswered.
+            NotAllowed: this agent may not ask about this user.
+            Unavailable: a question went unanswered.
         """
         return await access.visible(self._session.server, self.sub, docs, relation, obj)
+
+    async def first(
+        self,
+        k: int,
+        source: Source[T],
+        *,
+        relation: str,
+        obj: Callable[[T], str | None],
+        most: int = MOST,
+    ) -> Found[T]:
+        """The first ``k`` of a source that the user may see. More hits are taken from it until there are enough of them, or no
+        more, so that what the user may not see costs them no answer.
+
+        Args:
+            source: hits, the best first: an iterable, sync or async, or a function of n that gives the n best, sync or async.
+            obj: as for ``filter``.
+            most: hits to look at. When that many were not enough, ``partial`` says so.
+
+        Raises:
+            NotAllowed: this agent may not ask about this user.
+            Unavailable: a question went unanswered.
+        """
+        return await access.first(self._session.server, self.sub, source, relation, Sieve(k, obj, most))
+
+    async def visible(self, relation: str, kind: str, *, most: int = MOST) -> Found[str]:
+        """The ids of all objects of a type that the user has the relation to, for an index that filters by id itself.
+
+        Args:
+            kind: the type, such as ``doc``.
+            most: ids to collect. When there are more, ``partial`` says so; ``first`` is then the better way.
+
+        Raises:
+            NotAllowed: this agent may not ask about this user.
+            Unavailable: the search gave no whole answer.
+        """
+        return await access.reach(self._session.server, self.sub, relation, kind, most)
 
     def __enter__(self) -> User:
         _acting_for.set((*_acting_for.get(), self))

@@ -69,7 +69,7 @@ async def test_every_snippet_runs(server: Hostile, monkeypatch: pytest.MonkeyPat
             server.script["/oauth/token"].append(server.tokens(access_token=approved, authorization_details=[orders]))
             assert await page["buy"](user, http, f"{url}/orders") == {"for": "auth0|ada"}
 
-        server.always["/access/v1/evaluation"] = JSONResponse({"decision": True})
+        server.always["/access/v1/evaluations"] = JSONResponse({"evaluations": [{"decision": True}]})
         assert await page["search"](user, [{"id": 1}]) == [{"id": 1}]
 
     headers = httpx2.Headers({"authorization": f"Bearer {server.access(authorization_details=[orders])}"})

@@ -1,4 +1,4 @@
-"""The verbs of a user: borrow, ask, check. Against a server that misbehaves."""
+"""The verbs of a user: borrow, ask. Against a server that misbehaves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from remit import (
 )
 from remit.details import digest
 
-TOKEN, BC, CHECK, REPLY = "/oauth/token", "/bc-authorize", "/access/v1/evaluation", "/approvals/reply"
+TOKEN, BC, REPLY = "/oauth/token", "/bc-authorize", "/approvals/reply"
 ORDER = {"type": "trade_order", "side": "buy", "ticker": "ZEKO", "qty": 10, "limit": "41.20 USD"}
 
 
@@ -412,52 +412,3 @@ async def test_nobody_behind_the_session(server: Hostile, client: Client) -> Non
     with pytest.raises(SignInRequired):
         await client.for_user("auth0|ada").token("calendar")
     assert TOKEN not in server.received
-
-
-# Checking
-
-
-async def test_checks_speak_authzen(server: Hostile, ada: User) -> None:
-    server.always[CHECK] = JSONResponse({"decision": True})
-    assert await ada.can("viewer", "doc:a:b") is True
-    sent = server.received[CHECK][0]
-    assert sent.json == {
-        "subject": {"type": "user", "id": "auth0|ada"},
-        "action": {"name": "viewer"},
-        "resource": {"type": "doc", "id": "a:b"},
-    }
-    assert sent.headers["authorization"].startswith("Basic ")
-
-
-@pytest.mark.parametrize("body", [{}, {"decision": "true"}, {"decision": 1}, {"decision": None}])
-async def test_only_true_is_yes(server: Hostile, ada: User, body: Any) -> None:
-    server.always[CHECK] = JSONResponse({"decision": False})
-    assert await ada.can("viewer", "doc:1") is False
-    server.always[CHECK] = JSONResponse(body)
-    with pytest.raises(Unavailable):
-        await ada.can("viewer", "doc:1")
-
-
-async def test_a_filter_keeps_order_and_drops_the_nameless(server: Hostile, ada: User) -> None:
-    server.script[CHECK].extend(JSONResponse({"decision": True}) for _ in range(3))
-    docs = ["doc:3", None, "doc:1", "nonsense", "doc:2", ":x", "doc:", "doc:3"]
-    assert await ada.filter(docs, relation="viewer", obj=lambda doc: doc) == ["doc:3", "doc:1", "doc:2", "doc:3"]
-    assert len(server.received[CHECK]) == 3
-
-
-async def test_a_filter_keeps_only_what_was_permitted(server: Hostile, ada: User) -> None:
-    class Odd(Response):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            asked = server.received[CHECK][-1].json["resource"]["id"]
-            await JSONResponse({"decision": int(asked) % 2 == 1})(scope, receive, send)
-
-    server.always[CHECK] = Odd()
-    seen = [await ada.can("viewer", f"doc:{n}") for n in range(4)]
-    assert seen == [False, True, False, True]
-
-
-async def test_a_filter_fails_closed(server: Hostile, ada: User) -> None:
-    server.always[CHECK] = JSONResponse({"decision": True})
-    server.script[CHECK].extend([JSONResponse({"decision": True}), Response("oops", 500)])
-    with pytest.raises(Unavailable):
-        await ada.filter(["doc:1", "doc:2", "doc:3"], relation="viewer", obj=str)
