@@ -786,7 +786,7 @@ why_but = replace(
         sentence="user:ada has viewer of document:plan.",
         steps=(
             Station(
-                place="document:plan", relation="viewer", outcome="yes", href="/x", parts="but",
+                place="document:plan", relation="viewer", outcome="yes", href="/x",
                 words="the first must hold, and the second must not",
                 branches=(
                     Branch(outcome="yes", label="viewer from parent", steps=through_the_folder),
@@ -858,7 +858,7 @@ def nested(depth: int) -> tuple[Station, ...]:
     return (
         Station(
             place=f"document:{ODD}", relation=ENDLESS, outcome="unknown", rule=ODD, words=ODD, tuples=(odd_tuple,),
-            note=ODD, href="/x", add_href="/x", branches=inner,
+            note=ODD, href="/x", add_href="/x", on_href="/x", branches=inner,
         ),
     )  # fmt: skip
 
@@ -1197,7 +1197,7 @@ SAMPLES: dict[str, View] = {
         **ODD_STORE,
         object=TypedField(value=HOSTILE, error=ODD),
         parameters=(Parameter(name=ENDLESS, type=ODD, conditions=(ODD,), value=HOSTILE, error=ODD),),
-        answer=WhyAnswer(outcome="unknown", sentence=ODD, summary=ODD, steps=nested(6), cut=ODD),
+        answer=WhyAnswer(outcome="unknown", sentence=ODD, summary=ODD, steps=nested(3), cut=ODD),
     ),
     "error": error,
     "error-hostile": replace(error, happened=ODD, remedy=ODD, code=HOSTILE, back_href="/login", back_name=ODD),

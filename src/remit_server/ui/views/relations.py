@@ -203,7 +203,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """Its tuples."""
     add_href: str | None = None
     """The form that would add the tuple that is missing."""
-    parts: Literal["any", "all", "but"] = "any"
+    on_href: str | None = None
+    """The same question about this station: where the drawing would become too deep."""
     branches: "tuple[Branch, ...]" = ()
     """Where it goes on in several ways."""
 
