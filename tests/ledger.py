@@ -326,6 +326,16 @@ LEDGER: dict[str, Promise] = {
         "issue: relations",
         "A search goes on until k documents are visible, the source is exhausted, or a bound is met, which is told.",
     ),
+    "retrieval.langchain": Promise(
+        "issue: relations",
+        "LangChain's retrievers, sync and async, today's and yesterday's, return what the user may see.",
+    ),
+    "retrieval.llamaindex": Promise(
+        "issue: relations", "LlamaIndex's retrievers do the same; what a node refers to is judged like any other."
+    ),
+    "retrieval.unheard": Promise(
+        "issue: relations", "Callbacks, streams and traces of a LangChain run never hold what was withheld."
+    ),
     "story.browser": Promise(
         "product: the story",
         "`remit demo` plays with a person: each link that it shows leads through real pages to the end.",

@@ -6,10 +6,13 @@ source is asked for more until enough are visible, it has no more, or the bound 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Final, Generic, TypeVar
+
+_log = logging.getLogger("remit")
 
 T = TypeVar("T")
 
@@ -72,9 +75,18 @@ class Sieve(Generic[T]):
         if len(seen) >= self._k or len(hits) < self.wanted:
             return Found(seen[: self._k], partial=False)
         if self.wanted == self._most:
+            _log.warning("a search ended at its bound of %d hits, before there were %d to show", self._most, self._k)
             return Found(seen, partial=True)
         self.wanted = min(5 * self.wanted, self._most)
         return None
+
+    def sift(self, best: Callable[[int], Sequence[T]], permitted: Callable[[list[str]], Iterable[str]]) -> Found[T]:
+        """The whole of it in a thread that may wait: ``best`` gives the n best hits, ``permitted`` those of some names."""
+        while True:
+            hits = best(self.wanted)
+            self.learn(permitted(self.unjudged(hits)))
+            if (found := self.found(hits)) is not None:
+                return found
 
 
 def name_of(doc: T, obj: Callable[[T], str | None]) -> str | None:
