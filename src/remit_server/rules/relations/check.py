@@ -13,12 +13,26 @@ from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.conditions import Unevaluable
 from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
 from remit_server.rules.relations.model import Model
-from remit_server.rules.relations.programs import Along, Either, Every, Kinds, Plan, Same, Tuples, Without, programs
+from remit_server.rules.relations.programs import (
+    Along,
+    Either,
+    Every,
+    Key,
+    Kinds,
+    Plan,
+    Same,
+    Tuples,
+    Without,
+    programs,
+)
 from remit_server.rules.relations.solving import Gate, Solved, under
+from remit_server.rules.relations.standing import Standing
 from remit_server.rules.relations.tuples import kind_of
 
 DEEPEST: Final = 25
 """Levels of the graph; as many as OpenFGA resolves."""
+SINGLE: Final = 8
+"""Questions up to which it is not worth it to look where their subject stands."""
 BROADEST: Final = 20_000
 """Nodes of the graph, beside those that are asked about."""
 
@@ -63,36 +77,35 @@ class Question(NamedTuple):
 def check(model: Model, asker: Asker, nodes: Sequence[Node]) -> Steps[list[Verdict]]:
     """A verdict for each node, in their order. Tuples that the model does not take (any more) count for nothing."""
     graph = _Graph(model, asker)
+    if len(nodes) > SINGLE:
+        yield from graph.stand(nodes)
     roots = graph.roots = [graph.node(node) for node in nodes]
     deep = 0
-    while reads := graph.level():
+    while needs := graph.level():
         deep += 1
         if deep > DEEPEST or graph.size > BROADEST + len(nodes):
             return [root.held or TooComplex() for root in roots]
-        graph.take(reads, (yield {read.need for read in reads}))
+        graph.take((yield needs))
     if not graph.open_ended:
         return [root.held for root in roots]
     solved = Solved(roots)
     return [solved.verdict(root) for root in roots]
 
 
-class _Read(NamedTuple):
-    """A need, and what its facts do to a gate."""
-
-    need: Need
-    gate: Gate
-    conditions: Kinds
-    leads: str | None
-    """The relation that is asked of whoever is found; empty for a userset's own, None where to be found is enough."""
+_Read = tuple[Need, Gate, Kinds, str | None]
+"""A need, and what its facts do to a gate: the conditions that they may carry; the relation that is asked of whoever is
+found, empty for a userset's own, None where to be found is enough."""
 
 
 class _Graph:
     def __init__(self, model: Model, asker: Asker) -> None:
         self._model, self._asker = model, asker
         self._programs, self._kind = programs(model), kind_of(asker.subject)
+        self._standing: Standing | None = None
         self._nodes: dict[Node, Gate] = {}
         self._unopened: list[tuple[Node, Gate]] = []
         self._unread: list[_Read] = []
+        self._reads: list[_Read] = []
         self._subtractions: list[Gate] = []
         self._yes = Gate()
         self._yes.held = True
@@ -104,6 +117,19 @@ class _Graph:
     def size(self) -> int:
         return len(self._nodes)
 
+    def stand(self, nodes: Sequence[Node]) -> Steps[None]:
+        """Learn what the subject itself stands in."""
+        roots = frozenset((object_.partition(":")[0], relation) for object_, relation in nodes)
+        ground = self._programs.ground(self._kind, roots)
+        self._standing = Standing(ground, self._asker.subject, self._asker.contextual)
+        if needs := self._standing.needs():
+            self._found_standing((yield needs))
+
+    def _found_standing(self, found: Found) -> None:
+        assert self._standing is not None
+        for node in self._standing.take(found):
+            self.node(node).hold()
+
     def node(self, node: Node) -> Gate:
         gate = self._nodes.get(node)
         if gate is None:
@@ -114,31 +140,32 @@ class _Graph:
                 self._unopened.append((node, gate))
         return gate
 
-    def level(self) -> list[_Read]:
+    def level(self) -> set[Need]:
         """What is read next: all that could still matter. Other relations to the same object cost no level of their own."""
         if all(root.held for root in self.roots):
-            return []
+            return set()
         matters = under(self.roots) if any(gate.lost for gate in self._subtractions) else None
-        reads: list[_Read] = []
         later: list[_Read] = []
+        self._reads = []
         for read in self._unread:
-            (reads if matters is None or read.gate in matters else later).append(read)
+            (self._reads if matters is None or read[1] in matters else later).append(read)
         self._unread = []
         aside = self._open(matters)
-        reads += self._unread
+        self._reads += self._unread
         self._unread, self._unopened = later, aside
-        return reads
+        needs = {read[0] for read in self._reads}
+        return needs.union(self._standing.needs()) if self._standing else needs
 
     def _open(self, matters: Collection[Gate] | None) -> list[tuple[Node, Gate]]:
         """Look into the nodes that something undecided stands on; the others are handed back."""
-        aside = []
+        aside: list[tuple[Node, Gate]] = []
         unopened, self._unopened = self._unopened, []
+        closed: Collection[Key] = self._standing.closed if self._standing else ()
         for entry in unopened:
-            gate = entry[1]
-            if (matters is not None and gate not in matters) or (gate.outs and all(out.held for out in gate.outs)):
-                aside.append(entry)
-            else:
-                self._unopened.append(entry)
+            (object_, relation), gate = entry
+            told = (object_.partition(":")[0], relation) in closed  # from the subject's side
+            idle = gate not in matters if matters is not None else gate.outs and all(out.held for out in gate.outs)
+            (aside if told or idle else self._unopened).append(entry)
         while self._unopened:
             (object_, relation), gate = self._unopened.pop()
             plan = None if gate.held else self._programs.plan(object_.partition(":")[0], relation, self._kind)
@@ -153,15 +180,14 @@ class _Graph:
                     self._build(part, object_, gate)
             case Tuples(relation, exact, usersets):
                 for kind, conditions in exact:
-                    subject = self._asker.subject if kind == self._kind else kind  # `user:*` is both kind and subject
-                    self._unread.append(_Read(Holders(object_, relation, kind, subject), gate, conditions, None))
+                    self._exactly(object_, relation, kind, conditions, gate)
                 for kind, conditions in usersets:
-                    self._unread.append(_Read(Holders(object_, relation, kind), gate, conditions, ""))
+                    self._unread.append((Holders(object_, relation, kind), gate, conditions, ""))
             case Same(relation):
                 gate.take(self.node((object_, relation)))
             case Along(relation, source, kinds):
                 for kind, conditions in kinds:
-                    self._unread.append(_Read(Holders(object_, source, kind), gate, conditions, relation))
+                    self._unread.append((Holders(object_, source, kind), gate, conditions, relation))
             case Every(parts):
                 gate.take(Gate("all", [self._part(part, object_) for part in parts]))
             case Without(base, without):
@@ -174,13 +200,24 @@ class _Graph:
         self._build(plan, object_, gate)
         return gate
 
-    def take(self, reads: Sequence[_Read], found: Found) -> None:
+    def _exactly(self, object_: str, relation: str, kind: str, conditions: Kinds, gate: Gate) -> None:
+        """The subject itself, or everybody of its type."""
+        objects = self._standing.objects(kind, relation, object_.partition(":")[0]) if self._standing else None
+        if objects is None:
+            subject = self._asker.subject if kind == self._kind else kind  # `user:*` is both kind and subject
+            self._unread.append((Holders(object_, relation, kind, subject), gate, conditions, None))
+        elif object_ in objects:
+            gate.hold()
+
+    def take(self, found: Found) -> None:
         """What a level brought."""
+        if self._standing:
+            self._found_standing(found)
         contextual = self._asker.contextual
-        for need, gate, conditions, leads in reads:
+        for need, gate, conditions, leads in self._reads:
             if gate.held:
                 continue
-            facts: Sequence[Fact] = found.get(need, ())
+            facts = found.get(need) or ()
             if contextual:
                 facts = contextual.over(need, facts)
             for fact in facts:

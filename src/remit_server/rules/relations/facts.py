@@ -33,19 +33,28 @@ class Held(NamedTuple):
     type: str
 
 
+class Few(NamedTuple):
+    """To which objects of a type a subject stands directly in a relation without a condition, if they are no more than `most`."""
+
+    subject: str
+    relation: str
+    type: str
+    most: int
+
+
 class Fact(NamedTuple):
     """One tuple, seen from the other end."""
 
     other: str
-    """The subject for `Holders`, the object for `Held`."""
+    """The subject for `Holders`, the object for `Held` and `Few`."""
     condition: str = ""
     context: str = ""
     """Of the condition, as JSON text."""
 
 
-Need = Holders | Held
-Found = Mapping[Need, Sequence[Fact]]
-"""What stands in storage for each need; for what has nothing, nothing or an empty row."""
+Need = Holders | Held | Few
+Found = Mapping[Need, Sequence[Fact] | None]
+"""What stands in storage for each need. None where `Few` are many."""
 Steps = Generator[Collection[Need], Found, T]
 
 
@@ -65,8 +74,8 @@ class Contextual:
 
     def over(self, need: Need, stored: Sequence[Fact]) -> Sequence[Fact]:
         """What answers the need: what was brought, and what is stored beside it."""
-        if isinstance(need, Held):
-            brought = self._held.get(need, {})
+        if not isinstance(need, Holders):
+            brought = self._held.get(Held(*need[:3]), {})
         else:
             brought = self._holders.get(need[:3], {})
             if need.subject:

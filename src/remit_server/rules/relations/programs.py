@@ -6,6 +6,7 @@ tuples to read, and which nodes follow from them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -59,6 +60,21 @@ class Without:
     without: Plan
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a kind of subject itself can stand, as far as some relations lead there."""
+
+    direct: tuple[tuple[str, str, str], ...]
+    """(kind, relation, type) of tuples that name the subject, none of them under a condition."""
+    closed: frozenset[Key]
+    """Relations that are unions of tuples without conditions, all the way down: who is in them can be told from the subject's
+    side alone."""
+    onward: Mapping[str, tuple[Key, ...]]
+    """Which closed relations take a userset of this kind."""
+    same: Mapping[Key, tuple[Key, ...]]
+    """Which closed relations of an object follow from another of it."""
+
+
 Plan = Tuples | Same | Along | Either | Every | Without
 
 
@@ -69,6 +85,7 @@ class Programs:
         self._model = model
         self._ends = _ends(model)
         self._plans: dict[tuple[str, str, str], Plan | None] = {}
+        self._grounds: dict[tuple[str, frozenset[Key]], Ground] = {}
 
     def plan(self, type_: str, relation: str, kind: str) -> Plan | None:
         """How a subject of this kind may come to have the relation; None where it cannot."""
@@ -82,6 +99,25 @@ class Programs:
         """Whether a subject of this kind can have the relation at all."""
         ends = self._ends.get((type_, relation), frozenset())
         return kind in ends or ("#" not in kind and f"{kind}:*" in ends)
+
+    def ground(self, kind: str, roots: frozenset[Key]) -> Ground:
+        """Where a subject of this kind can stand below these relations."""
+        found = self._grounds.get((kind, roots))
+        if found is None:
+            found = self._grounds[kind, roots] = _ground(self._below(kind, roots))
+        return found
+
+    def _below(self, kind: str, roots: frozenset[Key]) -> dict[Key, list[Plan]]:
+        """The leaves of each relation that these lead to, themselves among them."""
+        found: dict[Key, list[Plan]] = {}
+        waiting = list(roots)
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                plan = self.plan(*key, kind)
+                found[key] = [] if plan is None else [*_plan_leaves(plan)]
+                waiting += [after for leaf in found[key] for after in _after(key, leaf)]
+        return found
 
     def _pruned(self, type_: str, name: str, relation: Relation, part: Expression, kind: str) -> Plan | None:
         match part:
@@ -123,6 +159,78 @@ class Programs:
 def programs(model: Model) -> Programs:
     """The programs of a model, which is told from others by identity."""
     return Programs(model)
+
+
+def _plan_leaves(plan: Plan) -> Iterator[Plan]:
+    """The tuples that a plan reads and the nodes that it leads to. What is no plain union gives itself away."""
+    match plan:
+        case Either(parts) | Every(parts):
+            if isinstance(plan, Every):
+                yield plan
+            for part in parts:
+                yield from _plan_leaves(part)
+        case Without(base, without):
+            yield plan
+            yield from _plan_leaves(base)
+            yield from _plan_leaves(without)
+        case _:
+            yield plan
+
+
+def _after(key: Key, leaf: Plan) -> list[Key]:
+    match leaf:
+        case Same(relation):
+            return [(key[0], relation)]
+        case Along(relation, _, kinds):
+            return [(kind, relation) for kind, _ in kinds]
+        case Tuples(_, _, usersets):
+            return [_key(kind) for kind, _ in usersets]
+    return []
+
+
+_ALWAYS = frozenset({""})
+
+
+def _ground(leaves: Mapping[Key, list[Plan]]) -> Ground:
+    closed = {key for key, found in leaves.items() if all(_plain(leaf) for leaf in found)}
+    while True:
+        kept = {key for key in closed if all(after in closed for leaf in leaves[key] for after in _after(key, leaf))}
+        if kept == closed:
+            break
+        closed = kept
+    onward: dict[str, list[Key]] = {}
+    same: dict[Key, list[Key]] = {}
+    for key in sorted(closed):
+        for leaf in leaves[key]:
+            if isinstance(leaf, Same):
+                same.setdefault((key[0], leaf.relation), []).append(key)
+            elif isinstance(leaf, Tuples):
+                for kind, _ in leaf.usersets:
+                    onward.setdefault(kind, []).append(key)
+    direct = {
+        (kind, leaf.relation, key[0])
+        for key, found in leaves.items()
+        for leaf in found
+        if isinstance(leaf, Tuples)
+        for kind, conditions in leaf.exact
+        if conditions == _ALWAYS
+    }
+    return Ground(
+        tuple(sorted(direct)),
+        frozenset(closed),
+        {kind: tuple(keys) for kind, keys in onward.items()},
+        {key: tuple(keys) for key, keys in same.items()},
+    )
+
+
+def _plain(leaf: Plan) -> bool:
+    """Whether it is a part of a union that a subject's side can tell."""
+    match leaf:
+        case Same():
+            return True
+        case Tuples(_, exact, usersets):
+            return all(conditions == _ALWAYS for _, conditions in exact + usersets)
+    return False
 
 
 def _key(userset: str) -> Key:

@@ -1,0 +1,68 @@
+"""Where a subject itself stands: its own tuples, and the usersets it is in, found from its side.
+
+For many questions about one subject this is the short way. What it stands in is read once; then no object needs a look at
+the subject, and no group is looked into, however many objects are shared with it. It serves where sets are small and hold
+without conditions; where not, the objects' side is read, as for a single question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from remit_server.rules.relations.facts import Contextual, Few, Found, Need
+from remit_server.rules.relations.programs import Ground, Key
+
+MOST: Final = 1000
+"""Objects of one type to which a subject stands in one relation. Where there are more, it is cheaper to ask for each."""
+
+Node = tuple[str, str]
+
+
+class Standing:
+    """Grows by a level each time that its needs are met."""
+
+    def __init__(self, ground: Ground, subject: str, contextual: Contextual) -> None:
+        self._ground, self._subject, self._contextual = ground, subject, contextual
+        self._objects: dict[tuple[str, str, str], frozenset[str]] = {}
+        self._seen: set[Node] = set()
+        self._asked: dict[Need, tuple[str, str, str]] = {}
+        """(kind, relation, type): what the subject is called there; nothing where one of its usersets stands for it."""
+        for kind, relation, type_ in ground.direct:
+            named = kind if kind.endswith(":*") else subject
+            self._asked[Few(named, relation, type_, MOST)] = (kind, relation, type_)
+        self.closed = ground.closed
+        """Relations whose holders become known here; none when that would be too much."""
+
+    def needs(self) -> list[Need]:
+        return list(self._asked)
+
+    def objects(self, kind: str, relation: str, type_: str) -> frozenset[str] | None:
+        """The objects whose tuples name the subject in this way; None where that is not known here."""
+        return self._objects.get((kind, relation, type_))
+
+    def take(self, found: Found) -> Iterator[Node]:
+        """What a level brought: nodes of `closed` that hold."""
+        asked, self._asked = self._asked, {}
+        reached: list[tuple[str, Key]] = []
+        for need, (kind, relation, type_) in asked.items():
+            facts = found.get(need, ())
+            if facts is None:
+                if (type_, relation) in self.closed:
+                    self.closed = frozenset()
+                continue
+            if self._contextual:
+                facts = self._contextual.over(need, facts)
+            objects = frozenset(fact.other for fact in facts if not fact.condition)
+            if kind:
+                self._objects[kind, relation, type_] = objects
+            reached += [(object_, (type_, relation)) for object_ in objects]
+        while reached:
+            object_, key = reached.pop()
+            node = (object_, key[1])
+            if key in self.closed and node not in self._seen:
+                self._seen.add(node)
+                yield node
+                reached += [(object_, after) for after in self._ground.same.get(key, ())]
+                for type_, relation in self._ground.onward.get(f"{key[0]}#{key[1]}", ()):
+                    self._asked[Few(f"{object_}#{key[1]}", relation, type_, MOST)] = ("", relation, type_)
