@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from tests.fixtures.house import BROKER, SECRET, START, House
+from tests.fixtures.relations import put_store, stored, write
 from tests.rules.test_relations import DRIVE
 
 from remit_server.records import Api, Client, Grant
 from remit_server.rules.relations.model import parse
 from remit_server.runtime.ids import new_id
-from remit_server.storage.groups.relations import RelationStore, RelationTuple
 
 STORE = "01JACCESS0000000000000STRE"
 MODEL = "01JACCESS0000000000000MODL"
@@ -24,18 +24,15 @@ async def furnished(house: House) -> House:
     kept: dict[str, Any] = {"secrets": (secret,), "grants": ("client_credentials",), "created_at": START}
     asks, writes = {ACCESS: ()}, {ACCESS: ("relations:write",)}
     await store.commit(
-        store.relations.put_store(RelationStore(id=STORE, name="documents", model=parse(DRIVE), model_id=MODEL)),
         store.apis.put(Api(identifier=ACCESS, name="Access", scopes={"relations:write": "Write relations"})),
         store.clients.put(Client(id="search", name="Search", kind="service", apis=asks, **kept)),
         store.clients.put(Client(id="writer", name="Writer", kind="service", apis=writes, **kept)),
         store.clients.put(Client(id="agent-too", name="Other", kind="agent", apis=writes, **kept)),
         store.clients.put(Client(id="walk-in", name="Walk-in", kind="service", apis=writes, dynamic=True, **kept)),
         store.grants.add(Grant(id="g1", client_id="agent", user_id="auth0|ada", created_at=START)),
-        *(
-            store.relations.add(STORE, RelationTuple(*text.split()), START)
-            for text in ("document:1 viewer user:auth0|ada", "document:2 viewer user:auth0|bob")
-        ),
     )
+    given = ("document:1 viewer user:auth0|ada", "document:2 viewer user:auth0|bob")
+    await put_store(store, STORE, parse(DRIVE), *given, model_id=MODEL, now=START)
     return house
 
 
@@ -225,13 +222,13 @@ async def test_written_is_seen_at_once(each: House) -> None:
     ],
 )  # fmt: skip
 async def test_a_bad_write_changes_nothing(each: House, body: Any, code: str) -> None:
-    before = await each.store.relations.all(STORE)
+    before = await stored(each.store, STORE)
     good = [key("document:8 viewer user:eve")]
     if "writes" in body and code == "write_failed_due_to_invalid_input":
         body = {"writes": {"tuple_keys": good + body["writes"]["tuple_keys"]}}
     status, answer = await fga(each, "write", body, await token(each, "writer"))
     assert (status, answer["code"], bool(answer["message"])) == (400, code, True)
-    assert await each.store.relations.all(STORE) == before
+    assert await stored(each.store, STORE) == before
     assert await each.events("access.written") == []
 
 
@@ -262,7 +259,7 @@ async def test_who_may_use_the_stores(at: House) -> None:
 async def test_read_goes_page_by_page(each: House) -> None:
     reader = await token(each, "search")
     keys = ["document:3 viewer user:eve", "document:3 editor user:eve", "documents:3 viewer user:eve"]
-    await each.store.commit(*(each.store.relations.add(STORE, RelationTuple(*text.split()), START) for text in keys))
+    await write(each.store, STORE, keys, now=START)
 
     async def read(**body: Any) -> list[str]:
         found, more = [], ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.fixtures.asking import ask
 from tests.fixtures.house import BROKER, House
+from tests.fixtures.relations import put_store
 from tests.rules.test_policy import BOB, documented, order
 from tests.rules.test_relations import DRIVE
 
@@ -18,7 +19,6 @@ from remit_server.oversight.policy import PolicyJudge
 from remit_server.records import Policy
 from remit_server.rules.relations.model import parse
 from remit_server.runtime.ports import Act, Decision, Deny, Permit, RequireApproval
-from remit_server.storage.groups.relations import RelationStore, RelationTuple
 
 
 async def client_credentials(house: House) -> tuple[int, Any]:
@@ -107,17 +107,14 @@ async def test_an_act_that_names_a_relation_needs_it(any_house: House) -> None:
 
     assert await ask()
     assert not await ask(("viewer", "document:1"))
-    await store.commit(
-        store.relations.put_store(RelationStore(id="s", name="documents", model=parse(DRIVE))),
-        store.relations.add("s", RelationTuple("document:1", "viewer", "user:auth0|ada"), 0),
-    )
+    await put_store(store, "s", parse(DRIVE), "document:1 viewer user:auth0|ada")
     assert await ask(("viewer", "document:1"))
     assert not await ask(("viewer", "document:1"), user=None)
     assert not await ask(("viewer", "document:1"), ("editor", "document:1"))
     for odd in (("viewer", "document"), ("fly", "document:1"), ("viewer", "picture:1"), ("viewer", "document:*")):
         assert not await ask(odd)
     # A second store that defines the type leaves it open which one is meant: nobody passes.
-    await store.commit(store.relations.put_store(RelationStore(id="t", name="more", model=parse(DRIVE))))
+    await put_store(store, "t", parse(DRIVE), name="more")
     assert not await ask(("viewer", "document:1"))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.fixtures.relations import stored, tuple_, write
 from tests.ledger import proves
 from tests.management.test_manifest import ACME, ENVIRON
 
@@ -71,7 +72,7 @@ async def test_the_example_applies_and_again_changes_nothing(applier: Applier, s
     assert assistant.apis == {"https://broker.example": ("trade:write", "portfolio:read")}
     documents = await store.relations.store_named("documents")
     assert documents is not None
-    assert [one.subject for one in await store.relations.all(documents.id)] == ["user:auth0|ada"]
+    assert [one.subject for one in await stored(store, documents.id)] == ["user:auth0|ada"]
     assert [policy.name for policy in await store.policies.all()] == ["policies/trading.cedar"]
     organisation = await store.organisation.get("organisation")
     assert organisation is not None
@@ -108,16 +109,14 @@ async def test_only_what_a_manifest_brought_is_removed(applier: Applier, store: 
 
 
 async def test_tuples_that_applications_wrote_stay(applier: Applier, store: Store, acme: Path) -> None:
-    from remit_server.rules.relations.tuples import RelationTuple
-
     await applier.apply(read(acme, ENVIRON))
     documents = await store.relations.store_named("documents")
     assert documents is not None
-    own = RelationTuple("document:own", "viewer", "user:auth0|bob")
-    await store.commit(store.relations.add(documents.id, own, 1))
+    own = "document:own viewer user:auth0|bob"
+    await write(store, documents.id, [own])
     (acme.parent / "documents.yaml").write_text("[]")
     await applier.apply(read(acme, ENVIRON))
-    assert await store.relations.all(documents.id) == [own]
+    assert await stored(store, documents.id) == [tuple_(own)]
 
 
 async def test_applying_does_not_resume_a_suspended_agent(applier: Applier, store: Store, acme: Path) -> None:

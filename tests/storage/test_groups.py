@@ -25,7 +25,6 @@ from remit_server.records import (
     SigningKey,
 )
 from remit_server.storage.contract import Lost, Step
-from remit_server.storage.groups.relations import RelationStore, RelationTuple
 from remit_server.storage.store import Store
 
 
@@ -461,21 +460,6 @@ async def test_keys(store: Store) -> None:
     assert await store.secrets.get("pepper") == b"\0\1"
     assert await store.secrets.get("salt") is None
     assert await loses(store, store.secrets.add("pepper", b"other"))
-
-
-async def test_relations(store: Store) -> None:
-    shop = RelationStore(id="r1", name="shop", model={"types": []}, created_at=NOW)
-    await store.commit(store.relations.put_store(shop), store.relations.put_store(RelationStore(id="r2", name="other")))
-    assert await store.relations.store("r1") == await store.relations.store_named("shop") == shop
-    assert [one.id for one in await store.relations.stores()] == ["r1", "r2"]
-    tuples = [RelationTuple("doc:1", "viewer", f"user:{name}") for name in ("ada", "bo")]
-    await store.commit(*(store.relations.add("r1", one, NOW) for one in tuples))
-    assert await loses(store, store.relations.add("r1", tuples[0], NOW))
-    assert await store.relations.subjects("r1", "doc:1", "viewer") == ["user:ada", "user:bo"]
-    assert await store.relations.subjects("r2", "doc:1", "viewer") == []
-    assert await store.relations.all("r1") == tuples
-    await store.commit(store.relations.remove("r1", tuples[0]))
-    assert await loses(store, store.relations.remove("r1", tuples[0]))
 
 
 async def test_the_trail_is_read_by_who_and_what(store: Store) -> None:

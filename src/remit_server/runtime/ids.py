@@ -26,6 +26,16 @@ def new_id() -> str:
     return moment + os.urandom(16).translate(_DIGIT_OF_BYTE).decode("ascii")
 
 
+def id_after(before: str) -> str:
+    """A ULID that sorts after another, which a node whose clock is ahead of ours may have made."""
+    made = new_id()
+    if made > before:
+        return made
+    head = before.rstrip(_CROCKFORD[-1])
+    following = next(digit for digit in _CROCKFORD if digit > head[-1])
+    return f"{head[:-1]}{following}".ljust(len(before), _CROCKFORD[0])
+
+
 def new_secret() -> str:
     """256 random bits, base64url: codes, refresh tokens, request URIs, cookies."""
     return secrets.token_urlsafe(32)

@@ -68,15 +68,21 @@ class Unstorable(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement with its values. A step that `may_miss` does not lose the unit when it changes nothing.
+    """One statement with its values, or with those of many rows, which go to the database together: such a step changes
+    nothing when one of its rows changes nothing. A step that `may_miss` does not lose the unit when it changes nothing.
 
     `wake` is announced when the unit is written: a step that changes what others have cached brings its topic along.
     """
 
     statement: Statement
-    params: Params
+    params: Params | Sequence[Params]
     may_miss: bool = False
     wake: str | None = None
+
+    @property
+    def rows(self) -> Sequence[Params]:
+        """The values row by row; at least one."""
+        return [self.params] if isinstance(self.params, dict) else self.params
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +110,16 @@ class Engine(Protocol):
     async def few(self, select: Select, params: Params) -> Sequence[Row]:
         """The handful of rows that a point read brings when it joins others to its one, in their order."""
 
+    async def each(self, select: Select, asked: Sequence[Params]) -> Sequence[Sequence[Row]]:
+        """The rows of many point reads, in their order, found by one statement however many they are. Rows of one read come in
+        any order. Values are texts and integers."""
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         """All rows that a listing finds, in its order."""
 
     async def commit(self, unit: Unit) -> list[Row | None]:
-        """Write a unit. Answers a row for each step, in order: what its statement is `returning` (be it nothing), or None
-        where a step that may miss has missed. Raises `Lost`, `Busy` or `Unstorable`."""
+        """Write a unit. Answers a row for each step, in order: what its statement is `returning` (be it nothing) for its first
+        row of values, or None where a step that may miss has missed. Raises `Lost`, `Busy` or `Unstorable`."""
 
     def listen(self, wake: Wake) -> None:
         """Call `wake(topic)` for every wake from now on, on the event loop."""

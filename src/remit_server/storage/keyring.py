@@ -141,6 +141,11 @@ class SealedReads:
         await self._prepare(rows)
         return rows
 
+    async def each(self, select: Select, asked: Sequence[Params]) -> Sequence[Sequence[Row]]:
+        found = await self._engine.each(select, asked)
+        await self._prepare([row for rows in found for row in rows])
+        return found
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         rows = await self._engine.many(select, params)
         await self._prepare(rows if ".*" in select.wanted else [])  # what is counted brings no body along

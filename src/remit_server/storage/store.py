@@ -23,6 +23,7 @@ from remit_server.storage.groups.passkeys import Passkeys
 from remit_server.storage.groups.people import Interactions, Sessions, Users
 from remit_server.storage.groups.preferences import PreferencesOf, PushSubscriptions
 from remit_server.storage.groups.proxied_calls import ProxiedCalls
+from remit_server.storage.groups.relation_models import RelationModels
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.groups.rows import Directory, Rows
 from remit_server.storage.groups.second_factors import SecondFactors
@@ -68,6 +69,7 @@ class Store:
         self.secrets = Secrets(sealed, barrier)
         self.data_keys = DataKeys(engine)
         self.relations = Relations(engine)
+        self.relation_models = RelationModels(engine)
         self.leases = Leases(engine)
         self.trail = Trail(engine)
         self.watch: Callable[[Unit], AbstractContextManager[Any]] = lambda _: nullcontext()

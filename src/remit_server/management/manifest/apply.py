@@ -16,16 +16,20 @@ from remit_server.management.manifest.plan import Change, Plan, Tuples, plan
 from remit_server.management.manifest.wanted import State, present, wanted
 from remit_server.management.set_up import FIRST, can_sign_in
 from remit_server.records import Actor, Event
+from remit_server.rules.relations.model import compiled
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
 from remit_server.storage.contract import Lost, Step
+from remit_server.storage.groups.relation_models import RelationModel
+from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write
+from remit_server.storage.groups.relations import RelationStore
 from remit_server.storage.groups.rows import Directory
 from remit_server.storage.store import Store
 
 LEASE_SECONDS = 60
-TUPLES_AT_ONCE = 200
+TUPLES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,9 @@ class Applier:
                     store.allowances.forget_client(change.key),
                 )  # fmt: skip
             case "relation store", "remove":
-                return store.relations.remove_store(change.old.id)
+                return store.relations.remove_store(change.old.id, now), store.relation_models.undefine(change.old.id)
             case "relation store", _:
-                return (store.relations.put_store(change.new),)
+                return self._put_model(change, now)
         directory = self._directories[change.kind]
         return (directory.remove(change.key) if change.act == "remove" else directory.put(change.new),)
 
@@ -132,6 +136,15 @@ class Applier:
             "api": store.apis, "client": store.clients, "connection": store.connections,
             "detail type": store.detail_types, "policy": store.policies,
         }  # fmt: skip
+
+    def _put_model(self, change: Change, now: int) -> Sequence[Step]:
+        new, before = change.new, change.old.model_id if change.old else ""
+        model = RelationModel(id=new.model_id, model=new.model, created_at=now)
+        steps = self.store.relation_models.put(new.id, before, model, compiled(new.model).types)
+        if change.old is not None:
+            return steps
+        record = RelationStore(id=new.id, name=new.name, created_at=now, updated_at=now)
+        return self.store.relations.add_store(record), *steps
 
     async def _put_user(self, change: Change, now: int) -> Sequence[Step]:
         user = replace(change.new, updated_at=now)
@@ -167,12 +180,23 @@ class Applier:
         one = await self.store.relations.store_named(tuples.store)
         if one is None:
             return  # removed with its store
-        relations, now = self.store.relations, self.clock.now()
-        steps = [relations.remove(one.id, gone) for gone in tuples.removed]
-        steps += [relations.add(one.id, new, now) for new in tuples.added]
-        for start in range(0, len(steps), TUPLES_AT_ONCE):
-            some = [may_miss(step) for step in steps[start : start + TUPLES_AT_ONCE]]
-            await self.store.commit(*some, events=(self._event("access.written", one.id, count=len(some)),))
+        gone, new = ({each.key: each for each in some} for some in (tuples.removed, tuples.added))
+        keys, revision = list(gone | new), one.revision
+
+        def event(done: Done) -> Event:
+            told = {"revision": done.revision, "written": len(done.written), "deleted": len(done.deleted)}
+            return self._event("access.written", one.id, store=one.name, **told)
+
+        for start in range(0, len(keys), TUPLES_AT_ONCE):
+            some = keys[start : start + TUPLES_AT_ONCE]
+            asked = Write(
+                self.clock.now(), event, [new[key] for key in some if key in new], [gone[key] for key in some if key in gone],
+                on_duplicate="ignore", on_missing="ignore",
+            )  # fmt: skip
+            try:
+                revision = (await self.store.relations.write(one.id, revision, asked)).revision
+            except (Clash, StoreGone) as error:
+                raise TemporarilyUnavailable("Others changed the same relations in the meantime.") from error
 
     def _events(self, change: Change) -> Sequence[Event]:
         kinds = {"create": "created", "change": "changed", "remove": "removed"}

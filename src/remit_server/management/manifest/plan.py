@@ -7,12 +7,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from remit_server.management.manifest.wanted import KINDS, State
+from remit_server.management.manifest.wanted import KINDS, State, spelled_tuple
 from remit_server.records import Organisation
 from remit_server.rules.connection import home_of
 from remit_server.rules.relations.tuples import RelationTuple
 
-_UNSAID = frozenset({"id", "created_at", "updated_at", "password_changed_at", "applied"})
+_UNSAID = frozenset({"id", "created_at", "updated_at", "password_changed_at", "applied", "model_id"})
 _SECRET = frozenset({"password", "secrets", "client_secret", "channels", "settings", "registration_token"})
 _LONGEST = 60
 
@@ -102,15 +102,13 @@ def _tuples(there: State, wanted: State) -> tuple[tuple[Tuples, ...], tuple[str,
     for name in there.tuples.keys() | wanted.tuples.keys():
         old, new = there.tuples.get(name, frozenset()), wanted.tuples.get(name, frozenset())
         added = tuple(sorted(new - old))
-        removed = tuple(sorted(one for one in old - new if _spelled(name, one) in before))
-        ours |= {text for one in new if (text := _spelled(name, one)) in before or one not in old}
+        named = {one.key for one in new}  # what the manifest names is there as it says
+        gone = (one for one in old - new if one.key in named or spelled_tuple(name, one) in before)
+        removed = tuple(sorted(gone))
+        ours |= {text for one in new if (text := spelled_tuple(name, one)) in before or one not in old}
         if added or removed:
             changes.append(Tuples(store=name, added=added, removed=removed))
     return tuple(sorted(changes, key=lambda change: change.store)), tuple(sorted(ours))
-
-
-def _spelled(store: str, one: RelationTuple) -> str:
-    return f"{store} {one.object}#{one.relation}@{one.subject}"
 
 
 def _shown(kind: str, key: str, record: Any) -> str:

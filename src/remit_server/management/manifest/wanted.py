@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from remit_server.catalog import load
 from remit_server.errors import ConfigurationError
 from remit_server.management.manifest import declared as d
+from remit_server.management.manifest import needs
 from remit_server.management.manifest.check import (
     entry_of,
     methods_of,
@@ -25,17 +26,28 @@ from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Api, Client, Connection, DetailType, Organisation, Policy, User
 from remit_server.rules import providers
 from remit_server.rules.relations.tuples import RelationTuple
-from remit_server.runtime.ids import new_id
+from remit_server.runtime.ids import id_after, new_id
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
-from remit_server.storage.groups.relations import RelationStore
 from remit_server.storage.store import Store
 
-KINDS = ("user", "api", "client", "connection", "detail type", "relation store", "policy")
+STORES = "relation store"
+KINDS = ("user", "api", "client", "connection", "detail type", STORES, "policy")
+
+
+class ModelledStore(Struct, frozen=True, kw_only=True):
+    """A relation store with its newest model."""
+
+    id: str
+    name: str
+    model: dict[str, Any]
+    model_id: str
+    created_at: int
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """Records by kind and key, as they are or as they are wanted; and the tuples of relation stores by the store's name."""
+    """Records by kind and key, as they are or as they are wanted; and, by the store's name, the relation tuples
+    that the manifest names or an earlier one brought."""
 
     organisation: Organisation = Organisation()
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -59,7 +71,7 @@ async def present(store: Store, manifest: d.Manifest) -> State:
     for key in organisation.applied.get("user", ()):
         if key not in users and (old := await store.users.get(key)):
             users[key] = old
-    stores = {one.name: one for one in await store.relations.stores()}
+    stores = await _stores(store, manifest, organisation)
     return State(
         organisation=organisation,
         records={
@@ -68,12 +80,53 @@ async def present(store: Store, manifest: d.Manifest) -> State:
             "client": {one.id: one for one in await store.clients.all()},
             "connection": {one.name: one for one in await store.connections.all()},
             "detail type": {one.type: one for one in await store.detail_types.all()},
-            "relation store": stores,
+            STORES: stores,
             "policy": {one.name: one for one in await store.policies.all()},
         },
-        tuples={name: frozenset(await store.relations.all(one.id)) for name, one in stores.items()},
+        tuples=await _tuples(store, manifest, organisation, stores),
         accounts=await store.connected_accounts.counts(),
     )
+
+
+async def _stores(store: Store, manifest: d.Manifest, organisation: Organisation) -> dict[str, ModelledStore]:
+    names = dict.fromkeys((*(one.name for one in manifest.relations.stores), *organisation.applied.get(STORES, ())))
+    found = {}
+    for name in names:
+        if one := await store.relations.store_named(name):
+            newest = await store.relation_models.get(one.id, one.model_id)
+            model = newest.model if newest else {}
+            found[name] = ModelledStore(
+                id=one.id, name=name, model=model, model_id=one.model_id, created_at=one.created_at
+            )
+    return found
+
+
+async def _tuples(
+    store: Store, manifest: d.Manifest, organisation: Organisation, stores: Mapping[str, ModelledStore]
+) -> dict[str, frozenset[RelationTuple]]:
+    named: dict[str, dict[tuple[str, str, str], RelationTuple]] = {name: {} for name in stores}
+    for text in organisation.applied.get("tuple", ()):
+        name, one = read_tuple(text)
+        named.get(name, {})[one.key] = one
+    for declared in manifest.relations.stores:
+        named.get(declared.name, {}).update((one.key, one) for one in tuples_of(declared))
+    return {
+        name: frozenset(await store.relations.present(stores[name].id, tuples.values()))
+        for name, tuples in named.items()
+    }
+
+
+def spelled_tuple(store: str, one: RelationTuple) -> str:
+    """As the organisation remembers that a manifest brought it."""
+    return f"{store} {one.object}#{one.relation}@{one.subject}"
+
+
+def read_tuple(text: str) -> tuple[str, RelationTuple]:
+    """The store's name and the tuple of what `spelled_tuple` made."""
+    name, _, one = text.rpartition(" ")
+    object_, _, rest = one.partition("#")
+    relation, _, subject = rest.partition("@")
+    return name, RelationTuple(object_, relation, subject)
 
 
 async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, peppers: Peppers, now: int) -> State:
@@ -92,6 +145,7 @@ async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, p
             domains=tuple(domain.lower() for domain in manifest.organisation.domains),
             settings=settings_of(manifest),
             channels=_channels(manifest.channels),
+            needs=tuple(needs.declared(manifest)),
         ),
         records={
             "user": users,
@@ -99,7 +153,7 @@ async def wanted(manifest: d.Manifest, now_there: State, passwords: Passwords, p
             "client": {one.id: _client(one, there["client"].get(one.id), peppers, now) for one in manifest.clients},
             "connection": {one.name: _connection(one) for one in manifest.connections},
             "detail type": {kind.type: kind for one in manifest.details for kind in [_detail_type(one)]},
-            "relation store": {one.name: _store(one, there["relation store"].get(one.name), now) for one in stores},
+            STORES: {one.name: _store(one, there[STORES].get(one.name), now) for one in stores},
             "policy": {policy_name(one): Policy(name=policy_name(one), text=text_of(one)) for one in manifest.policies},
         },
         tuples={one.name: frozenset(tuples_of(one)) for one in stores},
@@ -154,9 +208,11 @@ def _detail_type(details: d.Details) -> DetailType:
     return load.detail_type(details.document, where="details")
 
 
-def _store(store: d.RelationStore, there: RelationStore | None, now: int) -> RelationStore:
-    old = there or RelationStore(id=new_id(), name=store.name, created_at=now)
-    return replace(old, model=model_of(store))
+def _store(store: d.RelationStore, there: ModelledStore | None, now: int) -> ModelledStore:
+    """A model that differs is a new one, and has an id of its own."""
+    old = there or ModelledStore(id=new_id(), name=store.name, model={}, model_id="", created_at=now)
+    model = model_of(store)
+    return old if model == old.model else replace(old, model=model, model_id=id_after(old.model_id))
 
 
 def _channels(channels: d.Channels) -> dict[str, Any]:

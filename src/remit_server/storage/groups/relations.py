@@ -1,124 +1,275 @@
-"""Relation tuples: object # relation @ subject."""
+"""Relation tuples, object # relation @ subject, in stores; and every change that was made to them.
+
+A store's `revision` counts its writes. A write takes the next number in the step that decides it, in one transaction with the
+tuples, so whoever read revision r finds all that was written up to it, and what was read between two equal revisions is the
+whole truth of that one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Final, Literal, NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from remit_server.rules.relations.tuples import RelationTuple
-from remit_server.storage.contract import Engine, Step
-from remit_server.storage.groups.rows import Rows
+from remit_server.rules.relations.facts import Fact, Held, Holders, Need
+from remit_server.rules.relations.tuples import RelationTuple, kind_of
+from remit_server.storage.contract import Engine, Params, Row, Step
+from remit_server.storage.groups.relation_writes import Writes
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Delete, Insert, Select
+from remit_server.storage.sql.statements import Insert, Kind, Select, Update
 
-__all__ = ["RelationStore", "RelationTuple", "Relations"]
+__all__ = ["Change", "RelationStore", "RelationTuple", "Relations"]
+
+LAST: Final = chr(0x10FFFF)
+"""Sorts after every text."""
+LATEST: Final = 2**62
+"""After every position."""
+_PARTS: Final = "relation_tuples.subject, relation_tuples.condition, relation_tuples.context"
+
+_PLACE: Final[dict[str, Kind]] = dict.fromkeys(("object_", "relation_", "kind_", "subject_", "first", "last"), "text")
+"""The tuple after which a page begins, and the objects among which it looks."""
 
 
 class RelationStore(Struct, frozen=True, kw_only=True):
-    """A named set of tuples under one model (the OpenFGA JSON form)."""
+    """A set of tuples, under the newest of its models unless a question names another."""
 
     id: str
     name: str
-    model: dict[str, Any] = field(default_factory=dict)
+    revision: int = 0
     model_id: str = ""
-    """What the model goes by, for clients that pin one."""
+    """The newest model; empty while there is none."""
     created_at: int = 0
+    updated_at: int = 0
+
+
+class Change(NamedTuple):
+    """A tuple that was written or deleted. Changes of one write have one revision and count their positions from 0."""
+
+    revision: int
+    position: int
+    operation: Literal["write", "delete"]
+    tuple: RelationTuple
+    """A deleted one is named by its key alone."""
+    at: int
 
 
 class Relations:
-    _STORE = Select(t.RELATION_STORES, where="relation_stores.id = :id")
-    _STORE_NAMED = Select(t.RELATION_STORES, where="relation_stores.name = :name")
-    _STORES = Select(t.RELATION_STORES, tail="ORDER BY id")
-    _PUT_STORE = Insert(t.RELATION_STORES, conflict="replace")
-    _REMOVE_STORE = Delete(t.RELATION_STORES, where="relation_stores.id = :id")
-    _EMPTY = Delete(t.RELATION_TUPLES, where="relation_tuples.store_id = :store_id")
-    _ON = Select(
-        t.RELATION_TUPLES,
-        where="store_id = :store_id AND object = :object AND relation = :relation",
-        tail="ORDER BY subject",
+    _STORE = Select(t.RELATION_STORES, where="relation_stores.id = :id AND removed_at IS NULL")
+    _STORES = Select(t.RELATION_STORES, where="id > :after AND removed_at IS NULL", tail="ORDER BY id LIMIT :size",
+                     types={"after": "text"})  # fmt: skip
+    _STORES_NAMED = Select(
+        t.RELATION_STORES,
+        where="name = :name AND id > :after AND removed_at IS NULL",
+        tail="ORDER BY id LIMIT :size",
+        types={"after": "text"},
     )
-    _ALL = Select(t.RELATION_TUPLES, where="store_id = :store_id", tail="ORDER BY object, relation, subject")
-    _HAS = Select(
-        t.RELATION_TUPLES,
-        where="store_id = :store_id AND object = :object AND relation = :relation AND subject = :subject",
+    _DEFINING = Select(
+        t.RELATION_TYPES,
+        columns="relation_stores.*",
+        join="JOIN relation_stores ON relation_stores.id = relation_types.store_id",
+        where="relation_types.type = :type",
     )
+    _ADD_STORE = Insert(t.RELATION_STORES)
+    _REMOVE_STORE = Update(t.RELATION_STORES, set="removed_at = :now", where="id = :id AND removed_at IS NULL")
+
+    _HOLDERS = Select(
+        t.RELATION_TUPLES,
+        columns=_PARTS,
+        where="relation_tuples.store_id = :store_id AND relation_tuples.object = :object "
+        "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind "
+        "AND relation_tuples.subject BETWEEN :first AND :last",
+        types={"first": "text", "last": "text"},
+    )
+    # All of it stands in the index by subject, but for a context; few tuples have one.
+    _HELD = Select(
+        t.RELATION_TUPLES,
+        columns="relation_tuples.object, relation_tuples.condition, CASE relation_tuples.condition WHEN '' THEN '' ELSE "
+        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store_id = relation_tuples.store_id "
+        "AND whole.object = relation_tuples.object AND whole.relation = relation_tuples.relation "
+        "AND whole.kind = relation_tuples.kind AND whole.subject = relation_tuples.subject) END AS context",
+        where="relation_tuples.store_id = :store_id AND relation_tuples.subject = :subject "
+        "AND relation_tuples.relation = :relation AND relation_tuples.object BETWEEN :first AND :last",
+        types={"first": "text", "last": "text"},
+    )
+
     _READ = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND object BETWEEN :first AND :last AND (relation = :relation OR :relation = '') "
-        "AND (subject = :subject OR :subject = '') AND (object, relation, subject) > (:after_o, :after_r, :after_s)",
-        tail="ORDER BY object, relation, subject LIMIT :size",
-        types={"first": "text", "last": "text", "after_o": "text", "after_r": "text", "after_s": "text"},
+        where="store_id = :store_id AND (object, relation, kind, subject) > (:object_, :relation_, :kind_, :subject_)",
+        tail="ORDER BY object, relation, kind, subject LIMIT :size",
+        types=_PLACE,
     )
-    _ADD = Insert(t.RELATION_TUPLES)
-    _REMOVE = Delete(
+    _READ_OBJECT = Select(
+        t.RELATION_TUPLES,
+        where="store_id = :store_id AND object = :object AND (relation, kind, subject) > (:relation_, :kind_, :subject_) "
+        "AND (subject = :subject OR :subject = '')",
+        tail="ORDER BY relation, kind, subject LIMIT :size",
+        types=_PLACE,
+    )
+    _READ_RELATION = Select(
+        t.RELATION_TUPLES,
+        where="store_id = :store_id AND object = :object AND relation = :relation AND (kind, subject) > (:kind_, :subject_)",
+        tail="ORDER BY kind, subject LIMIT :size",
+        types=_PLACE,
+    )
+    _READ_TUPLE = Select(
         t.RELATION_TUPLES,
         where="relation_tuples.store_id = :store_id AND relation_tuples.object = :object "
-        "AND relation_tuples.relation = :relation AND relation_tuples.subject = :subject",
+        "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind AND relation_tuples.subject = :subject",
+    )
+    _READ_SUBJECT = Select(
+        t.RELATION_TUPLES,
+        where="store_id = :store_id AND subject = :subject AND (relation, object) > (:relation_, :object_) "
+        "AND object BETWEEN :first AND :last",
+        tail="ORDER BY relation, object LIMIT :size",
+        types=_PLACE,
+    )
+    _READ_SUBJECT_RELATION = Select(
+        t.RELATION_TUPLES,
+        where="store_id = :store_id AND subject = :subject AND relation = :relation AND object > :object_ "
+        "AND object BETWEEN :first AND :last",
+        tail="ORDER BY object LIMIT :size",
+        types=_PLACE,
+    )
+
+    _CHANGES = Select(
+        t.RELATION_CHANGES,
+        where="store_id = :store_id AND (revision, position) > (:revision, :position)",
+        tail="ORDER BY revision, position LIMIT :size",
+    )
+    _CHANGES_OF_TYPE = Select(
+        t.RELATION_CHANGES,
+        where="store_id = :store_id AND type = :type AND (revision, position) > (:revision, :position)",
+        tail="ORDER BY revision, position LIMIT :size",
+    )
+    _FIRST_SINCE = Select(
+        t.RELATION_CHANGES,
+        columns="revision",
+        where="store_id = :store_id AND position = 0 AND created_at >= :since",
+        tail="ORDER BY created_at, revision LIMIT 1",
     )
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._rows = Rows(t.RELATION_STORES, RelationStore)
+        self._writes = Writes(engine)
+        self.write = self._writes.write
+
+    # stores
 
     async def store(self, store_id: str) -> RelationStore | None:
-        return self._rows.maybe(await self._engine.one(self._STORE, {"id": store_id}))
+        row = await self._engine.one(self._STORE, {"id": store_id})
+        return None if row is None else _store(row)
 
     async def store_named(self, name: str) -> RelationStore | None:
-        return self._rows.maybe(await self._engine.one(self._STORE_NAMED, {"name": name}))
+        """The oldest of this name."""
+        return next(iter(await self.stores(name=name, size=1)), None)
 
-    async def stores(self) -> list[RelationStore]:
-        return [self._rows.record(row) for row in await self._engine.many(self._STORES, {})]
+    async def stores(self, *, after: str = "", size: int = 100, name: str = "") -> list[RelationStore]:
+        """At most `size` stores in the order of their ids, from the one after `after`; all, or those of a name."""
+        params: Params = {"after": after, "size": size}
+        if name:
+            return [_store(row) for row in await self._engine.many(self._STORES_NAMED, {**params, "name": name})]
+        return [_store(row) for row in await self._engine.many(self._STORES, params)]
 
-    def put_store(self, store: RelationStore) -> Step:
-        return Step(self._PUT_STORE, self._rows.params(store), wake=f"relation_stores:{store.id}")
+    async def defining(self, type_: str) -> list[RelationStore]:
+        """The stores whose newest model defines a type of object."""
+        return [_store(row) for row in await self._engine.few(self._DEFINING, {"type": type_})]
 
-    def remove_store(self, store_id: str) -> tuple[Step, Step]:
-        """A store with all its tuples; loses when there is no such store."""
-        empty = Step(self._EMPTY, {"store_id": store_id}, may_miss=True)
-        return Step(self._REMOVE_STORE, {"id": store_id}, wake=f"relation_stores:{store_id}"), empty
+    def add_store(self, store: RelationStore) -> Step:
+        """Without a model: that is put after it. Loses when its id is taken."""
+        row = {name: getattr(store, name) for name in store.__struct_fields__}
+        return Step(self._ADD_STORE, {**row, "model_id": "", "removed_at": None})
 
-    async def subjects(self, store_id: str, object_: str, relation: str) -> Sequence[str]:
-        """Who stands directly in this relation to the object."""
-        rows = await self._engine.many(self._ON, {"store_id": store_id, "object": object_, "relation": relation})
-        return [row["subject"] for row in rows]
+    def remove_store(self, store_id: str, now: int) -> Step:
+        """From now on there is none; what it held is swept. Loses when there is no such store."""
+        return Step(self._REMOVE_STORE, {"id": store_id, "now": now})
 
-    async def has(self, store_id: str, tuple_: RelationTuple) -> bool:
-        return await self._engine.one(self._HAS, {"store_id": store_id, **_named(tuple_)}) is not None
+    # facts
+
+    async def facts(self, store_id: str, needs: Collection[Need]) -> dict[Need, list[Fact]]:
+        """What stands in storage for each need: one statement for all `Holders`, one for all `Held`."""
+        found: dict[Need, list[Fact]] = {}
+        if holders := [need for need in needs if isinstance(need, Holders)]:
+            asked: list[Params] = [
+                {"store_id": store_id, "object": object_, "relation": relation, "kind": kind,
+                 "first": subject, "last": subject or LAST}
+                for object_, relation, kind, subject in holders
+            ]  # fmt: skip
+            for one, rows in zip(holders, await self._engine.each(self._HOLDERS, asked), strict=True):
+                found[one] = [Fact(row["subject"], row["condition"], row["context"]) for row in rows]
+        if held := [need for need in needs if isinstance(need, Held)]:
+            asked = [
+                {"store_id": store_id, "subject": subject, "relation": relation, **_within(type_)}
+                for subject, relation, type_ in held
+            ]
+            for need, rows in zip(held, await self._engine.each(self._HELD, asked), strict=True):
+                found[need] = [Fact(row["object"], row["condition"], row["context"]) for row in rows]
+        return found
+
+    async def present(self, store_id: str, tuples: Iterable[RelationTuple]) -> list[RelationTuple]:
+        """Those of these tuples, by their keys, that are there: with the conditions that they have there."""
+        return await self._writes.present(store_id, [tuple_.key for tuple_ in tuples])
 
     async def read(
         self, store_id: str, pattern: RelationTuple, after: RelationTuple | None, size: int
     ) -> list[tuple[RelationTuple, int]]:
-        """At most `size` tuples that fit, in the order of their keys, with the times at which they were written.
+        """At most `size` tuples that fit, from the one after `after`, with the times at which they were written.
 
-        An empty part of the pattern fits any; an object `type:` fits all of that type.
+        An empty part of the pattern fits any; an object `type:` fits all of that type, and then the subject is named. Each
+        pattern has an order of its own, in which an index finds its tuples.
         """
-        first = last = pattern.object
-        if not pattern.object:
-            last = chr(0x10FFFF)
-        elif pattern.object.endswith(":"):
-            last = pattern.object[:-1] + ";"  # the character after the colon
-        params = {
-            "store_id": store_id, "size": size, "first": first, "last": last,
-            "relation": pattern.relation, "subject": pattern.subject,
-            **{f"after_{name}": part for name, part in zip(("o", "r", "s"), after.key if after else ("", "", ""), strict=True)},
-        }  # fmt: skip
-        rows = await self._engine.many(self._READ, params)
-        return [(RelationTuple(row["object"], row["relation"], row["subject"]), row["created_at"]) for row in rows]
+        object_, relation, subject = pattern.key
+        params: Params = {"store_id": store_id, "size": size, **pattern._asdict(), "kind": kind_of(subject)}
+        params |= {f"{name}_": part for name, part in (after or RelationTuple("", "", ""))._asdict().items()}
+        params["kind_"] = kind_of(params["subject_"])
+        if object_.endswith(":"):
+            select = self._READ_SUBJECT_RELATION if relation else self._READ_SUBJECT
+            params |= _within(object_[:-1])
+        elif not object_:
+            select = self._READ
+        elif not relation:
+            select = self._READ_OBJECT
+        elif not subject:
+            select = self._READ_RELATION
+        else:
+            found = [] if after else await self._engine.few(self._READ_TUPLE, params)
+            return [(_tuple(row), row["created_at"]) for row in found]
+        return [(_tuple(row), row["created_at"]) for row in await self._engine.many(select, params)]
 
-    async def all(self, store_id: str) -> list[RelationTuple]:
-        rows = await self._engine.many(self._ALL, {"store_id": store_id})
-        return [RelationTuple(row["object"], row["relation"], row["subject"]) for row in rows]
+    # changes
 
-    def add(self, store_id: str, tuple_: RelationTuple, now: int) -> Step:
-        """Loses when the tuple is there already."""
-        return Step(self._ADD, {"store_id": store_id, **_named(tuple_), "created_at": now})
+    async def changes_since(self, store_id: str, revision: int, limit: int) -> list[tuple[int, RelationTuple]]:
+        """At most `limit` tuples that later revisions changed, with the revision, in their order; of the last perhaps not all."""
+        found = await self.changes(store_id, (revision, LATEST), size=limit)
+        return [(change.revision, change.tuple) for change in found]
 
-    def remove(self, store_id: str, tuple_: RelationTuple) -> Step:
-        """Loses when there is no such tuple."""
-        return Step(self._REMOVE, {"store_id": store_id, **_named(tuple_)})
+    async def changes(
+        self, store_id: str, after: tuple[int, int] = (0, 0), *, type_: str = "", size: int = 50
+    ) -> list[Change]:
+        """At most `size` changes after this (revision, position), in their order; all, or those of a type of object."""
+        params: Params = {"store_id": store_id, "revision": after[0], "position": after[1], "size": size}
+        if type_:
+            rows = await self._engine.many(self._CHANGES_OF_TYPE, {**params, "type": type_})
+        else:
+            rows = await self._engine.many(self._CHANGES, params)
+        return [
+            Change(row["revision"], row["position"], row["operation"], _tuple(row), row["created_at"]) for row in rows
+        ]
+
+    async def first_since(self, store_id: str, since: int) -> int | None:
+        """The first revision that was written at this time or later, by the clocks of those who wrote."""
+        rows = await self._engine.many(self._FIRST_SINCE, {"store_id": store_id, "since": since})
+        return rows[0]["revision"] if rows else None
 
 
-def _named(tuple_: RelationTuple) -> dict[str, Any]:
-    return dict(zip(("object", "relation", "subject"), tuple_.key, strict=True))
+def _within(type_: str) -> Params:
+    """Objects of a type: `;` is the character after the colon."""
+    return {"first": f"{type_}:", "last": f"{type_};"}
+
+
+def _store(row: Row) -> RelationStore:
+    return RelationStore(**{name: row[name] for name in RelationStore.__struct_fields__})
+
+
+def _tuple(row: Row) -> RelationTuple:
+    return RelationTuple(row["object"], row["relation"], row["subject"], row["condition"], row["context"])

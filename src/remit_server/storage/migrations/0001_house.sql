@@ -1,4 +1,4 @@
--- The first house. {text}, {int} and {blob} are spelled per database in sql/dialect.py; a statement ends at a line's end.
+-- The first house. {text}, {int}, {blob} and {clustered} are spelled per database in sql/dialect.py; a statement ends at a line's end.
 CREATE TABLE organisation (id {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE users (id {text} NOT NULL PRIMARY KEY, email {text} UNIQUE, state {text} NOT NULL, upstream {text} UNIQUE, body {blob} NOT NULL);
 CREATE TABLE clients (id {text} NOT NULL PRIMARY KEY, state {text} NOT NULL, body {blob} NOT NULL);
@@ -62,8 +62,18 @@ CREATE INDEX attempts_by_expiry ON attempts (expires_at);
 CREATE TABLE signing_keys (kid {text} NOT NULL PRIMARY KEY, alg {text} NOT NULL, state {text} NOT NULL, retired_at {int}, body {blob} NOT NULL);
 CREATE TABLE secrets (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE data_keys (id {text} NOT NULL, wrapped_by {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (id, wrapped_by));
-CREATE TABLE relation_stores (id {text} NOT NULL PRIMARY KEY, name {text} NOT NULL UNIQUE, body {blob} NOT NULL);
-CREATE TABLE relation_tuples (store_id {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, subject {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store_id, object, relation, subject));
+CREATE TABLE relation_stores (id {text} NOT NULL PRIMARY KEY, name {text} NOT NULL, revision {int} NOT NULL, model_id {text} NOT NULL, created_at {int} NOT NULL, updated_at {int} NOT NULL, removed_at {int});
+CREATE INDEX relation_stores_by_name ON relation_stores (name, id);
+CREATE INDEX relation_stores_removed ON relation_stores (removed_at) WHERE removed_at IS NOT NULL;
+CREATE TABLE relation_models (store_id {text} NOT NULL, id {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (store_id, id));
+CREATE TABLE relation_types (type {text} NOT NULL, store_id {text} NOT NULL, PRIMARY KEY (type, store_id)){clustered};
+CREATE INDEX relation_types_by_store ON relation_types (store_id);
+CREATE TABLE relation_assertions (store_id {text} NOT NULL, model_id {text} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (store_id, model_id));
+CREATE TABLE relation_tuples (store_id {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, kind {text} NOT NULL, subject {text} NOT NULL, condition {text} NOT NULL, context {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store_id, object, relation, kind, subject)){clustered};
+CREATE INDEX relation_tuples_by_subject ON relation_tuples (store_id, subject, relation, object, condition, kind);
+CREATE TABLE relation_changes (store_id {text} NOT NULL, revision {int} NOT NULL, position {int} NOT NULL, operation {text} NOT NULL, type {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, subject {text} NOT NULL, condition {text} NOT NULL, context {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store_id, revision, position)){clustered};
+CREATE INDEX relation_changes_by_type ON relation_changes (store_id, type, revision, position);
+CREATE INDEX relation_changes_by_time ON relation_changes (store_id, created_at, revision) WHERE position = 0;
 CREATE TABLE leases (name {text} NOT NULL PRIMARY KEY, holder {text} NOT NULL, until {int} NOT NULL);
 CREATE TABLE events (seq {int} NOT NULL PRIMARY KEY, id {text} NOT NULL UNIQUE, at {int} NOT NULL, kind {text} NOT NULL, user_id {text}, client_id {text}, subject {text}, hash {blob} NOT NULL, body {blob} NOT NULL);
 CREATE INDEX events_by_user ON events (user_id, seq);

@@ -68,8 +68,10 @@ def play(batch: Sequence[Work], left: Head | None = None) -> Play:
                 together.setdefault(work.unit.steps[i].statement, []).append(work)
         # In an order that all processes share, so that two of them seldom wait for each other's rows crosswise.
         for statement, works in sorted(together.items(), key=lambda item: item[0].table.name):
-            rows = yield statement, [work.unit.steps[i].params for work in works]
-            for work, row in zip(works, rows, strict=True):
+            rows = iter((yield statement, [params for work in works for params in work.unit.steps[i].rows]))
+            for work in works:
+                own = [next(rows) for _ in work.unit.steps[i].rows]
+                row = own[0] if all(each is not None for each in own) else None
                 work.rows.append(row)
                 if row is None and not work.unit.steps[i].may_miss:
                     work.lost = Lost(i)

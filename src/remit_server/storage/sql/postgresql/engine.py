@@ -45,6 +45,9 @@ class PostgresEngine:
     async def few(self, select: Select, params: Params) -> Sequence[Row]:
         return await self._readers.few(select, params)
 
+    async def each(self, select: Select, asked: Sequence[Params]) -> Sequence[Sequence[Row]]:
+        return await self._readers.each(select, asked)
+
     async def many(self, select: Select, params: Params) -> Sequence[Row]:
         return await self._readers.many(select, params)
 

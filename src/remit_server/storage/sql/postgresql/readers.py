@@ -16,7 +16,8 @@ COUNT: Final = 3
 LISTING: Final = 2
 """How many listings run at once: fewer than there are connections, so that point reads always have one."""
 
-Asked = tuple[Params, "asyncio.Future[Sequence[Row]]"]
+Found = Sequence[Sequence[Row]]
+Asked = tuple[Sequence[Params], "asyncio.Future[Found]"]
 
 
 class Readers:
@@ -46,11 +47,15 @@ class Readers:
         return rows[0] if rows else None
 
     async def few(self, select: Select, params: Params) -> Sequence[Row]:
+        (rows,) = await self.each(select, [params])
+        return rows
+
+    async def each(self, select: Select, asked: Sequence[Params]) -> Found:
         if self._closed:
             raise Busy("the store is closed")
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Sequence[Row]] = loop.create_future()
-        self._points.setdefault(select, []).append((params, answer))
+        answer: asyncio.Future[Found] = loop.create_future()
+        self._points.setdefault(select, []).append((asked, answer))
         if not self._serving:
             # Not at once: requests that arrive in the same turn of the loop go in the same query.
             self._serving = True
@@ -90,30 +95,35 @@ class Readers:
 
     async def _ask(self, link: Link, select: Select, asked: list[Asked]) -> None:
         try:
-            values = as_json([params for params, _ in asked])
-            found: dict[int, list[Row]] = {}
-            for row in await link.fetch(postgresql_point(select), values):
-                found.setdefault(row["p_row"], []).append(row)
+            found = iter(await self._find(link, select, [params for some, _ in asked for params in some]))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who asked must hear of it
-            if len(asked) > 1 and (isinstance(error, UNSTORABLE) or not isinstance(error, AWAY)):
+            if len(asked) > 1 and not isinstance(error, AWAY):
                 for one in asked:  # one of them spoiled it for all
                     await self._ask(link, select, [one])
                 return
             self._refuse(link, asked, error)
         else:
-            for i, (_, answer) in enumerate(asked, 1):
+            for some, answer in asked:
+                rows = [next(found) for _ in some]
                 if not answer.done():
-                    answer.set_result(found.get(i, ()))
+                    answer.set_result(rows)
+
+    async def _find(self, link: Link, select: Select, values: list[Params]) -> Found:
+        found: list[list[Row]] = [[] for _ in values]
+        try:
+            for row in await link.fetch(postgresql_point(select), as_json(values)):
+                found[row["p_row"] - 1].append(row)
+        except UNSTORABLE:
+            if len(values) > 1:  # one of them spoiled it for all
+                return [rows for one in values for rows in await self._find(link, select, [one])]
+            return [()]  # what cannot be stored is not there
+        return found
 
     def _refuse(self, link: Link, asked: list[Asked], error: Exception) -> None:
-        if away := isinstance(error, AWAY) and not isinstance(error, UNSTORABLE):
+        if away := isinstance(error, AWAY):
             link.terminate()
         for _, answer in asked:
-            if answer.done():
-                continue
-            if isinstance(error, UNSTORABLE):
-                answer.set_result(())  # what cannot be stored is not there
-            else:
+            if not answer.done():
                 answer.set_exception(Busy(f"PostgreSQL: {error}") if away else error)
 
     # lending connections

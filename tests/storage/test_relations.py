@@ -1,0 +1,288 @@
+"""Relation tuples in storage: what is written, what is found, and that each write is a revision of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from tests.storage.conftest import NOW, Open
+from tests.storage.samples import event
+
+from remit_server.rules.relations.facts import Fact, Held, Holders
+from remit_server.storage.contract import Lost, Unstorable
+from remit_server.storage.groups.relation_models import RelationModel
+from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write
+from remit_server.storage.groups.relations import RelationStore, RelationTuple
+from remit_server.storage.store import Store
+
+S, OTHER = "01JSTORE0000000000000000S1", "01JSTORE0000000000000000S2"
+
+
+def tuples(*texts: str) -> tuple[RelationTuple, ...]:
+    return tuple(RelationTuple(*text.split()) for text in texts)
+
+
+async def write(store: Store, writes: Iterable[str] = (), deletes: Iterable[str] = (), **more: Any) -> Done:
+    found = await store.relations.store(S)
+    asked = Write(NOW, lambda done: event("access.written", subject=S, about={"revision": done.revision}),
+                  tuples(*writes), tuples(*deletes), **more)  # fmt: skip
+    return await store.relations.write(S, found.revision if found else 0, asked)
+
+
+async def revision(store: Store) -> int:
+    found = await store.relations.store(S)
+    assert found is not None
+    return found.revision
+
+
+async def keys(store: Store, pattern: str = ". . .", size: int = 2, store_id: str = S) -> list[str]:
+    """All that fits, page by page."""
+    asked = RelationTuple(*("" if part == "." else part for part in pattern.split()))
+    found: list[str] = []
+    after = None
+    while page := await store.relations.read(store_id, asked, after, size):
+        found += [" ".join(tuple_.key) for tuple_, _ in page]
+        after = page[-1][0]
+    return found
+
+
+@pytest.fixture
+async def shop(store: Store) -> Store:
+    await store.commit(store.relations.add_store(RelationStore(id=S, name="shop", created_at=NOW, updated_at=NOW)))
+    return store
+
+
+async def test_a_write_is_a_revision(shop: Store) -> None:
+    assert (await write(shop, ["doc:1 viewer user:ada", "doc:1 viewer group:g#member"])).revision == 1
+    assert (await write(shop, ["doc:2 viewer user:ada"], ["doc:1 viewer user:ada"])).revision == 2
+    assert await revision(shop) == 2
+    assert [(c.revision, c.position, c.operation, " ".join(c.tuple.key)) for c in await shop.relations.changes(S)] == [
+        (1, 0, "write", "doc:1 viewer user:ada"),
+        (1, 1, "write", "doc:1 viewer group:g#member"),
+        (2, 0, "delete", "doc:1 viewer user:ada"),
+        (2, 1, "write", "doc:2 viewer user:ada"),
+    ]
+    assert [e.about["revision"] for _, e in await shop.trail.about(S)] == [1, 2]
+
+
+async def test_facts(shop: Store) -> None:
+    await write(shop, ["doc:1 viewer user:ada", "doc:1 viewer user:bo", "doc:1 viewer user:*", "doc:1 viewer group:g#member",
+                       'doc:2 viewer user:ada office {"at":1}', "docs:1 viewer user:ada", "doc:1 editor user:ada"])  # fmt: skip
+    all_, one, other = (
+        Holders("doc:1", "viewer", "user"),
+        Holders("doc:1", "viewer", "user", "user:bo"),
+        Holders("x:1", "r", "user"),
+    )
+    wild, sets = Holders("doc:1", "viewer", "user:*"), Holders("doc:1", "viewer", "group#member")
+    held = Held("user:ada", "viewer", "doc")
+    found = await shop.relations.facts(S, [all_, one, other, wild, sets, held, Held("user:bo", "viewer", "docs")])
+    assert found == {
+        all_: [Fact("user:ada"), Fact("user:bo")], one: [Fact("user:bo")], other: [], wild: [Fact("user:*")],
+        sets: [Fact("group:g#member")], held: [Fact("doc:1"), Fact("doc:2", "office", '{"at":1}')],
+        Held("user:bo", "viewer", "docs"): [],
+    }  # fmt: skip
+    assert await shop.relations.facts(OTHER, [all_]) == {all_: []}
+    assert await shop.relations.facts(S, []) == {}
+    odd = [Holders("doc:1\0", "viewer", "user"), Holders("doc:\ud800", "viewer", "user")]
+    assert await shop.relations.facts(S, [*odd, one]) == {odd[0]: [], odd[1]: [], one: [Fact("user:bo")]}
+
+
+async def test_more_than_is_at_hand(shop: Store) -> None:
+    await write(shop, [f"doc:{n:04} viewer user:ada" for n in range(1200)])
+    held, one = Held("user:ada", "viewer", "doc"), Held("user:ada", "editor", "doc")
+    found = await shop.relations.facts(S, [one, held])
+    assert [len(found[one]), len(found[held])] == [0, 1200]
+
+
+async def test_what_clashes_changes_nothing(shop: Store) -> None:
+    await write(shop, ["doc:1 viewer user:ada"])
+    for writes, deletes, why in (
+        (["doc:2 viewer user:ada", "doc:1 viewer user:ada"], [], "there"),
+        ([], ["doc:1 viewer user:ada", "doc:2 viewer user:ada"], "missing"),
+    ):
+        with pytest.raises(Clash) as clash:
+            await write(shop, writes, deletes)
+        assert clash.value.why == why
+    with pytest.raises(Clash) as clash:
+        await write(shop, ["doc:1 viewer user:ada office"], on_duplicate="ignore")
+    assert clash.value.why == "differs"
+    assert await keys(shop) == ["doc:1 viewer user:ada"]
+    assert await revision(shop) == 1
+    assert len(await shop.trail.about(S)) == 1
+
+
+async def test_what_is_ignored_is_no_change(shop: Store) -> None:
+    await write(shop, ["doc:1 viewer user:ada"])
+    ignoring = {"on_duplicate": "ignore", "on_missing": "ignore"}
+    assert not await write(shop, ["doc:1 viewer user:ada"], ["doc:9 viewer user:ada"], **ignoring)
+    assert await revision(shop) == 1
+    done = await write(shop, ["doc:1 viewer user:ada", "doc:2 viewer user:ada"], **ignoring)
+    assert (done.revision, done.written) == (2, tuples("doc:2 viewer user:ada"))
+    assert len(await shop.relations.changes(S)) == 2
+
+
+async def test_a_tuple_gets_another_condition(shop: Store) -> None:
+    await write(shop, ["doc:1 viewer user:ada"])
+    await write(shop, ["doc:1 viewer user:ada office {}"], ["doc:1 viewer user:ada"])
+    assert await shop.relations.present(S, tuples("doc:1 viewer user:ada", "doc:2 viewer user:ada")) == [
+        RelationTuple("doc:1", "viewer", "user:ada", "office", "{}")
+    ]
+
+
+async def test_writes_at_once_are_judged_one_after_the_other(shop: Store) -> None:
+    one = ["doc:1 viewer user:ada"]
+    outcomes = await asyncio.gather(
+        write(shop, one), write(shop, one), write(shop, [], one), write(shop, one, on_duplicate="ignore"),
+        write(shop, ["doc:\ud800 viewer user:ada"]), return_exceptions=True,
+    )  # fmt: skip
+    assert [type(outcome) for outcome in outcomes] == [Done, Clash, Done, Done, Unstorable]
+    assert await revision(shop) == 3
+    assert [(c.revision, c.operation) for c in await shop.relations.changes(S)] == [
+        (1, "write"),
+        (2, "delete"),
+        (3, "write"),
+    ]
+    assert await keys(shop) == one
+
+
+async def test_an_asker_that_goes_away_holds_nobody_up(shop: Store) -> None:
+    first = asyncio.create_task(write(shop, ["doc:1 viewer user:ada"]))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(write(shop, ["doc:2 viewer user:ada"]))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second
+
+
+async def test_no_store_no_write(shop: Store) -> None:
+    await shop.commit(shop.relations.remove_store(S, NOW))
+    with pytest.raises(StoreGone):
+        await write(shop, ["doc:1 viewer user:ada"])
+    assert await keys(shop) == []
+
+
+READ = [
+    "doc:1 editor user:ada",
+    "doc:1 viewer group:g#member",
+    "doc:1 viewer user:ada",
+    "doc:1 viewer user:bo",
+    "doc:2 viewer user:ada",
+    "docs:1 viewer user:ada",
+]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        (". . .", READ),
+        ("doc:1 . .", READ[:4]),
+        ("doc:1 viewer .", READ[1:4]),
+        ("doc:1 . user:ada", [READ[0], READ[2]]),
+        ("doc:1 viewer user:ada", [READ[2]]),
+        ("doc:9 viewer user:ada", []),
+        ("doc: . user:ada", [READ[0], READ[2], READ[4]]),
+        ("doc: viewer user:ada", [READ[2], READ[4]]),
+        ("docs: viewer user:ada", [READ[5]]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 100])
+async def test_what_is_read_comes_page_by_page(shop: Store, pattern: str, found: list[str], size: int) -> None:
+    await write(shop, READ)
+    assert await keys(shop, pattern, size) == found
+
+
+async def test_changes_come_page_by_page(shop: Store) -> None:
+    await write(shop, ["doc:1 viewer user:ada", "folder:1 viewer user:ada", "doc:2 viewer user:ada"])
+    await write(shop, ["folder:2 viewer user:ada"])
+    await write(shop, ["doc:3 viewer user:ada office {}"])
+
+    async def pages(type_: str = "") -> list[str]:
+        found: list[str] = []
+        after = (0, 0)
+        while page := await shop.relations.changes(S, after, type_=type_, size=1):
+            found += [change.tuple.object for change in page]
+            after = page[-1][:2]
+        return found
+
+    assert await pages() == ["doc:1", "folder:1", "doc:2", "folder:2", "doc:3"]
+    assert await pages("doc") == ["doc:1", "doc:2", "doc:3"]
+    assert await pages("fold") == []
+    assert [changed_at for changed_at, _ in await shop.relations.changes_since(S, 1, 10)] == [2, 3]
+    assert [tuple_.condition for _, tuple_ in await shop.relations.changes_since(S, 2, 10)] == ["office"]
+    assert await shop.relations.first_since(S, NOW) == 1
+    assert await shop.relations.first_since(S, NOW + 1) is None
+
+
+async def test_stores_and_their_models(store: Store) -> None:
+    relations, models = store.relations, store.relation_models
+    first, second = (RelationStore(id=id_, name="shop", created_at=NOW) for id_ in (S, OTHER))
+    await store.commit(relations.add_store(first), relations.add_store(second))
+    with pytest.raises(Lost):
+        await store.commit(relations.add_store(first))
+    assert await relations.store(S) == await relations.store_named("shop") == first
+    assert await relations.stores(size=1) == [first]
+    assert await relations.stores(after=S, name="shop") == [second]
+    assert await relations.stores(name="none") == []
+    old, new = (RelationModel(id=id_, model={"id": id_}, created_at=NOW + 5) for id_ in ("M1", "M2"))
+    await store.commit(*models.put(S, "", old, ["doc", "user"]))
+    with pytest.raises(Lost):
+        await store.commit(*models.put(S, "", new, ["doc"]))
+    await store.commit(*models.put(S, "M1", new, ["doc"]))
+    found = await relations.store(S)
+    assert found is not None
+    assert (found.model_id, found.updated_at, found.revision) == ("M2", NOW + 5, 0)
+    assert await models.get(S, "M1") == old
+    assert await models.get(OTHER, "M1") is None
+    assert await models.page(S, size=1) == [new]
+    assert await models.page(S, before="M2") == [old]
+    assert await relations.defining("doc") == [found]
+    assert await relations.defining("user") == []
+    await store.commit(models.put_assertions(S, "M1", [{"expectation": True}]))
+    await store.commit(models.put_assertions(S, "M1", [{"expectation": False}]))
+    assert await models.assertions(S, "M1") == [{"expectation": False}]
+    assert await models.assertions(S, "M2") == []
+    await store.commit(relations.remove_store(S, NOW), models.undefine(S))
+    assert await relations.store(S) is None
+    assert await relations.defining("doc") == []
+    assert await relations.store_named("shop") == second
+    with pytest.raises(Lost):
+        await store.commit(relations.remove_store(S, NOW))
+
+
+async def test_processes_that_write_at_once(open_: Open) -> None:
+    """Of equal writes exactly one wins, revisions have no gaps, and a revision that is seen can be read in full."""
+    nodes = [await open_() for _ in range(3)]
+    await nodes[0].commit(nodes[0].relations.add_store(RelationStore(id=S, name="shop")))
+    over = False
+
+    async def writer(node: Store, n: int) -> int:
+        won = 0
+        for turn in range(8):
+            try:
+                await write(node, [f"doc:{turn} viewer user:ada", f"doc:{turn} viewer user:bo"])
+                won += 1
+            except Clash:
+                pass
+            await write(node, [f"doc:{turn} owner user:{n}"])
+        return won
+
+    async def reader(node: Store) -> None:
+        while not over:
+            seen = await revision(node)
+            changes = await node.relations.changes(S, size=1000)
+            assert {c.revision for c in changes} >= set(range(1, seen + 1))
+            both = Holders("doc:0", "viewer", "user")
+            assert len((await node.relations.facts(S, [both]))[both]) in {0, 2}
+
+    async with asyncio.TaskGroup() as group:
+        readers = [group.create_task(reader(node)) for node in nodes[:2]]
+        won = sum(await asyncio.gather(*(writer(nodes[n % 3], n) for n in range(9))))
+        over = True
+    assert len(readers) == 2
+    assert won == 8
+    last = await revision(nodes[0])
+    changes = await nodes[0].relations.changes(S, size=1000)
+    assert sorted({c.revision for c in changes}) == list(range(1, last + 1))
+    assert last == 8 + 72
