@@ -67,7 +67,7 @@ async def test_langchain(server: Live, packages: str) -> None:
     assert said["batch"] == [[0, 2, 4, 6]] * 2
     assert said["told"] == [40, 41, 42, 43]
     assert said["heard"] == [[40, 41, 42, 43]], "a listener hears of what is shown, and of nothing else"
-    assert said["streamed"] == ["on_retriever_end", "on_retriever_start"]
+    assert said["streamed"] == ["on_retriever_start", "on_retriever_end"]
     assert said["leaked"] is False
     assert said["mmr"] == list(range(40, 120))
     assert said["shelf"] == [40, 41, 42, 43]

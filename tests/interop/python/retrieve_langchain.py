@@ -9,6 +9,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tracers.context import _tracing_v2_is_enabled
 from langchain_core.vectorstores import InMemoryVectorStore
 from langsmith import tracing_context
@@ -96,12 +97,12 @@ async def main():
         found["ada"], found["bob"] = await asyncio.gather(asked(ada), asked(bob))
         with bob:
             found["batch"] = [ids(each) for each in await vectors.abatch(["0", "1"])]
-        listener = Listener()
-        found["told"] = await asked(ada, callbacks=[listener])
+        listener, chain = Listener(), RunnableLambda(str) | vectors  # a step of a chain inherits who listens to it
+        found["told"] = await asked(ada, chain, callbacks=[listener])
         found["heard"] = listener.ends
         with ada:
-            streamed = [event async for event in vectors.astream_events("0", version="v2")]
-        found["streamed"] = sorted({str(event["event"]) for event in streamed})
+            streamed = [event async for event in chain.astream_events("0", version="v2")]
+        found["streamed"] = [event["event"] for event in streamed if "retriever" in event["event"]]
         found["leaked"] = any("page_content='0'" in str(event) for event in streamed)
 
         mmr = AuthorizedRetriever(base=store().as_retriever(search_type="mmr"), obj=named, k=200)
@@ -144,7 +145,7 @@ def without_a_loop():
 
     try:
         listener = SyncListener()
-        found = {"one": ids(retriever(ada).invoke("0", {"callbacks": [listener]}))}
+        found = {"one": ids((RunnableLambda(str) | retriever(ada)).invoke("0", {"callbacks": [listener]}))}
         found["heard"] = listener.ends
         found["batch"] = [ids(each) for each in retriever(bob).batch(["0"] * 3)]
         with ThreadPoolExecutor(4) as pool:
