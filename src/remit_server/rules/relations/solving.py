@@ -96,7 +96,7 @@ class Solved:
                     missing[out] = missing.get(out, 0) - 1
                     if missing[out]:
                         continue
-                elif out.kind == "less" and (gate is not out.inputs[0] or out.inputs[1] in against):
+                elif out.kind == "less" and (gate is not out.inputs[0] or out.lost or out.inputs[1] in against):
                     continue
                 waiting.append(out)
         return holding
