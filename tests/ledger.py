@@ -313,7 +313,47 @@ LEDGER: dict[str, Promise] = {
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
     ),
+    # Relations: conditions and tuples
+    "relations.condition-unsaid-decides-nothing": Promise(
+        "docs/adr/0021", "A condition that lacks a parameter is an error that names it, and never a yes."
+    ),
+    "relations.condition-tuple-wins": Promise(
+        "docs/adr/0021", "What a tuple tells its condition stands, whatever the request says."
+    ),
+    "relations.condition-cost": Promise(
+        "docs/adr/0021", "A condition is evaluated only where its cost is bounded beforehand; nothing else is begun."
+    ),
+    "relations.tuples-fit-their-model": Promise(
+        "docs/adr/0021",
+        "A tuple carries a condition that its relation takes, and a context that the condition can read.",
+    ),
     # Retrieval
+    "access.port": Promise(
+        "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."
+    ),
+    "access.port-fails-closed": Promise(
+        "issue: relations",
+        "What a provider of relations cannot answer is a no with a fault, and spoils no other answer.",
+    ),
+    "access.remote-down": Promise(
+        "issue: relations", "An OpenFGA server that does not answer, or not as it should, is never a yes."
+    ),
+    "access.needs": Promise(
+        "docs/adr/0023", "What needs a relation is done only when the person and each agent in the chain have it."
+    ),
+    "access.copy": Promise(
+        "docs/adr/0023",
+        "A copy between Remit and OpenFGA carries models, tuples, conditions and assertions, and can be resumed.",
+    ),
+    "authzen.vectors": Promise("AuthZEN 1.0", "AuthZEN's public decision and search vectors are answered as expected."),
+    "authzen.certification": Promise(
+        "AuthZEN certification scenario", "Basic, Batch, Search and Discovery answer as the scenario says."
+    ),
+    "authzen.who-may-search": Promise(
+        "issue: relations",
+        "A person's token, and a client that people agreed to, search for that person's resources only.",
+    ),
+    "authzen.pages": Promise("AuthZEN 1.0 section 8.2", "A page's token goes on with its own search, and no other."),
     "retrieval.filter": Promise(
         "issue: relations",
         "A filter keeps order and type, asks about each object once, and drops what it cannot identify.",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.rules.relations.memory import answered, tuples
 
-from remit_server.errors import ConfigurationError, InvalidRequest
-from remit_server.rules.relations import tuples as relations
 from remit_server.rules.relations.check import DEEPEST, Asker, TooComplex, check
 from remit_server.rules.relations.model import Model, compiled, parse
-from remit_server.rules.relations.tuples import RelationTuple, parse_tuple
+from remit_server.rules.relations.tuples import RelationTuple
 
 DRIVE = """
 model
@@ -169,53 +167,3 @@ def test_depth_is_bounded_and_says_so() -> None:
     with pytest.raises(TooComplex):
         answer(compiled(parse(DRIVE)), tuples(*chain), "group:0 member user:ada")
     assert answer(compiled(parse(DRIVE)), tuples(*chain, "group:9 member user:ada"), "group:0 member user:ada")[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        ("document:1 viewer user:ada", None),
-        ("document:1 viewer user:*", None),
-        ("document:1 viewer user:auth0|ada", None),
-        ("document:1 editor group:a#member", None),
-        ("document:1 viewer group:a#member", "does not take"),
-        ("document:1 owner user:*", "does not take"),
-        ("document:1 public user:ada", "does not take"),
-        ("document:1 signer user:ada", "no tuples: it follows from other relations"),
-        ("document:1 reader user:ada", "is not a relation"),
-        ("picture:1 viewer user:ada", "is not defined"),
-        ("document viewer user:ada", "is not written"),
-        ("document:* viewer user:ada", "is not written"),
-        ("document:1#viewer viewer user:ada", "is not written"),
-        ("document:1 viewer ada", "is not written"),
-        ("document:1 viewer user:*#member", "has no relation"),
-        ("document:1 viewer group:a#", "has no relation"),
-        (f"document:{'x' * 256} viewer user:ada", "is not written"),
-    ],
-)
-def test_what_a_model_takes(text: str, fault: str | None) -> None:
-    found = relations.judge(compiled(parse(DRIVE)), tuples(text)[0])
-    assert (found is None) if fault is None else fault in str(found)
-
-
-@pytest.mark.parametrize("part", ["user:a b", "user:a\n", "user:\0", "user:"])
-def test_characters_that_have_no_place_in_a_name(part: str) -> None:
-    assert relations.malformed(RelationTuple("document:1", "viewer", part))
-    assert relations.malformed(RelationTuple(part, "viewer", "user:ada"))
-
-
-@pytest.mark.parametrize(
-    "asked", ["document:1 reader user:ada", "picture:1 viewer user:ada", "document:1 viewer robot:1",
-              "document:1 viewer group:a#owner"],
-)  # fmt: skip
-def test_a_question_that_the_model_cannot_mean(asked: str) -> None:
-    with pytest.raises(InvalidRequest):
-        relations.question(compiled(parse(DRIVE)), tuples(asked)[0])
-
-
-def test_tuples_in_yaml_form() -> None:
-    written = {"user": "user:ada", "relation": "viewer", "object": "document:1"}
-    assert parse_tuple(written) == RelationTuple("document:1", "viewer", "user:ada")
-    for wrong in ({**written, "condition": {}}, {"user": "user:ada"}, {**written, "user": 1}, {**written, "user": "a"}):
-        with pytest.raises(ConfigurationError):
-            parse_tuple(wrong)
