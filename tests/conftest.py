@@ -12,7 +12,13 @@ import pytest
 from tests.fixtures.house import any_house, house  # noqa: F401 - fixtures for every test
 from tests.needs import need
 
-pytest_plugins = ["tests.fixtures.databases", "tests.fixtures.nodes", "tests.fixtures.proxy", "tests.fixtures.vault"]
+pytest_plugins = [
+    "tests.fixtures.databases",
+    "tests.fixtures.nodes",
+    "tests.fixtures.openfga_server",
+    "tests.fixtures.proxy",
+    "tests.fixtures.vault",
+]
 
 NEEDED = {"browser": ("chromium",), "node": ("node", "node-clients")}
 

@@ -12,7 +12,10 @@ from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
 from remit_server.access import refusals
+from remit_server.access.embedded import EmbeddedRelations
+from remit_server.access.engine import Engine
 from remit_server.access.judge import RelationJudge
+from remit_server.access.remote import RemoteRelations
 from remit_server.access.stores import Stores
 from remit_server.approvals import notify_client
 from remit_server.approvals.ask import TOLD
@@ -36,6 +39,7 @@ from remit_server.runtime.machines import Machines
 from remit_server.runtime.mint import Mint
 from remit_server.runtime.outbound import Outbound
 from remit_server.runtime.passwords import Passwords
+from remit_server.runtime.ports import Relations
 from remit_server.runtime.secrets import Peppers
 from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
@@ -67,6 +71,9 @@ async def start_machines(
     keys = KeyRing(store, clock)
     await keys.load()
     outbound = Outbound(settings, clock, context=tls)
+    relations: Relations = EmbeddedRelations(Stores(store), Engine(store))
+    if settings.relations_server:
+        relations = RemoteRelations(settings.relations_server, outbound, clock)
     return Machines(
         settings=settings,
         clock=clock,
@@ -80,9 +87,8 @@ async def start_machines(
         discovery=Discovery(outbound, clock),
         throttle=Throttle(time.monotonic),
         traces=Traces(settings.otlp_endpoint),
-        decide=Decide(
-            (AgreementJudge(store, settings), RelationJudge(store, Stores(store)), PolicyJudge(store, clock))
-        ),
+        decide=Decide((AgreementJudge(store, settings), RelationJudge(store, relations), PolicyJudge(store, clock))),
+        relations=relations,
     )
 
 

@@ -6,6 +6,7 @@ What the organisation declares (users, clients, APIs, connections, …) is not h
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from remit_server.errors import ConfigurationError
 
+_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _YEARS = 10 * 365 * 86400
 _BOUNDS = {  # least and most, both included
     "code_lifetime": (1, 600),  # RFC 6749 section 4.1.2
@@ -43,7 +45,51 @@ _BOUNDS = {  # least and most, both included
     "proxy_largest_answer": (0, 2**40),
     "login_attempts": (1, 1_000_000),
     "signing_key_age": (0, _YEARS),
+    "relation_tuples": (1, 10_000),
+    "relation_contextual": (0, 10_000),
+    "relation_checks": (1, 10_000),
+    "relation_page": (1, 10_000),
+    "relation_results": (1, 10_000_000),
+    "relation_model": (1024, 1024 * 1024),
 }
+
+
+class RelationsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenFGA server that answers for the relations in the place of Remit's own engine: `relations_server:` in `settings:`.
+    It is told who we are by an API token or by client credentials; one that is told neither must be shut off from others."""
+
+    url: str
+    """Where it is, such as `https://fga.example`; https, and http for a loopback issuer only. An address in an inner network
+    must lie in `private_networks`."""
+    store: str
+    """The id of the store that is asked."""
+    model: str | None = None
+    """The id of the model that is asked; absent: always the newest."""
+    token: str | None = None
+    """An API token."""
+    token_endpoint: str | None = None
+    """Where `client_id` and `client_secret` get an access token (RFC 6749 section 4.4)."""
+    client_id: str | None = None
+    """Of us, at `token_endpoint`."""
+    client_secret: str | None = None
+    """Of `client_id`."""
+    audience: str | None = None
+    """The `audience` that `token_endpoint` is asked for."""
+
+    def __post_init__(self) -> None:
+        for name in ("url", "token_endpoint"):
+            parts = urlsplit(value) if (value := getattr(self, name)) else None
+            if parts and (parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment):
+                raise ConfigurationError(f"relations_server: {name} must be an absolute URL without query and fragment")
+        if not _ULID.fullmatch(self.store) or (self.model is not None and not _ULID.fullmatch(self.model)):
+            raise ConfigurationError(
+                "relations_server: store and model are ids of 26 characters, as OpenFGA gives them"
+            )
+        whole = (self.token_endpoint, self.client_id, self.client_secret)
+        if any(whole) and not all(whole):
+            raise ConfigurationError("relations_server: token_endpoint, client_id and client_secret belong together")
+        if self.token and any(whole):
+            raise ConfigurationError("relations_server: either token or client credentials")
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +152,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The API meant by a request that names none."""
     access_audience: str | None = None
     """The API that tokens for `/stores` and `/access` are for; absent: `/access/` under the issuer."""
+    relations_server: RelationsServer | None = None
+    """An OpenFGA server that is asked about relations; absent: Remit's own engine is. See RelationsServer."""
+    relation_tuples: int = 100
+    """Tuples that one request to `/stores` may write and delete."""
+    relation_contextual: int = 100
+    """Tuples that a question may bring along."""
+    relation_checks: int = 50
+    """Questions in one batch-check; OpenFGA's SDKs send 50 at a time unless they are told otherwise."""
+    relation_page: int = 100
+    """The largest `page_size` of stores, models, tuples and changes."""
+    relation_results: int = 1000
+    """Objects or users in one answer of list-objects or list-users; where there are more, the answer says so and how to go on."""
+    relation_model: int = 256 * 1024
+    """Bytes of an authorization model."""
     registration: Literal["off", "token", "open"] = "off"
     """Dynamic client registration (RFC 7591): nobody, who holds the initial access token, or anybody (rate-limited)."""
     registration_token: str | None = None

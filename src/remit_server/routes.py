@@ -7,12 +7,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from remit_server.access.endpoints.action import ActionSearch
+from remit_server.access.endpoints.assertions import Assertions
+from remit_server.access.endpoints.authorization_models import AuthorizationModel, AuthorizationModels
 from remit_server.access.endpoints.authzen_configuration import AuthzenConfiguration
+from remit_server.access.endpoints.batch_check import BatchCheck
+from remit_server.access.endpoints.changes import Changes
 from remit_server.access.endpoints.check import Check
 from remit_server.access.endpoints.evaluation import Evaluation
 from remit_server.access.endpoints.evaluations import Evaluations
+from remit_server.access.endpoints.list_objects import ListObjects
+from remit_server.access.endpoints.list_users import ListUsers
 from remit_server.access.endpoints.read import Read
+from remit_server.access.endpoints.resource import ResourceSearch
+from remit_server.access.endpoints.stores import StoreEndpoint, StoresEndpoint
+from remit_server.access.endpoints.streamed_list_objects import StreamedListObjects
+from remit_server.access.endpoints.subject import SubjectSearch
 from remit_server.access.endpoints.write import Write
+from remit_server.access.engine import Engine
 from remit_server.access.stores import Stores
 from remit_server.approvals.channels.inbox import Inbox
 from remit_server.approvals.channels.ways import Trial, ways_of
@@ -147,7 +159,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
     devices = Devices(m, pages, web_push)
     told = NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
-    stores = Stores(m.store)
+    stores, engine = Stores(m.store), Engine(m.store)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)
     metadata = Metadata(m, (grant.type for grant in types))
@@ -215,12 +227,29 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
         # access: AuthZEN, and what speaks OpenFGA
-        Route("POST", "/access/v1/evaluation", Evaluation(m, stores)),
-        Route("POST", "/access/v1/evaluations", Evaluations(m, stores)),
+        Route("POST", "/access/v1/evaluation", Evaluation(m)),
+        Route("POST", "/access/v1/evaluations", Evaluations(m)),
+        Route("POST", "/access/v1/search/subject", SubjectSearch(m)),
+        Route("POST", "/access/v1/search/resource", ResourceSearch(m)),
+        Route("POST", "/access/v1/search/action", ActionSearch(m)),
         Route("GET", "/.well-known/authzen-configuration", AuthzenConfiguration(m)),
-        Route("POST", "/stores/{store_id}/check", Check(m, stores), face="openfga"),
+        Route("GET POST", "/stores", StoresEndpoint(m, stores), face="openfga"),
+        Route("GET DELETE", "/stores/{store_id}", StoreEndpoint(m, stores), face="openfga"),
+        Route("GET POST", "/stores/{store_id}/authorization-models", AuthorizationModels(m, stores), face="openfga"),
+        Route(
+            "GET", "/stores/{store_id}/authorization-models/{model_id}", AuthorizationModel(m, stores), face="openfga"
+        ),
+        Route("GET PUT", "/stores/{store_id}/assertions/{model_id}", Assertions(m, stores), face="openfga"),
+        Route("POST", "/stores/{store_id}/check", Check(m, stores, engine), face="openfga"),
+        Route("POST", "/stores/{store_id}/batch-check", BatchCheck(m, stores, engine), face="openfga"),
+        Route("POST", "/stores/{store_id}/list-objects", ListObjects(m, stores, engine), face="openfga"),
+        Route(
+            "POST", "/stores/{store_id}/streamed-list-objects", StreamedListObjects(m, stores, engine), face="openfga"
+        ),
+        Route("POST", "/stores/{store_id}/list-users", ListUsers(m, stores, engine), face="openfga"),
         Route("POST", "/stores/{store_id}/read", Read(m, stores), face="openfga"),
         Route("POST", "/stores/{store_id}/write", Write(m, stores), face="openfga"),
+        Route("GET", "/stores/{store_id}/changes", Changes(m, stores), face="openfga"),
         # running it
         Route("GET", "/healthz", Healthz()),
         Route("GET", "/readyz", Readyz(m)),

@@ -1,13 +1,14 @@
 """Who may ask about whom.
 
 A person's access token asks about that person. A client that proves itself asks about the people who have an agreement with
-it. A client of kind api or service that is registered for the access API asks about anybody, and it alone may read and write
-tuples.
+it. A client of kind api or service that is registered for the access API asks about anybody, and it alone may use `/stores`:
+what it sees there, it sees with any token for that API; to change anything takes a scope.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from remit_server.errors import Forbidden, InvalidRequest, InvalidToken
 from remit_server.records import Client
@@ -18,6 +19,10 @@ from remit_server.wire.form import parse_form
 from remit_server.wire.http import Request
 
 _ANYBODY = frozenset({"api", "service"})
+WRITE: Final = "relations:write"
+"""To write and delete tuples: who may see what."""
+ADMIN: Final = "relations:admin"
+"""To create and delete stores, and to write models and their assertions: what a relation means."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,10 @@ async def _client(request: Request, machines: Machines) -> Asker:
     return Asker(client, None, client.kind in _ANYBODY and audience(machines) in client.apis)
 
 
-async def service(request: Request, machines: Machines, *, writes: bool = False) -> Client:
+async def service(request: Request, machines: Machines, scope: str | None = None) -> Client:
     """The client behind a request to `/stores`. Raises `InvalidToken`, `InsufficientScope` or `Forbidden`."""
-    shown = await caller(
-        request, machines, audience=audience(machines), scopes=("relations:write",) if writes else ()
-    )  # fmt: skip
+    scopes = () if scope is None else (scope,)
+    shown = await caller(request, machines, audience=audience(machines), scopes=scopes)
     if not _trusted(shown, machines):
         raise Forbidden("Only a client of kind api or service, acting for itself, may use this API.")
     return shown.client
@@ -86,12 +90,18 @@ def _trusted(shown: Caller, machines: Machines) -> bool:
     )
 
 
+def anybody(who: Asker) -> None:
+    """Whether they may search for subjects, or through what a model defines. Raises `Forbidden`."""
+    if not who.anybody:
+        raise Forbidden("You may search for the resources of a user only.")
+
+
 async def about(machines: Machines, who: Asker, kind: str, id_: str) -> None:
     """Whether they may ask about this subject. Raises `Forbidden`, the same for a person who is not there."""
-    if who.anybody:
+    if who.anybody or (kind == "agent" and id_ == who.client.id):
         return
     if kind != "user":
-        raise Forbidden("You may ask about a user only.")
+        raise Forbidden("You may ask about a user only, and about yourself.")
     if who.user_id is not None:
         if id_ != who.user_id:
             raise Forbidden("This token may ask about its own user only.")

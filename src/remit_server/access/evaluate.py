@@ -1,47 +1,56 @@
-"""AuthZEN 1.0: a subject, an action and a resource become a question to the relations, and the answer a decision."""
+"""AuthZEN 1.0: a subject, an action and a resource become a question to the relations, and the answer a decision.
+
+Properties become what conditions are told: `resource.properties.status` is `resource_status`, and all of a resource's are the
+map `resource`, in which a condition can ask whether one is there at all. So it is with the subject's and the action's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
-from remit_server.access import askers
+from remit_server.access.acting import acting
 from remit_server.access.askers import Asker
-from remit_server.access.check import allowed
-from remit_server.access.stores import Stores
 from remit_server.errors import InvalidRequest, ProtocolError
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
+from remit_server.runtime.ports import Question, Verdict
 from remit_server.wire.http import Answer, Request
 
-log = structlog.get_logger("remit")
+ENTITIES: Final = ("subject", "action", "resource")
+WHOLE: Final = ("subject.type", "subject.id", "action.name", "resource.type", "resource.id")
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """An access evaluation (AuthZEN 1.0 section 6.1)."""
+    """An access evaluation (AuthZEN 1.0 section 6.1). What a search looks for has no id, or no name."""
 
-    subject_type: str
-    subject_id: str
-    action: str
-    resource_type: str
-    resource_id: str
+    subject_type: str = ""
+    subject_id: str = ""
+    action: str = ""
+    resource_type: str = ""
+    resource_id: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """What conditions are told: the request's context, and the properties."""
+
+    @property
+    def subject(self) -> str:
+        return f"{self.subject_type}:{self.subject_id}"
+
+    @property
+    def resource(self) -> str:
+        return f"{self.resource_type}:{self.resource_id}"
 
 
-def evaluation(value: Any, defaults: Mapping[str, Any] | None = None) -> Evaluation:
-    """From JSON; a member that is absent comes from `defaults`. Raises `InvalidRequest`."""
+def evaluation(value: Any, defaults: Mapping[str, Any] | None = None, wanted: tuple[str, ...] = WHOLE) -> Evaluation:
+    """From JSON; a member that is absent comes from `defaults`. `wanted` are the texts that must be there; others are not
+    looked at. Raises `InvalidRequest`."""
     if not isinstance(value, Mapping):
         raise InvalidRequest("An evaluation is an object.")
     whole = {**(defaults or {}), **value}
-    return Evaluation(
-        subject_type=_text(whole, "subject", "type"),
-        subject_id=_text(whole, "subject", "id"),
-        action=_text(whole, "action", "name"),
-        resource_type=_text(whole, "resource", "type"),
-        resource_id=_text(whole, "resource", "id"),
-    )
+    texts = {path.replace(".", "_").removesuffix("_name"): _text(whole, *path.split(".")) for path in wanted}
+    return Evaluation(**texts, context=_context(whole))
 
 
 def _text(whole: Mapping[str, Any], name: str, member: str) -> str:
@@ -52,28 +61,64 @@ def _text(whole: Mapping[str, Any], name: str, member: str) -> str:
     return found
 
 
-async def decide(machines: Machines, stores: Stores, who: Asker, asked: Evaluation) -> dict[str, Any]:
-    """The decision, as JSON. Raises `Forbidden` where this caller may not ask about this subject.
+def _context(whole: Mapping[str, Any]) -> dict[str, Any]:
+    told = dict(_object(whole, "context"))
+    for name in ENTITIES:
+        properties = _object(whole.get(name) or {}, "properties")
+        told |= {f"{name}_{key}": value for key, value in properties.items()} | {name: properties}
+    return told
 
-    What cannot be asked of any model is decided too: no, with a reason for whoever administers it.
+
+def _object(whole: Any, name: str) -> Mapping[str, Any]:
+    found = whole.get(name) if isinstance(whole, Mapping) else None
+    if found is not None and not isinstance(found, Mapping):
+        raise InvalidRequest(f"{name} is not an object.")
+    return found or {}
+
+
+async def decide(machines: Machines, who: Asker, asked: Sequence[Evaluation | ProtocolError]) -> list[dict[str, Any]]:
+    """The decisions, as JSON, in the order of the questions; what is wrong with one denies that one only (section 7.2.1).
+
+    What cannot be asked of any model is decided too: no, with a reason for whoever administers it. Whether the caller may ask
+    is settled by then.
     """
-    await askers.about(machines, who, asked.subject_type, asked.subject_id)
-    if {"#", "*"} & {*asked.subject_id[:1], *asked.resource_id[:1]} or "#" in asked.subject_id + asked.resource_id:
-        return _no("An id is neither * nor holds a #.")
-    opened = await stores.defining(asked.resource_type)
-    if opened is None:
-        return _no(f"No store defines the type {asked.resource_type}.")
-    question = RelationTuple(
-        f"{asked.resource_type}:{asked.resource_id}", asked.action, f"{asked.subject_type}:{asked.subject_id}"
+    faults = [odd(one) if isinstance(one, Evaluation) else None for one in asked]
+    questions = [
+        await question(machines, who, one)
+        for one, fault in zip(asked, faults, strict=True)
+        if isinstance(one, Evaluation) and not fault
+    ]
+    verdicts = iter(await machines.relations.can(questions))
+    decisions: list[dict[str, Any]] = []
+    for one, fault in zip(asked, faults, strict=True):
+        if isinstance(one, ProtocolError):
+            error = {"status": one.status, "message": one.text}
+            decisions.append({"decision": False, "context": {"error": error}})
+        else:
+            verdict = Verdict(False, fault) if fault else next(verdicts)
+            decisions.append({"decision": verdict.allowed, **reason(verdict.fault)})
+    return decisions
+
+
+async def question(machines: Machines, who: Asker, asked: Evaluation) -> Question:
+    """What the relations are asked. An agent that asks about itself with a person's token acts for that person."""
+    brings: tuple[RelationTuple, ...] = ()
+    if who.user_id is not None and asked.subject == f"agent:{who.client.id}":
+        brings = await acting(machines.relations, who.client.id, who.user_id, beside=asked.resource_type)
+    return Question(
+        subject=asked.subject, relation=asked.action, object=asked.resource, context=asked.context, contextual=brings
     )
-    try:
-        return {"decision": await allowed(machines.store, opened, question)}
-    except InvalidRequest as error:
-        return _no(error.text)
 
 
-def _no(reason: str) -> dict[str, Any]:
-    return {"decision": False, "context": {"reason_admin": {"en": reason}}}
+def odd(asked: Evaluation) -> str | None:
+    """AuthZEN asks about one subject and one resource: usersets and wildcards have no place in it."""
+    if {"#", "*"} & {*asked.subject_id[:1], *asked.resource_id[:1]} or "#" in asked.subject_id + asked.resource_id:
+        return "An id is neither * nor holds a #."
+    return None
+
+
+def reason(fault: str) -> dict[str, Any]:
+    return {"context": {"reason_admin": {"en": fault}}} if fault else {}
 
 
 def echoing(request: Request, answer: Answer) -> Answer:

@@ -1,31 +1,72 @@
-"""The relations' answer at the one door: a user who lacks a relation that an act names is refused."""
+"""The relations' answer at the one door. What the organisation declared to need a relation, the person must have, and each
+agent that acts for them, everyone asked about by themselves: an agent cannot do what its person may not, nor all that they may.
+"""
 
 from __future__ import annotations
 
-from remit_server.access.check import allowed
-from remit_server.access.stores import Stores
-from remit_server.errors import InvalidRequest
-from remit_server.rules.relations.tuples import RelationTuple
-from remit_server.runtime.ports import Act, Decision, Deny, Permit
+from collections.abc import Iterator
+
+from remit_server.access.acting import acting
+from remit_server.records import Organisation
+from remit_server.records.organisation import Need
+from remit_server.rules.relations.needs import Unclear, needed
+from remit_server.runtime.kept import Kept
+from remit_server.runtime.ports import Act, Decision, Deny, Permit, Question, Relations
 from remit_server.storage.store import Store
 
 
 class RelationJudge:
-    def __init__(self, store: Store, stores: Stores) -> None:
-        self._store, self._stores = store, stores
+    def __init__(self, store: Store, relations: Relations) -> None:
+        self._store, self._relations = store, relations
+        self._needs = Kept(store, "organisation", self._read)
+
+    async def _read(self) -> tuple[Need, ...]:
+        return (await self._store.organisation.get("organisation") or Organisation()).needs
 
     async def __call__(self, act: Act) -> Decision:
-        why = []
-        for relation, object_ in act.needs:
-            if act.user is None or not await self._has(act.user.id, relation, object_):
-                return Deny(reason=f"{relation} of {object_} is needed for this.", why=("access.relation",))
-            why.append(f"{relation} {object_}")
-        return Permit(act=act, why=tuple(why))
-
-    async def _has(self, user_id: str, relation: str, object_: str) -> bool:
+        """Raises `RelationsUnavailable` where nobody answers."""
         try:
-            opened = await self._stores.defining(object_.partition(":")[0])
-            asked = RelationTuple(object_, relation, f"user:{user_id}")
-            return opened is not None and await allowed(self._store, opened, asked)
-        except InvalidRequest:  # no model can answer: then nobody has it
-            return False
+            pairs = tuple(dict.fromkeys(needed(
+                await self._needs(), connection=act.connection, audiences=act.audiences, scopes=act.scopes,
+                details=act.details,
+            )))  # fmt: skip
+        except Unclear as unclear:
+            return Deny(reason="It is not clear which relation this needs.", why=("access.relation", str(unclear)))
+        if not pairs:
+            return Permit(act=act)
+        if act.user is None and act.kind != "token":
+            return Deny(reason="This is done for a person, and nobody is named.", why=("access.relation",))
+        questions = [question for pair in pairs for question in await self._questions(act, *pair)]
+        for question, verdict in zip(questions, await self._relations.can(questions), strict=True):
+            if not verdict.allowed:
+                return _deny(question, verdict.fault)
+        return Permit(act=act, why=tuple(_said(question) for question in questions))
+
+    async def _questions(self, act: Act, relation: str, object_: str) -> list[Question]:
+        """About the person; and about each agent, told for whom it acts."""
+        about = [Question(subject=f"user:{act.user.id}", relation=relation, object=object_)] if act.user else []
+        for agent in dict.fromkeys(_agents(act)):
+            brings = (
+                await acting(self._relations, agent, act.user.id, beside=object_.partition(":")[0]) if act.user else ()
+            )
+            about.append(Question(subject=f"agent:{agent}", relation=relation, object=object_, contextual=brings))
+        return about
+
+
+def _agents(act: Act) -> Iterator[str]:
+    """The client, and whoever stands between it and the person."""
+    yield act.client.id
+    for actor in act.actors:
+        yield str(actor.get("sub"))
+
+
+def _said(question: Question) -> str:
+    return f"{question.subject} {question.relation} {question.object}"
+
+
+def _deny(question: Question, fault: str) -> Deny:
+    who = "the person" if question.subject.startswith("user:") else question.subject.removeprefix("agent:")
+    return Deny(
+        reason=f"{question.relation} of {question.object} is needed for this, and {who} does not have it.",
+        why=("access.relation", _said(question), *([fault] if fault else [])),
+    )

@@ -7,6 +7,21 @@ from typing import Any
 from msgspec import Struct, field
 
 
+class Need(Struct, frozen=True, kw_only=True):
+    """A relation that somebody must have who does something: with a connection, by a detail type, or at an API. One of these
+    three is given."""
+
+    relation: str
+    object: str
+    """`type:id`, with one place at most: `{connection}`, `{scope}`, or of details the path of a member, `{account.number}`."""
+    connection: str | None = None
+    """A name; `*`: every connection."""
+    details: str | None = None
+    api: str | None = None
+    scope: str | None = None
+    """Of `api`; None: whatever is asked for there."""
+
+
 class Organisation(Struct, frozen=True, kw_only=True):
     id: str = "organisation"
     name: str = "Remit"
@@ -17,6 +32,8 @@ class Organisation(Struct, frozen=True, kw_only=True):
     channels: dict[str, Any] = field(default_factory=dict)
     """How people are told: `email: {smtp, from}`, `web_push: {contact, hosts}`, `ntfy: {server, token}`, `webhooks: [{name,
     url, secret}]`. The row is sealed, since there are secrets in it."""
+    needs: tuple[Need, ...] = ()
+    """What takes a relation, of the person and of the agent."""
     applied: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What the manifest brought, keys by kind: only this is removed when it is no longer there."""
 

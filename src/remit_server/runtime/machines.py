@@ -14,7 +14,7 @@ from remit_server.runtime.ids import new_id
 from remit_server.runtime.mint import Mint
 from remit_server.runtime.outbound import Outbound
 from remit_server.runtime.passwords import Passwords
-from remit_server.runtime.ports import Decide
+from remit_server.runtime.ports import Decide, Relations
 from remit_server.runtime.secrets import Peppers
 from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
@@ -37,6 +37,7 @@ class Machines:
     discovery: Discovery
     throttle: Throttle
     decide: Decide = field(repr=False)
+    relations: Relations = field(repr=False)
     background: Background = field(default_factory=Background)
     traces: Traces = field(default_factory=Traces)
 

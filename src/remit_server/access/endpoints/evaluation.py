@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from remit_server.access.askers import asker
+from remit_server.access.askers import about, asker
 from remit_server.access.evaluate import decide, echoing, evaluation, refused
-from remit_server.access.stores import Stores
 from remit_server.errors import ProtocolError
 from remit_server.runtime.machines import Machines
 from remit_server.wire.form import parse_json
@@ -12,14 +11,15 @@ from remit_server.wire.http import Answer, Request, json_answer
 
 
 class Evaluation:
-    def __init__(self, machines: Machines, stores: Stores) -> None:
-        self._machines, self._stores = machines, stores
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
 
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
             asked = evaluation(parse_json(await request.body()))
-            decision = await decide(self._machines, self._stores, who, asked)
+            await about(self._machines, who, asked.subject_type, asked.subject_id)
+            (decision,) = await decide(self._machines, who, [asked])
         except ProtocolError as error:
             raise refused(request, error) from error
         return echoing(request, json_answer(decision))

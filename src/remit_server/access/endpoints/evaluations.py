@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from remit_server.access.askers import Asker, asker
-from remit_server.access.evaluate import decide, echoing, evaluation, refused
-from remit_server.access.stores import Stores
+from remit_server.access.askers import Asker, about, asker
+from remit_server.access.evaluate import Evaluation, decide, echoing, evaluation, refused
 from remit_server.errors import InvalidRequest, ProtocolError, ServerError
 from remit_server.runtime.machines import Machines
 from remit_server.wire.form import parse_json
@@ -18,41 +17,45 @@ _STOPS: Final = {"execute_all": None, "deny_on_first_deny": False, "permit_on_fi
 
 
 class Evaluations:
-    def __init__(self, machines: Machines, stores: Stores) -> None:
-        self._machines, self._stores = machines, stores
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
 
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
             body = parse_json(await request.body())
             if not body.get("evaluations"):  # section 7.1: then it is a single one
-                return echoing(request, json_answer(await self._one(who, body, {})))
+                return echoing(request, json_answer(await self._one(who, body)))
             return echoing(request, json_answer({"evaluations": await self._all(who, body)}))
         except ProtocolError as error:
             raise refused(request, error) from error
 
+    async def _one(self, who: Asker, body: dict[str, Any]) -> dict[str, Any]:
+        asked = evaluation(body)
+        await about(self._machines, who, asked.subject_type, asked.subject_id)
+        (decision,) = await decide(self._machines, who, [asked])
+        return decision
+
     async def _all(self, who: Asker, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """All are decided together, so that they are read together; what comes after the one that settles it is left out."""
         asked, options = body["evaluations"], body.get("options") or {}
         semantic = options.get("evaluations_semantic", "execute_all") if isinstance(options, dict) else None
         if not isinstance(semantic, str) or semantic not in _STOPS:
             raise InvalidRequest(f"evaluations_semantic is one of {', '.join(_STOPS)}.")
         if not isinstance(asked, list) or len(asked) > MOST:
             raise InvalidRequest(f"evaluations is a list of at most {MOST}.")
-        decisions: list[dict[str, Any]] = []
-        for each in asked:
-            decisions.append(await self._one_of_many(who, each, body))
-            if decisions[-1]["decision"] is _STOPS[semantic]:
-                break
+        decisions = await decide(self._machines, who, [await self._asked(who, each, body) for each in asked])
+        for place, decision in enumerate(decisions):
+            if decision["decision"] is _STOPS[semantic]:
+                return decisions[: place + 1]
         return decisions
 
-    async def _one(self, who: Asker, value: Any, defaults: dict[str, Any]) -> dict[str, Any]:
-        return await decide(self._machines, self._stores, who, evaluation(value, defaults))
-
-    async def _one_of_many(self, who: Asker, value: Any, defaults: dict[str, Any]) -> dict[str, Any]:
-        """What is wrong with one question denies that one only (section 7.2.1)."""
+    async def _asked(self, who: Asker, value: Any, defaults: dict[str, Any]) -> Evaluation | ProtocolError:
         try:
-            return await self._one(who, value, defaults)
+            asked = evaluation(value, defaults)
+            await about(self._machines, who, asked.subject_type, asked.subject_id)
         except ProtocolError as error:
             if error.status >= ServerError.status:
                 raise
-            return {"decision": False, "context": {"error": {"status": error.status, "message": error.text}}}
+            return error
+        return asked

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import cedarpy
+import msgspec
 
 from remit_server.catalog import load
 from remit_server.config import Settings, is_loopback
 from remit_server.errors import ConfigurationError, InvalidRedirectUri
 from remit_server.management.manifest import declared as d
+from remit_server.management.manifest import needs
 from remit_server.management.manifest.nodes import Document, Path_, nearest
 from remit_server.management.manifest.relations import model_of, tuples_of
 from remit_server.records import Provider, ProxyRule
@@ -33,7 +35,8 @@ Problem = tuple[Path_, str]
 def check(manifest: d.Manifest, document: Document) -> None:
     """Note every problem in the document."""
     for look in (
-        _settings, _organisation, _twice, _users, _apis, _clients, _connections, _details, _relations, _policies, _channels,
+        _settings, _organisation, _twice, _users, _apis, _clients, _connections, _details, _relations, needs.check, _policies,
+        _channels,
     ):  # fmt: skip
         for path, text in look(manifest):
             document.wrong(path, text)
@@ -41,20 +44,25 @@ def check(manifest: d.Manifest, document: Document) -> None:
 
 def _settings(m: d.Manifest) -> Iterator[Problem]:
     try:
-        Settings(issuer="https://issuer.example", **settings_of(m))
-    except ConfigurationError as error:
-        yield ("settings",), error.text
+        msgspec.convert({"issuer": "https://issuer.example", **settings_of(m)}, Settings)
+    except (ConfigurationError, msgspec.ValidationError) as error:
+        yield ("settings",), getattr(error, "text", str(error))
 
 
 def settings_of(manifest: d.Manifest) -> dict[str, Any]:
-    """The settings that are given, ready for `Settings`."""
-    form = manifest.settings
-    given = {name: getattr(form, name) for name in (form.__struct_fields__ if form is not None else ())}
-    return {
-        name: value.value if isinstance(value, d.Secret) else value
-        for name, value in given.items()
-        if value is not None
-    }
+    """The settings that are given, in the form of JSON."""
+    return _given(manifest.settings) if manifest.settings is not None else {}
+
+
+def _given(form: msgspec.Struct) -> dict[str, Any]:
+    given = ((name, getattr(form, name)) for name in form.__struct_fields__)
+    return {name: _plain(value) for name, value in given if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, d.Secret):
+        return value.value
+    return _given(value) if isinstance(value, msgspec.Struct) else value
 
 
 def _organisation(m: d.Manifest) -> Iterator[Problem]:

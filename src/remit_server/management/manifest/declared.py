@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Any, Literal, get_type_hints
 
 from msgspec import Struct, defstruct, field
 from msgspec.structs import fields
 
-from remit_server.config import Settings
+from remit_server.config import RelationsServer, Settings
 from remit_server.records import ProxyRule
 from remit_server.records.client import ClientKind
 from remit_server.records.provider import AccountLookup, AccountValue, AnswerPaths, Credential, Field, Revoke
@@ -198,8 +199,27 @@ class RelationStore(Struct, frozen=True, kw_only=True):
     """YAML: a list of `{user, relation, object}`."""
 
 
+class Need(Struct, frozen=True, kw_only=True):
+    """What takes a relation, of the person and of the agent: a connection, a detail type, or an API with or without a scope."""
+
+    relation: str
+    object: str
+    """`type:id`. In the id `{connection}`, `{scope}`, and of details the path of a member, such as `{account.number}`, stand for
+    what they are in the request; a list stands for each of its items."""
+    connection: str | None = None
+    """A name, or `"*"` for every connection."""
+    details: str | None = None
+    """A detail type."""
+    api: str | None = None
+    """An identifier."""
+    scope: str | None = None
+    """Of `api`: a scope, or `"*"` for each that is asked for; absent: whatever is asked for there."""
+
+
 class Relations(Struct, frozen=True, kw_only=True):
     stores: tuple[RelationStore, ...] = ()
+    needs: tuple[Need, ...] = ()
+    """What may be done by those only who have a relation (docs/relations.md)."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -246,22 +266,25 @@ class Channels(Struct, frozen=True, kw_only=True):
     webhooks: tuple[Webhook, ...] = ()
 
 
-SECRET_SETTINGS = frozenset({"metrics_token", "registration_token"})
+SECRET_SETTINGS = frozenset({"metrics_token", "registration_token", "token", "client_secret"})
 
 
 def settings_form() -> type[Struct]:
     """What `settings:` may say. None stands for what is not given."""
-    hints = get_type_hints(Settings)
-    return defstruct(
-        "SettingsForm",
-        [
-            (setting.name, Secret if setting.name in SECRET_SETTINGS else hints[setting.name], None)
-            for setting in fields(Settings)
-            if setting.name != "issuer"
-        ],
+    return _form(Settings, {"issuer"}, {"relations_server": _form(RelationsServer) | None})
+
+
+def _form(
+    settings: type[Struct], without: Set[str] = frozenset(), groups: Mapping[str, Any] | None = None
+) -> type[Struct]:
+    hints: dict[str, Any] = {**get_type_hints(settings), **(groups or {}), **dict.fromkeys(SECRET_SETTINGS, Secret)}
+    form: type[Struct] = defstruct(
+        f"{settings.__name__}Form",
+        [(setting.name, hints[setting.name], None) for setting in fields(settings) if setting.name not in without],
         frozen=True,
         kw_only=True,
     )
+    return form
 
 
 class Manifest(Struct, frozen=True, kw_only=True):

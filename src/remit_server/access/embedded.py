@@ -1,0 +1,97 @@
+"""The engine in this process, and the stores of this database, as the port `Relations`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from remit_server.access.engine import Engine
+from remit_server.access.stores import Opened, Stores
+from remit_server.errors import InvalidRequest
+from remit_server.rules.relations import check as reasoning
+from remit_server.rules.relations import tuples
+from remit_server.rules.relations.facts import Contextual
+from remit_server.rules.relations.list_objects import list_objects
+from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.runtime.ports import Question, Verdict
+
+
+class EmbeddedRelations:
+    """Which store answers is told by the type of the object: the one whose model defines it."""
+
+    def __init__(self, stores: Stores, engine: Engine) -> None:
+        self._stores, self._engine = stores, engine
+
+    async def can(self, questions: Sequence[Question]) -> list[Verdict]:
+        verdicts: list[Verdict | None] = [None] * len(questions)
+        opened, asked = _Opened(self._stores), _Circumstances()
+        by_store: dict[str, tuple[Opened, list[tuple[int, reasoning.Question]]]] = {}
+        for place, question in enumerate(questions):
+            try:
+                one = await opened.defining(question.object.partition(":")[0])
+                by_store.setdefault(one.id, (one, []))[1].append((place, asked.of(one, question)))
+            except InvalidRequest as error:
+                verdicts[place] = Verdict(False, error.text)
+        for one, placed in by_store.values():
+            found = await self._engine.check(one, [question for _, question in placed])
+            for (place, _), verdict in zip(placed, found, strict=True):
+                verdicts[place] = Verdict(verdict) if isinstance(verdict, bool) else Verdict(False, verdict.text)
+        return [verdict or Verdict(False) for verdict in verdicts]
+
+    async def objects(self, subject: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
+        try:
+            opened = await _Opened(self._stores).defining(type_)
+            tuples.question(opened.model, RelationTuple(f"{type_}:1", relation, subject))
+            asker = reasoning.Asker(subject, Contextual(), context)
+            (found,) = await self._engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
+        except InvalidRequest as error:
+            return Listed(fault=error.text)
+        return Listed(tuple(found.found), complete=not found.partial)
+
+    async def relations_of(self, type_: str, *, beside: str | None = None) -> tuple[str, ...]:
+        try:
+            opened = await _Opened(self._stores).defining(beside or type_)
+        except InvalidRequest:
+            return ()
+        return tuple(opened.model.types.get(type_, ()))
+
+
+class _Opened:
+    """Stores by the type that they define, each looked for once."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores, self._found = stores, dict[str, Opened]()
+
+    async def defining(self, type_: str) -> Opened:
+        """Raises `InvalidRequest` where no store defines the type, or several do."""
+        if type_ not in self._found:
+            opened = await self._stores.defining(type_)
+            if opened is None:
+                raise InvalidRequest(f"No store defines the type {type_}.")
+            self._found[type_] = opened
+        return self._found[type_]
+
+
+class _Circumstances:
+    """What questions are asked under: where it is equal it is one object, so that the engine sees them as one graph."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[bytes, Mapping[str, Any]] = {}
+        self._contextual: dict[tuple[RelationTuple, ...], Contextual] = {}
+
+    def of(self, opened: Opened, question: Question) -> reasoning.Question:
+        """The engine's form of a question. Raises `InvalidRequest` for one that the model cannot answer."""
+        tuples.question(opened.model, RelationTuple(question.object, question.relation, question.subject))
+        for brought in question.contextual:
+            if fault := tuples.judge(opened.model, brought):
+                raise InvalidRequest(fault)
+        key = msgspec.json.encode(question.context, order="sorted")
+        return reasoning.Question(
+            question.subject,
+            question.relation,
+            question.object,
+            self._contextual.setdefault(question.contextual, Contextual(question.contextual)),
+            self._contexts.setdefault(key, question.context),
+        )

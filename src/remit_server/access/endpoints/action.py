@@ -1,0 +1,24 @@
+"""POST /access/v1/search/action: what somebody may do with that (AuthZEN 1.0 section 8.6)."""
+
+from __future__ import annotations
+
+from remit_server.access.askers import asker
+from remit_server.access.evaluate import echoing, refused
+from remit_server.access.search import search
+from remit_server.errors import ProtocolError
+from remit_server.runtime.machines import Machines
+from remit_server.wire.form import parse_json
+from remit_server.wire.http import Answer, Request, json_answer
+
+
+class ActionSearch:
+    def __init__(self, machines: Machines) -> None:
+        self._machines = machines
+
+    async def __call__(self, request: Request) -> Answer:
+        try:
+            who = await asker(request, self._machines)
+            found = await search(self._machines, who, "action", parse_json(await request.body()))
+        except ProtocolError as error:
+            raise refused(request, error) from error
+        return echoing(request, json_answer(found))
