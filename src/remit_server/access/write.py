@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from remit_server.access.refusals import (
-    InvalidTuple,
     NothingToWrite,
     RepeatedTuple,
     StoreNotFound,
@@ -15,7 +14,8 @@ from remit_server.access.refusals import (
     WriteFailed,
 )
 from remit_server.access.stores import Opened
-from remit_server.records import Client, Event
+from remit_server.errors import InvalidRequest
+from remit_server.records import Client, Event, User
 from remit_server.rules.relations import tuples
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
@@ -30,16 +30,17 @@ TOLD: Final = 100
 async def write(
     machines: Machines,
     opened: Opened,
-    client: Client,
+    by: Client | User,
     *,
     writes: Sequence[RelationTuple] = (),
     deletes: Sequence[RelationTuple] = (),
     on_duplicate: Otherwise = "error",
     on_missing: Otherwise = "error",
+    address: str | None = None,
 ) -> None:
     """All of it or nothing; of N requests that write the same tuple in one moment, one does.
 
-    Raises `NothingToWrite`, `InvalidTuple`, `RepeatedTuple`, `TooManyTuples`, `WriteFailed`, `WriteConflict`,
+    Raises `NothingToWrite`, `InvalidRequest`, `RepeatedTuple`, `TooManyTuples`, `WriteFailed`, `WriteConflict`,
     `StoreNotFound` or `TemporarilyUnavailable`.
     """
     if not writes and not deletes:
@@ -48,19 +49,21 @@ async def write(
         raise TooManyTuples(f"A request writes and deletes at most {most} tuples.")
     for tuple_ in writes:
         if fault := tuples.judge(opened.model, tuple_):
-            raise InvalidTuple(str(fault))
+            raise InvalidRequest(fault)
         if tuple_.subject == f"{tuple_.object}#{tuple_.relation}":
-            raise InvalidTuple("Whoever has a relation has it: such a tuple says nothing.")
+            raise InvalidRequest("Whoever has a relation has it: such a tuple says nothing.")
     for tuple_ in deletes:  # what an older model took may be deleted under a newer one
         if fault := tuples.malformed(tuple_):
-            raise InvalidTuple(str(fault))
+            raise InvalidRequest(fault)
     if len({tuple_.key for tuple_ in (*writes, *deletes)}) < len(writes) + len(deletes):
         raise RepeatedTuple
 
+    actor = {"client" if isinstance(by, Client) else "user": by.id}
+
     def event(done: Done) -> Event:
         return machines.event(
-            "access.written", client=client.id, subject=opened.id, store=opened.record.name, revision=done.revision,
-            **_told("written", done.written), **_told("deleted", done.deleted),
+            "access.written", **actor, address=address, subject=opened.id, store=opened.record.name,
+            revision=done.revision, **_told("written", done.written), **_told("deleted", done.deleted),
         )  # fmt: skip
 
     asked = Write(machines.clock.now(), event, writes, deletes, on_duplicate, on_missing)

@@ -68,6 +68,9 @@ class Trail:
     _ABOUT = Select(
         t.EVENTS, where="subject = :subject AND seq > :after", tail="ORDER BY seq LIMIT 500", types={"after": "int"}
     )
+    _ABOUT_BEFORE = Select(
+        t.EVENTS, where="subject = :subject AND seq < :before", tail="ORDER BY seq DESC LIMIT :limit"
+    )
     _AT = Select(t.EVENTS, where="events.seq = :seq")
     _LATEST = Select(t.EVENTS, where="seq < :before", tail="ORDER BY seq DESC LIMIT :limit")
 
@@ -88,6 +91,10 @@ class Trail:
     async def about(self, subject: str, *, after: int = 0) -> Sequence[tuple[int, Event]]:
         """(seq, event) about one id, oldest first, 500 at a time."""
         return await self._page(self._ABOUT, {"subject": subject, "after": after})
+
+    async def latest_about(self, subject: str, *, before: int = 2**62, limit: int = 100) -> Sequence[tuple[int, Event]]:
+        """(seq, event) about one id, newest first."""
+        return await self._page(self._ABOUT_BEFORE, {"subject": subject, "before": before, "limit": limit})
 
     async def links(self, subject: str, kinds: Collection[str] = KINDS) -> Sequence[Link]:
         """The events of these kinds about one id, oldest first, with their places in the chain."""
