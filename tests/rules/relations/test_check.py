@@ -123,9 +123,12 @@ type user
 type thing
   relations
     define near: [thing]
-    define likes: [user] but not dislikes
-    define dislikes: [user] but not likes
-    define calm: [user] but not calm from near
+    define likes: [user] but not hates
+    define hates: [user] or dislikes from near
+    define dislikes: [user] but not loves
+    define loves: [user] or likes from near
+    define calm: [user] but not worse
+    define worse: [user] or calm from near
 """
 
 
@@ -133,8 +136,12 @@ type thing
     ("stored", "asked", "expected"),
     [
         # a subtraction that depends on itself is no ground for a yes
-        (["thing:1 likes user:ada", "thing:1 dislikes user:ada"], "thing:1 likes user:ada", False),
-        (["thing:1 likes user:ada"], "thing:1 likes user:ada", True),
+        (
+            ["thing:1 near thing:1", "thing:1 likes user:ada", "thing:1 dislikes user:ada"],
+            "thing:1 likes user:ada",
+            False,
+        ),
+        (["thing:1 near thing:1", "thing:1 likes user:ada"], "thing:1 likes user:ada", True),
         (["thing:1 calm user:ada", "thing:1 near thing:1"], "thing:1 calm user:ada", False),
         (
             ["thing:1 calm user:ada", "thing:1 near thing:2", "thing:2 calm user:ada", "thing:2 near thing:3",

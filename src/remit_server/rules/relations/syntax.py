@@ -1,71 +1,46 @@
-"""OpenFGA's modelling language, schema 1.1: text in, JSON form out, and where in the text each name stands.
+"""OpenFGA's modelling language, schemas 1.1 and 1.2: text in, JSON form out, and where in the text each name stands.
 
-Grammar, by recursive descent over the tokens of the whole text:
+Grammar, by recursive descent over tokens; `_` is white space within a line, `/` the end of a line:
 
-    model       = "model" "schema" "1.1" type*
-    type        = "type" name ["relations" define+]
-    define      = "define" name ":" expression
-    expression  = operand [("or" operand)+ | ("and" operand)+ | "but" "not" operand]
-    operand     = "[" restriction ("," restriction)* "]" | "(" expression ")" | name ["from" name]
-    restriction = name ["#" name | ":" "*"]
+    model       = ("model" / "schema" _ version | "module" _ name) definition* condition*
+    definition  = / ["extend" _] "type" _ name [/ "relations" relation+]
+    relation    = / "define" _ name ":" expression
+    expression  = operand [(_ "or" _ operand)+ | (_ "and" _ operand)+ | _ "but not" _ operand]
+    operand     = "[" restriction ("," restriction)* "]" | "(" expression ")" | name [_ "from" _ name]
+    restriction = name ["#" name | ":" "*"] [_ "with" _ name]
+    condition   = / "condition" _ name "(" name ":" type ("," name ":" type)* ")" "{" CEL "}"
+    type        = "bool" | ... | ("list" | "map") "<" type ">"
 
-`model`, `type`, `relations` and `define` begin a line; outside brackets an expression ends with its line. A `#` begins a
-comment at the start of a line or after a space (`group#member` has none).
+Brackets and the parameters of a condition may go over several lines. A bracket stands at most once in a relation, before every
+operator.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from remit_server.errors import ConfigurationError
+from remit_server.rules.relations.faults import Fault, Faulty, Place, Span
+from remit_server.rules.relations.rewrites import Restriction
+from remit_server.rules.relations.tokens import OPERATORS, WORDS, Token, tokens
 
-Place = tuple[str, ...]
-"""What stands somewhere: (type,), (type, relation), or (type, relation, what it names)."""
 LARGEST: Final = 256 * 1024
 DEEPEST: Final = 32
-_TOKEN = re.compile(r"(?P<name>[A-Za-z_0-9][\w./-]*)|(?P<mark>[\[\]():,#*{}<>])", re.ASCII)
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
-_OPERATORS = frozenset({"or", "and", "but"})
-_RESERVED = frozenset({"self", "this"})
-_WORDS = _OPERATORS | {"not", "from", "with"}
-
-
-class Token(NamedTuple):
-    text: str
-    line: int
-    column: int
-    first: bool
-    """Whether it begins its line."""
-    mark: bool
+SIMPLE: Final = frozenset({"any", "bool", "string", "int", "uint", "double", "duration", "timestamp", "ipaddress"})
+GENERIC: Final = frozenset({"list", "map"})
 
 
 class Parsed(NamedTuple):
     model: dict[str, Any]
-    places: Mapping[Place, str]
-    """Where each name stands, as `line:column` from 1."""
-
-
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens, each knowing its place; an empty one stands for the end."""
-    line, raw = 0, ""
-    for line, raw in enumerate(text.split("\n"), 1):
-        code, at, first = _COMMENT.sub("", raw).rstrip(), 0, True
-        while at < len(code):
-            if code[at].isspace():
-                at += 1
-                continue
-            found = _TOKEN.match(code, at)
-            if found is None:
-                raise _fault(f"{code[at]!r} has no meaning here", f"{line}:{at + 1}")
-            yield Token(found.group(), line, at + 1, first, found.lastgroup == "mark")
-            at, first = found.end(), False
-    yield Token("", line, len(raw) + 1, True, True)
+    places: Mapping[Place, Span]
+    module: str = ""
+    extensions: tuple[dict[str, Any], ...] = ()
+    """What a module adds to types of other modules."""
 
 
 def read(text: str) -> Parsed:
-    """The model as JSON. Raises `ConfigurationError` with `line:column`."""
+    """The model as JSON, whatever it means. Raises `Faulty` for faults of syntax: the first, and each double definition."""
     if len(text) > LARGEST:
         raise ConfigurationError(f"a model has at most {LARGEST // 1024} KiB")
     return _Reader(text).model()
@@ -75,176 +50,291 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._tokens = list(tokens(text))
         self._at = 0
-        self._places: dict[Place, str] = {}
-        self._type = self._relation = ""
-        self._direct: list[dict[str, Any]] | None = None
-        self._operated: Token | None = None
+        self._places: dict[Place, Span] = {}
+        self._faults: list[Fault] = []
+        self._module = self._type = self._relation = ""
+        self._direct: list[dict[str, Any]] = []
 
     def model(self) -> Parsed:
-        self._begin("model", "a model begins with `model`, then `schema 1.1`")
-        self._begin("schema", "after `model` comes `schema 1.1`")
-        version = self._next()
-        if version.text == "1.2":
-            self._wrong("schema 1.2 (modules) is not supported: write schema 1.1", version)
-        if version.text != "1.1":
-            self._wrong("the schema must be 1.1", version)
-        types: list[dict[str, Any]] = []
-        while self._here.text:
-            if self._here.first and self._here.text == "condition":
-                self._wrong("conditions are not supported")
-            self._begin("type", "here a `type` begins")
-            types.append(self._definition())
-        return Parsed({"schema_version": "1.1", "type_definitions": types}, self._places)
+        model: dict[str, Any] = {}
+        self._header(model)
+        definitions: list[dict[str, Any]] = []
+        extensions: list[dict[str, Any]] = []
+        while self._begins("type", "extend"):
+            (extensions if self._after.text == "extend" else definitions).append(self._definition())
+        conditions: dict[str, Any] = {}
+        while self._begins("condition"):
+            self._condition(conditions)
+        if self._here.kind != "line":
+            self._wrong("the line should end here")
+        self._next()
+        if self._here.kind != "end":
+            self._wrong("here a type or a condition begins")
+        if self._faults:
+            raise Faulty(self._faults)
+        if definitions:
+            model["type_definitions"] = definitions
+        if conditions:
+            model["conditions"] = conditions
+        return Parsed(model, self._places, self._module, tuple(extensions))
+
+    def _header(self, model: dict[str, Any]) -> None:
+        self._gap()
+        self._places[("",)] = Span(1, 1, 1)
+        if self._here.text == "module":
+            self._next()
+            self._space()
+            self._module = self._name("a module").text
+        elif self._here.text == "model":
+            self._next()
+            self._begin("schema", "after `model` comes `schema 1.1` on a line of its own")
+            self._space()
+            if self._here.kind != "number" or "." not in self._here.text:
+                self._wrong("a schema is a version, such as 1.1")
+            self._places[("",)] = self._here.span
+            model["schema_version"] = self._next().text
+        else:
+            self._wrong("a model begins with `model` and `schema 1.1`, or with `module`")
 
     def _definition(self) -> dict[str, Any]:
-        token = self._name("a type")
-        self._type = token.text
-        self._mark((token.text,), token)
+        extends = self._line() == "extend"
+        if extends:
+            self._space()
+            self._expect("type")
+        self._space()
+        name = self._name("a type")
+        self._type = name.text
+        if extends:
+            self._once(("", "extend", name.text), name, f"`{name.text}` is extended twice")
+        else:
+            self._places.setdefault((name.text,), name.span)
+        if extends and not self._module:
+            self._fault("only a module extends types", name)
         relations: dict[str, Any] = {}
         direct: dict[str, Any] = {}
-        if self._here.first and self._here.text == "relations":
-            self._next()
-            while self._here.first and self._here.text == "define":
-                self._next()
-                name = self._name("a relation")
-                self._relation, self._direct = name.text, None
-                self._mark((self._type, name.text), name)
-                self._expect(":")
-                relations[name.text] = self._expression(0)
-                direct[name.text] = {"directly_related_user_types": self._direct or []}
-                if not self._here.first:
-                    self._wrong("the line should end here")
-            if not relations:
-                self._wrong("after `relations` comes at least one `define`")
-        return {"type": self._type, "relations": relations, "metadata": {"relations": direct} if relations else None}
+        if self._begins("relations"):
+            self._line()
+            while not relations or self._begins("define"):
+                relation = self._defined(relations)
+                direct[relation] = {"directly_related_user_types": self._direct}
+                if extends:
+                    direct[relation]["module"] = self._module
+        metadata: dict[str, Any] = {"module": self._module} if self._module else {}
+        if direct:
+            metadata["relations"] = direct
+        return {"type": self._type, "relations": relations, "metadata": metadata or None}
 
-    def _expression(self, depth: int) -> dict[str, Any]:
+    def _defined(self, relations: dict[str, Any]) -> str:
+        self._begin("define", "after `relations` comes at least one `define`")
+        self._space()
+        name = self._name("a relation")
+        if name.text in relations:
+            self._fault(f"`{name.text}` is defined twice", name)
+        self._relation, self._direct = name.text, []
+        self._places.setdefault((self._type, name.text), name.span)
+        self._expect(":", gap=True)
+        self._skip("space")
+        relations[name.text] = self._expression(0, direct=True)
+        if self._here.kind == "space" and self._after.text in OPERATORS:
+            self._mixed()
+        return name.text
+
+    def _expression(self, depth: int, *, direct: bool) -> dict[str, Any]:
         if depth > DEEPEST:
             self._wrong(f"parentheses stand at most {DEEPEST} deep")
-        first = self._operand(depth)
-        operator = self._operator(depth)
-        if operator is None:
-            return first
-        if operator == "but":
-            return {"difference": {"base": first, "subtract": self._last(self._operand(depth), depth)}}
-        children = [first, self._operand(depth)]
-        while (another := self._operator(depth)) == operator:
-            children.append(self._operand(depth))
-        if another is not None:
-            self._mixed()
-        return {"union" if operator == "or" else "intersection": {"child": children}}
-
-    def _last(self, operand: dict[str, Any], depth: int) -> dict[str, Any]:
-        if self._operator(depth) is not None:
-            self._mixed()
-        return operand
-
-    def _mixed(self) -> NoReturn:
-        self._wrong("`or`, `and` and `but not` need parentheses when they meet", self._operated)
-
-    def _operator(self, depth: int) -> str | None:
-        """The next operator, taken; None where the expression ends."""
-        token = self._here
-        if token.text not in _OPERATORS or (token.first and not depth):
-            return None
-        self._operated = self._next()
-        if token.text == "but":
-            self._expect("not")
-        return token.text
-
-    def _operand(self, depth: int) -> dict[str, Any]:
-        token = self._here
-        if token.first and not depth:
-            self._wrong("an expression is expected before the line ends", token)
-        if token.text == "[":
+        children = [self._operand(depth, direct=direct)]
+        operator = self._after.text if self._here.kind == "space" and self._after.text in OPERATORS else ""
+        while operator and self._here.kind == "space" and self._after.text == operator:
             self._next()
-            self._restrictions(token)
+            self._next()
+            self._space()
+            children.append(self._operand(depth, direct=False))
+            if operator == "but not":
+                return {"difference": {"base": children[0], "subtract": children[1]}}
+        return {"union" if operator == "or" else "intersection": {"child": children}} if operator else children[0]
+
+    def _operand(self, depth: int, *, direct: bool) -> dict[str, Any]:
+        if self._here.text == "[" and direct:
+            self._restrictions()
             return {"this": {}}
-        if token.text == "(":
+        if self._here.text == "[":
+            self._wrong("a list of types stands once, before every operator")
+        if self._here.text == "(":
             self._next()
-            inner = self._expression(depth + 1)
+            self._skip("space")
+            inner = self._expression(depth + 1, direct=direct)
+            self._skip("space")
+            if self._here.text in OPERATORS:
+                self._mixed()
             self._expect(")")
             return inner
-        name = self._name("a relation, `[` or `(`", words=False)
-        self._mark((self._type, self._relation, name.text), name)
-        if self._here.text != "from" or (self._here.first and not depth):
+        return self._rewrite(self._name("a relation, `(`" + " or a list of types" * direct))
+
+    def _rewrite(self, name: Token) -> dict[str, Any]:
+        if self._here.kind != "space" or self._after.text != "from":
+            self._mark(name.text, name)
             return {"computedUserset": {"relation": name.text}}
         self._next()
-        source = self._name("a relation", words=False)
-        self._mark((self._type, self._relation, source.text), source)
+        self._next()
+        self._space()
+        source = self._name("a relation")
+        self._mark(f"{name.text} from {source.text}", name, source)
+        self._mark(f"from {source.text}", source)
         return {"tupleToUserset": {"tupleset": {"relation": source.text}, "computedUserset": {"relation": name.text}}}
 
-    def _restrictions(self, opened: Token) -> None:
-        if self._direct is not None:
-            self._wrong("a relation has one list of types", opened)
-        self._direct = [self._restriction()]
-        while self._here.text == ",":
+    def _restrictions(self) -> None:
+        while self._here.text == ("," if self._direct else "["):
             self._next()
+            self._gap()
             self._direct.append(self._restriction())
+            self._gap()
         self._expect("]")
 
     def _restriction(self) -> dict[str, Any]:
-        token = self._name("a type")
-        found: dict[str, Any] = {"type": token.text}
+        first = last = self._name("a type")
+        found: dict[str, Any] = {"type": first.text}
         if self._here.text == "#":
             self._next()
-            found["relation"] = self._name("a relation").text
+            last = self._name("a relation")
+            found["relation"] = last.text
         elif self._here.text == ":":
             self._next()
-            self._expect("*")
+            last = self._expect("*")
             found["wildcard"] = {}
-        if self._here.text == "with":
-            self._wrong("conditions are not supported")
-        self._mark((self._type, self._relation, written(found)), token)
+        kind = Restriction(first.text, found.get("relation", ""), "wildcard" in found)
+        self._mark(f"[{kind}", first, last)
+        if self._here.kind == "space" and self._after.text == "with":
+            self._next()
+            self._next()
+            self._space()
+            last = self._name("a condition")
+            found["condition"] = last.text
+            self._mark(f"with {last.text}", last)
+            self._mark(f"[{kind._replace(condition=last.text)}", first, last)
+        self._mark(f"[{first.text}", first)
         return found
+
+    def _condition(self, conditions: dict[str, Any]) -> None:
+        self._line()
+        self._space()
+        name = self._name("a condition")
+        self._once(("", name.text), name, f"the condition `{name.text}` is defined twice")
+        self._skip("space")
+        parameters: dict[str, Any] = {}
+        mark = "("
+        while self._here.text == mark or not parameters:
+            self._expect(mark)
+            self._parameter(name.text, parameters)
+            mark = ","
+        self._expect(")")
+        self._skip("space")
+        found = {"name": name.text, "expression": self._body(), "parameters": parameters}
+        conditions[name.text] = found | ({"metadata": {"module": self._module}} if self._module else {})
+
+    def _parameter(self, condition: str, parameters: dict[str, Any]) -> None:
+        self._gap()
+        if self._here.text in SIMPLE | GENERIC:
+            self._wrong("before a type stands the name of a parameter")
+        name = self._name("a parameter")
+        self._once(("", condition, name.text), name, f"`{condition}` has `{name.text}` twice")
+        self._expect(":", gap=True)
+        self._skip("space")
+        parameters[name.text] = self._parameter_type(SIMPLE | GENERIC)
+        self._gap()
+
+    def _parameter_type(self, known: frozenset[str]) -> dict[str, Any]:
+        if self._here.text not in known:
+            self._wrong(f"{self._here.text!r} is not the type of a parameter")
+        name = self._next().text
+        found: dict[str, Any] = {"type_name": f"TYPE_NAME_{name.upper()}"}
+        if name in GENERIC:
+            self._expect("<")
+            found["generic_types"] = [self._parameter_type(SIMPLE)]
+            self._expect(">")
+        return found
+
+    def _body(self) -> str:
+        """The text between braces, without comments. Braces may nest."""
+        self._expect("{")
+        self._gap()
+        words, open_ = [], 1
+        while open_ := open_ + (self._here.text == "{") - (self._here.text == "}"):
+            if self._here.kind == "end":
+                self._wrong("`}` is expected")
+            words.append(self._next().text)
+        self._next()
+        return "".join(words).rstrip()
 
     @property
     def _here(self) -> Token:
         return self._tokens[self._at]
 
+    @property
+    def _after(self) -> Token:
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
     def _next(self) -> Token:
         token = self._here
-        if token.text:
+        if token.kind != "end":
             self._at += 1
         return token
 
+    def _skip(self, kind: str) -> None:
+        if self._here.kind == kind:
+            self._next()
+
+    def _gap(self) -> None:
+        """White space, over line ends too."""
+        while self._here.kind in {"space", "line"}:
+            self._next()
+
+    def _begins(self, *words: str) -> bool:
+        """Whether the next line begins with one of these words."""
+        return self._here.kind == "line" and self._after.text in words
+
     def _begin(self, word: str, otherwise: str) -> None:
-        if self._here.text != word or not self._here.first:
+        if not self._begins(word):
+            self._gap()
             self._wrong(otherwise)
+        self._line()
+
+    def _line(self) -> str:
+        """The word that the next line begins with, taken."""
+        self._next()
+        return self._next().text
+
+    def _space(self) -> None:
+        if self._here.kind != "space":
+            self._wrong("a space is expected")
         self._next()
 
-    def _expect(self, text: str) -> None:
+    def _expect(self, text: str, *, gap: bool = False) -> Token:
+        if gap:
+            self._skip("space")
         if self._here.text != text:
             self._wrong(f"`{text}` is expected")
-        self._next()
-
-    def _name(self, what: str, *, words: bool = True) -> Token:
-        token = self._here
-        if not token.text or token.mark or (not words and token.text in _WORDS):
-            self._wrong(f"{what} is expected")
-        if token.text in _RESERVED:
-            self._wrong(f"`{token.text}` is reserved")
-        if len(token.text) > (50 if what != "a type" else 254):
-            self._wrong("this name is too long")
         return self._next()
 
-    def _mark(self, place: Place, token: Token) -> None:
-        """Remember where a name stands. What is defined is defined once."""
-        if len(place) < 3 and place in self._places:
-            self._wrong(f"`{place[-1]}` is defined twice", token)
-        self._places.setdefault(place, f"{token.line}:{token.column}")
+    def _name(self, what: str) -> Token:
+        if self._here.kind != "name" or self._here.text in WORDS:
+            self._wrong(f"{what} is expected")
+        return self._next()
 
-    def _wrong(self, text: str, token: Token | None = None) -> NoReturn:
-        token = token or self._here
-        raise _fault(text, f"{token.line}:{token.column}")
+    def _mark(self, written: str, first: Token, last: Token | None = None) -> None:
+        span = first.span._replace(end=(last or first).span.end)
+        self._places.setdefault((self._type, self._relation, written), span)
 
+    def _once(self, place: Place, token: Token, otherwise: str) -> None:
+        if place in self._places:
+            self._fault(otherwise, token)
+        self._places.setdefault(place, token.span)
 
-def written(restriction: Mapping[str, Any]) -> str:
-    """A restriction as the language writes it: `user`, `user:*`, `group#member`."""
-    if restriction.get("relation"):
-        return f"{restriction['type']}#{restriction['relation']}"
-    return f"{restriction['type']}:*" if "wildcard" in restriction else str(restriction["type"])
+    def _mixed(self) -> NoReturn:
+        self._wrong("`or`, `and` and `but not` need parentheses when they meet")
 
+    def _fault(self, text: str, token: Token) -> None:
+        self._faults.append(Fault("syntax", text, token.text, span=token.span))
 
-def _fault(text: str, where: str) -> ConfigurationError:
-    return ConfigurationError(text, where=where)
+    def _wrong(self, text: str) -> NoReturn:
+        self._fault(text, self._here)
+        raise Faulty(self._faults)
