@@ -15,7 +15,7 @@ DEAREST: Final = 100_000
 
 _LETTERS: Final = 64  # of a text that are handled within a unit
 _CALLBACK: Final = 300  # a function that is written in Python
-_REPEATED: Final = 200  # instructions that a letter of a regular expression can stand for: RE2 takes `x{1000}`
+_PLAIN, _CLASS, _UNICODE = 30, 80, 35_000  # to compile a letter, a class such as `[a-z]`, one such as `\pL`
 _SMALL: Final = 64  # units of a value
 
 
@@ -24,6 +24,8 @@ class Size(NamedTuple):
     """Units to walk through the value: one for each element, one for 64 letters."""
     part: float = 0
     """Of its largest element."""
+    wild: bool = False
+    """Whether a text in it, as a regular expression, could be larger than it looks."""
 
 
 Sizes = Mapping[str, Size]
@@ -38,15 +40,20 @@ _COUNTING: Final = {"_+_", "_-_", "_*_", "_/_", "_%_", "-_"}  # of two texts or 
 
 def size(value: object) -> Size:
     match value:
-        case str() | bytes():
+        case str():
+            return Size(len(value) / _LETTERS, 0, "\\" in value or "{" in value)
+        case bytes():
             return Size(len(value) / _LETTERS)
         case list():
-            parts = [size(each).whole for each in value]
+            return _gathering([size(each) for each in value])
         case dict():
-            parts = [size(each).whole for pair in value.items() for each in pair]
-        case _:
-            return _SCALAR
-    return Size(len(parts) + sum(parts), max(parts, default=0))
+            return _gathering([size(each) for pair in value.items() for each in pair])
+    return _SCALAR
+
+
+def _gathering(parts: list[Size]) -> Size:
+    wholes = [part.whole for part in parts]
+    return Size(len(wholes) + sum(wholes), max(wholes, default=0), any(part.wild for part in parts))
 
 
 def affordable(checked: bytes, names: Collection[str]) -> Callable[[Mapping[str, object]], bool]:
@@ -55,7 +62,7 @@ def affordable(checked: bytes, names: Collection[str]) -> Callable[[Mapping[str,
     `checked` is a `cel.expr.CheckedExpr` in a `google.protobuf.Any`, both serialized; `names` are the parameters.
     """
     walk = _node(_read(_read(_read(checked)[2][0])[4][0]))
-    small = walk(dict.fromkeys(names, Size(_SMALL, _SMALL)))[0] <= DEAREST
+    small = walk(dict.fromkeys(names, Size(_SMALL, _SMALL, wild=True)))[0] <= DEAREST
 
     def judge(values: Mapping[str, object]) -> bool:
         sizes = {name: size(value) for name, value in values.items() if isinstance(value, str | bytes | list | dict)}
@@ -80,7 +87,7 @@ def _nodes(raw: list[bytes]) -> list[_Bound]:
 
 
 def _constant(constant: _Message) -> _Bound:
-    texts = [text for field in (6, 7) for text in constant.get(field, ())]
+    texts = [text.decode(errors="replace") for field in (6, 7) for text in constant.get(field, ())]
     found = size(texts[0]) if texts else _SCALAR
     return lambda _: (0, found)
 
@@ -94,8 +101,8 @@ def _select(select: _Message) -> _Bound:
     operand = _node(_read(select[1][0]))
 
     def walk(sizes: Sizes) -> tuple[float, Size]:
-        cost, (_, part) = operand(sizes)
-        return cost + 1, Size(part, part)
+        cost, of = operand(sizes)
+        return cost + 1, Size(of.part, of.part, of.wild)
 
     return walk
 
@@ -103,28 +110,27 @@ def _select(select: _Message) -> _Bound:
 def _call(call: _Message) -> _Bound:
     function = call[2][0].decode()
     arguments = _nodes([*call.get(1, ()), *call.get(3, ())])
-    letters = _instructions(call[3][0]) * _LETTERS if function == "matches" else 0
+    pattern = _pattern(call[3][0]) if function == "matches" else None
 
     def walk(sizes: Sizes) -> tuple[float, Size]:
         costs, given = zip(*(argument(sizes) for argument in arguments), strict=True)
         wholes = [each.whole for each in given]
-        part = max(each.part for each in given)
+        part, wild = max(each.part for each in given), any(each.wild for each in given)
         cost = 1 + sum(costs)
         if function == "_[_]":
-            return cost, Size(given[0].part, given[0].part)
+            return cost, Size(given[0].part, given[0].part, given[0].wild)
         if function == "_?_:_":
-            return cost, Size(max(wholes), part)
+            return cost, Size(max(wholes), part, wild)
         cost += sum(wholes)
         if function == "matches":
-            text, pattern = wholes
-            cost += 100 + text * (letters or pattern * _LETTERS * _LETTERS * _REPEATED)
+            cost += pattern.cost(wholes[0]) if pattern else _unknown(given[1]).cost(wholes[0])
         elif function == "contains":
             cost += wholes[0] * wholes[1]
         elif function in {"in_cidr", "ipaddress"}:
             cost += _CALLBACK
         if function in _TELLING:
             return cost, _SCALAR
-        return cost, Size(sum(wholes) + (function not in _COUNTING), part)
+        return cost, Size(sum(wholes) + (function not in _COUNTING), part, wild)
 
     return walk
 
@@ -144,11 +150,12 @@ def _loop(loop: _Message) -> _Bound:
     range_, start, going, step, result = _nodes([loop[field][0] for field in (2, 4, 5, 6, 7)])
 
     def walk(sizes: Sizes) -> tuple[float, Size]:
-        cost, (times, part) = range_(sizes)
+        cost, over = range_(sizes)
+        times = over.whole
         begun, first = start(sizes)
-        inner = {**sizes, **dict.fromkeys(names, Size(part, part)), gathered: _SCALAR}
+        inner = {**sizes, **dict.fromkeys(names, Size(over.part, over.part, over.wild)), gathered: _SCALAR}
         turn, grown = step(inner)  # a macro only ever adds to what it gathers, so this is what each turn adds
-        end = Size(first.whole + times * grown.whole, max(first.part, grown.part))
+        end = Size(first.whole + times * grown.whole, max(first.part, grown.part), first.wild or grown.wild)
         ended = {**inner, gathered: end}
         # Each turn copies what was gathered so far.
         return cost + begun + times * (3 + turn + going(inner)[0] + end.whole) + result(ended)[0], result(ended)[1]
@@ -159,34 +166,55 @@ def _loop(loop: _Message) -> _Bound:
 def _gathered(parts: list[_Bound]) -> _Bound:
     def walk(sizes: Sizes) -> tuple[float, Size]:
         found = [part(sizes) for part in parts]
-        wholes = [each.whole for _, each in found]
-        return 1 + sum(cost for cost, _ in found), Size(len(wholes) + sum(wholes), max(wholes, default=0))
+        return 1 + sum(cost for cost, _ in found), _gathering([each for _, each in found])
 
     return walk
+
+
+class _Pattern(NamedTuple):
+    """A regular expression, which RE2 compiles each time, and runs in one step for each instruction and letter."""
+
+    instructions: float
+    compiling: float
+
+    def cost(self, text: float) -> float:
+        return 1000 + self.compiling + text * _LETTERS * self.instructions
 
 
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(\d+)(?:,(\d*))?\}|.", re.DOTALL)
 
 
-def _instructions(node: bytes) -> float:
-    """Of the regular expression that is a constant, at most; RE2 takes one step for each of them and each letter."""
-    constant = _read(_read(node).get(3, [b""])[0])
-    if 6 not in constant:
-        return 0
-    open_, last = [1], 0
-    for token in _TOKEN.finditer(constant[6][0].decode()):
+def _pattern(node: bytes) -> _Pattern | None:
+    """Of a constant; else None."""
+    texts = _read(_read(node).get(3, [b""])[0]).get(6)
+    if not texts:
+        return None
+    open_, last = [_Pattern(1, 0)], _Pattern(0, 0)
+    for token in _TOKEN.finditer(texts[0].decode()):
         match token[0][0]:
             case "(":
-                open_.append(1)
+                open_.append(_Pattern(1, _PLAIN))
                 continue
             case ")" if len(open_) > 1:
                 last = open_.pop()
             case "{" if token[1]:
-                last *= max(int(token[1]), int(token[2] or 0), 1) - 1
+                times = max(int(token[1]), int(token[2] or 0), 1) - 1
+                last = _Pattern(last.instructions * times, last.compiling * times)
             case _:
-                last = 1
-        open_[-1] += last
-    return sum(open_)
+                last = _Pattern(1, _token(token[0]))
+        open_[-1] = _Pattern(open_[-1].instructions + last.instructions, open_[-1].compiling + last.compiling)
+    return _Pattern(sum(each.instructions for each in open_), sum(each.compiling for each in open_))
+
+
+def _token(token: str) -> float:
+    if "\\p" in token or "\\P" in token:
+        return _UNICODE
+    return _CLASS if token[0] in ".[\\" else _PLAIN
+
+
+def _unknown(text: Size) -> _Pattern:
+    letters = text.whole * _LETTERS
+    return _Pattern(1 + letters, float("inf") if text.wild else letters * _CLASS)
 
 
 def _read(raw: bytes) -> _Message:
