@@ -41,8 +41,8 @@ def list_objects(
     try:
         reached = yield from reach(model, asker, (type_, relation), tell=news)
     except Unevaluable:  # it matters only for an object that nothing else decides
-        reached = yield from reach(model, asker, (type_, relation), bold=True)
-    candidates = sorted(reached.objects - reached.proved - told)
+        reached = yield from reach(model, asker, (type_, relation), bold=True, tell=news)
+    candidates = sorted(reached.objects - told)
     for first in range(0, len(candidates), AT_ONCE):
         some = candidates[first : first + AT_ONCE]
         verdicts = yield from check(model, asker, [(object_, relation) for object_ in some])
@@ -53,4 +53,4 @@ def list_objects(
             if verdict:
                 allowed.append(object_)
         news(allowed)
-    return Listed(sorted(told | reached.proved), reached.partial)
+    return Listed(sorted(told), reached.partial)

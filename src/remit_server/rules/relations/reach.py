@@ -63,7 +63,8 @@ class Circuit:
     """How subjects of one kind come to have some relations. Made once, then only read."""
 
     def __init__(self, model: Model, kind: str, wanted: Collection[Key], *, bold: bool) -> None:
-        self.kind, self._programs, self._bold = kind, programs(model), bold
+        self.kind, self.bold = kind, bold
+        self._programs = programs(model)
         self.relations: dict[Key, int] = {}
         self.feeds: list[list[int]] = []
         self.hops: list[list[Hop]] = []
@@ -103,7 +104,7 @@ class Circuit:
             case Tuples(relation, exact, usersets):
                 for kind, conditions in exact:
                     if "#" not in kind:  # a userset stands in itself: it hops
-                        self.starts.append(Start(kind, Hop("", relation, type_, conditions, into)))
+                        self.starts.append(Start(kind, Hop("", relation, type_, conditions, into, not self.bold)))
                 for kind, conditions in usersets:
                     other, _, name = kind.partition("#")
                     self._hop((other, name), Hop(f"#{name}", relation, type_, conditions, into))
@@ -146,7 +147,7 @@ class Circuit:
         vertex = self._vertex()
         left = self._part(base, type_, vertex)
         self.feeds[vertex].append(into)
-        if self._bold:
+        if self.bold:
             self._guessing.add(vertex)
         else:
             self.less[vertex] = left, self._part(without, type_, vertex)
@@ -202,7 +203,7 @@ class Circuit:
             self._guessing.add(vertex)
 
     def _loose(self) -> set[int]:
-        if self._bold:
+        if self.bold:
             return set(range(len(self.feeds)))
         loose = set(self._guessing)
         grown = -1
@@ -252,7 +253,6 @@ class _Reaching:
         self._model, self._asker, self._circuit = model, asker, plan
         self._target = plan.relations[target] if target else None
         self._sure = self._target is not None and self._target not in plan.loose
-        self._bold = len(plan.loose) == len(plan.feeds)
         self._have: list[set[str]] = [set() for _ in plan.feeds]
         self._waiting = set(plan.less)
         """The subtractions that do not know yet all that they take away."""
@@ -288,9 +288,9 @@ class _Reaching:
         object_, mark, relation = subject.partition("#")
         itself = self._circuit.relations.get((object_.partition(":")[0], relation)) if mark else None
         if itself is not None:
+            self._flow(itself, {object_})
             if itself == self._target:
                 self.proved.add(object_)
-            self._flow(itself, {object_})
 
     def _take(self, found: Found) -> None:
         reads, self._reads = self._reads, {}
@@ -319,7 +319,7 @@ class _Reaching:
         try:
             return bool(self._model.conditions[condition].evaluate(context, self._asker.context))
         except Unevaluable:
-            if self._bold:
+            if self._circuit.bold:
                 return True
             raise
 
