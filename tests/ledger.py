@@ -327,6 +327,28 @@ LEDGER: dict[str, Promise] = {
         "docs/adr/0021",
         "A tuple carries a condition that its relation takes, and a context that the condition can read.",
     ),
+    # Relations over HTTP
+    "relations.openfga-suites": Promise(
+        "issue: relations", "OpenFGA's own suites pass over HTTP, stored and contextual, on both databases."
+    ),
+    "relations.openfga-errors": Promise(
+        "issue: relations",
+        "A request that OpenFGA refuses is refused with OpenFGA's status and code, and none fails, however malformed.",
+    ),
+    "relations.only-with-the-scope": Promise(
+        "docs/relations.md",
+        "Nobody uses /stores without a token of their own for it; to write and to define take a scope each.",
+    ),
+    "relations.never-silently-short": Promise(
+        "issue: relations", "A list that a limit cuts says so and how to go on; a streamed one is whole or ends in an error."
+    ),
+    "relations.told": Promise(
+        "docs/relations.md", "Whatever changes stores, models, assertions or tuples leaves an event that names who did it."
+    ),
+    "interop.openfga": Promise(
+        "issue: relations",
+        "openfga-sdk 0.9.9 and 0.10.5, @openfga/sdk and Auth0's FGA classes work unmodified, every method of them.",
+    ),
     # Retrieval
     "access.port": Promise(
         "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."

@@ -16,6 +16,7 @@ from remit_server.access.endpoints.changes import Changes
 from remit_server.access.endpoints.check import Check
 from remit_server.access.endpoints.evaluation import Evaluation
 from remit_server.access.endpoints.evaluations import Evaluations
+from remit_server.access.endpoints.expand import Expand
 from remit_server.access.endpoints.list_objects import ListObjects
 from remit_server.access.endpoints.list_users import ListUsers
 from remit_server.access.endpoints.read import Read
@@ -72,11 +73,13 @@ from remit_server.ui.pages.allowances import AllowancesPage
 from remit_server.ui.pages.answer import DeviceAnswer
 from remit_server.ui.pages.approvals import ApprovalPage, ApprovalsPage
 from remit_server.ui.pages.callback import Callback, ConnectCallback
+from remit_server.ui.pages.changes import Changes as ChangesPage
 from remit_server.ui.pages.code import OwnCode
 from remit_server.ui.pages.connect import ConnectByHand, ConnectPage
 from remit_server.ui.pages.consent import Consent
 from remit_server.ui.pages.console import Console
 from remit_server.ui.pages.default import MakeDefault
+from remit_server.ui.pages.delete import DeleteTuple
 from remit_server.ui.pages.device import DevicePage
 from remit_server.ui.pages.devices import Device, Devices
 from remit_server.ui.pages.disconnect import Disconnect
@@ -96,6 +99,7 @@ from remit_server.ui.pages.preview import Preview
 from remit_server.ui.pages.proof import Proof as ProofPage
 from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
+from remit_server.ui.pages.relations import Relations as RelationsPage
 from remit_server.ui.pages.remove import Remove
 from remit_server.ui.pages.resume import Resume
 from remit_server.ui.pages.revoke import RevokeAllowance
@@ -107,6 +111,7 @@ from remit_server.ui.pages.static import Static
 from remit_server.ui.pages.stop import StopPage
 from remit_server.ui.pages.suspend import Suspend
 from remit_server.ui.pages.trial import TrialPage
+from remit_server.ui.pages.tuples import TuplesPage
 from remit_server.ui.pages.unblock import Unblock
 from remit_server.ui.pages.worker import Worker
 from remit_server.ui.returning import Returning
@@ -160,6 +165,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
     told = NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
     stores, engine = Stores(m.store), Engine(m.store)
+    tuples = TuplesPage(m, pages, stores)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)
     metadata = Metadata(m, (grant.type for grant in types))
@@ -247,6 +253,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
             "POST", "/stores/{store_id}/streamed-list-objects", StreamedListObjects(m, stores, engine), face="openfga"
         ),
         Route("POST", "/stores/{store_id}/list-users", ListUsers(m, stores, engine), face="openfga"),
+        Route("POST", "/stores/{store_id}/expand", Expand(m, stores, engine), face="openfga"),
         Route("POST", "/stores/{store_id}/read", Read(m, stores), face="openfga"),
         Route("POST", "/stores/{store_id}/write", Write(m, stores), face="openfga"),
         Route("GET", "/stores/{store_id}/changes", Changes(m, stores), face="openfga"),
@@ -288,6 +295,10 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/console", Console(m, pages), "page"),
         Route("POST", "/console/agents/{id}/suspend", Suspend(m), "page"),
         Route("POST", "/console/agents/{id}/resume", Resume(m), "page"),
+        Route("GET", "/console/relations", RelationsPage(m, pages, stores), "page"),
+        Route("GET POST", "/console/relations/{store_id}/tuples", tuples, "page"),
+        Route("POST", "/console/relations/{store_id}/tuples/delete", DeleteTuple(m, tuples, stores), "page"),
+        Route("GET", "/console/relations/{store_id}/changes", ChangesPage(m, pages, stores), "page"),
         Route("GET POST", "/setup", Setup(m, pages), "page"),
         Route("GET", "/static/{name}", Static(pages.assets)),
     )

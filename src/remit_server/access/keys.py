@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
+import msgspec
+
+from remit_server.access import members as m
+from remit_server.access.members import Members
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.tuples import RelationTuple
 
-
-def tuple_key(value: Any) -> RelationTuple:
-    """`{user, relation, object}`, further members ignored. Raises `InvalidRequest`; a condition is refused, not ignored."""
-    if not isinstance(value, Mapping):
-        raise InvalidRequest("A tuple_key is an object.")
-    key = RelationTuple(value.get("object"), value.get("relation"), value.get("user"))  # type: ignore[arg-type]
-    if not all(isinstance(part, str) and part for part in key.key):
-        raise InvalidRequest("A tuple_key has user, relation and object.")
-    if value.get("condition"):
-        raise InvalidRequest("Conditions are not supported.")
-    return key
+LARGEST_CONTEXT: Final = 32 * 1024
+"""Bytes of what a tuple tells its condition."""
+_encode = msgspec.json.Encoder().encode
 
 
-def tuple_keys(body: Mapping[str, Any], name: str) -> tuple[RelationTuple, ...]:
-    """`{name: {tuple_keys: [...]}}`, or nothing where it is absent. Raises `InvalidRequest`."""
-    held = body.get(name)
-    if held is None:
-        return ()
-    keys = held.get("tuple_keys") if isinstance(held, Mapping) else None
-    if not isinstance(keys, list):
-        raise InvalidRequest(f"{name} holds a list of tuple_keys.")
-    return tuple(tuple_key(key) for key in keys)
+def asked_key(holder: Members) -> RelationTuple:
+    """The `tuple_key` of a question: `{user, relation, object}`. A condition has no place in it, and is ignored."""
+    key = holder.tuple_key()
+    return RelationTuple(key.text("object", m.OBJECT), key.text("relation", m.RELATION), key.text("user", m.USER))
+
+
+def written_key(key: Members, *, conditional: bool = True) -> RelationTuple:
+    """A tuple: `{user, relation, object, condition?: {name, context?}}`; one to delete has no condition."""
+    object_, relation, user = key.text("object", m.OBJECT), key.text("relation", m.RELATION), key.text("user", m.USER)
+    condition = key.inner("condition") if conditional else None
+    if condition is None:
+        return RelationTuple(object_, relation, user)
+    context = condition.plain("context")
+    text = _encode(context).decode() if context else ""
+    if len(text) > LARGEST_CONTEXT:
+        raise InvalidRequest(f"{condition.called('context')} has {len(text)} bytes; the most is {LARGEST_CONTEXT}.")
+    return RelationTuple(object_, relation, user, condition.text("name", m.CONDITION), text)
+
+
+def contextual_keys(holder: Members, most: int) -> tuple[RelationTuple, ...]:
+    """`contextual_tuples: {tuple_keys: [...]}`, or nothing where it is absent."""
+    held = holder.inner("contextual_tuples")
+    return () if held is None else written_keys(held.each("tuple_keys", most))
+
+
+def written_keys(keys: list[Members]) -> tuple[RelationTuple, ...]:
+    return tuple(written_key(key) for key in keys)

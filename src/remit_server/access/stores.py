@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from remit_server.access.refusals import InvalidModel, ModelNotFound, NoModel, StoreNotFound
 from remit_server.errors import ConfigurationError, InvalidRequest
+from remit_server.records import Client
 from remit_server.rules.relations.model import Model, compiled
 from remit_server.runtime.ids import id_after, new_id
+from remit_server.runtime.machines import Machines
 from remit_server.storage.contract import Busy, Lost
 from remit_server.storage.groups.relation_models import RelationModel
 from remit_server.storage.groups.relations import RelationStore
@@ -66,31 +68,40 @@ class Stores:
             raise InvalidRequest("Several stores define this type of resource: ask one of them at /stores/{id}/check.")
         return await self._opened(found[0]) if found else None
 
-    async def create(self, name: str, now: int) -> RelationStore:
+    async def create(self, machines: Machines, client: Client, name: str) -> RelationStore:
         """A store without a model. Others may have the same name."""
+        now = machines.clock.now()
         record = RelationStore(id=new_id(), name=name, created_at=now, updated_at=now)
-        await self._store.commit(self._store.relations.add_store(record))
+        event = machines.event("access.store_created", client=client.id, subject=record.id, store=name)
+        await self._store.commit(self._store.relations.add_store(record), events=(event,))
         return record
 
-    async def remove(self, store_id: str, now: int) -> None:
+    async def remove(self, machines: Machines, client: Client, store_id: str) -> None:
         """With everything in it. Raises `StoreNotFound`."""
+        record = await self.record(store_id)
+        event = machines.event("access.store_removed", client=client.id, subject=record.id, store=record.name)
+        gone = self._store.relations.remove_store(record.id, machines.clock.now())
         try:
-            await self._store.commit(
-                self._store.relations.remove_store(store_id, now), self._store.relation_models.undefine(store_id)
-            )
+            await self._store.commit(gone, self._store.relation_models.undefine(record.id), events=(event,))
         except Lost as lost:
             raise StoreNotFound from lost
 
-    async def put_model(self, record: RelationStore, model: Mapping[str, Any], now: int) -> str:
+    async def put_model(
+        self, machines: Machines, client: Client, record: RelationStore, model: Mapping[str, Any]
+    ) -> str:
         """A new model, the store's newest from now on; its id. Raises `InvalidModel`, `StoreNotFound` or `Busy`."""
         try:
             ready = compiled(model)
         except ConfigurationError as error:
             raise InvalidModel(error.text) from error
         for _ in range(PATIENCE):
-            new = RelationModel(id=id_after(record.model_id), model=dict(model), created_at=now)
+            new = RelationModel(id=id_after(record.model_id), model=dict(model), created_at=machines.clock.now())
+            event = machines.event(
+                "access.model_written", client=client.id, subject=record.id, store=record.name, model=new.id
+            )
+            steps = self._store.relation_models.put(record.id, record.model_id, new, ready.types)
             try:
-                await self._store.commit(*self._store.relation_models.put(record.id, record.model_id, new, ready.types))
+                await self._store.commit(*steps, events=(event,))
             except Lost:  # another model was put in the same moment: ours comes after it
                 record = await self.record(record.id)
             else:

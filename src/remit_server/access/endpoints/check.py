@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from remit_server.access.askers import service
-from remit_server.access.check import allowed
-from remit_server.access.keys import tuple_key, tuple_keys
-from remit_server.access.refusals import TooManyTuples
+from remit_server.access.asking import Circumstances, asked, under
+from remit_server.access.engine import Engine
+from remit_server.access.members import members, store_id
 from remit_server.access.stores import Stores
-from remit_server.access.write import MOST
+from remit_server.errors import InvalidRequest
 from remit_server.runtime.machines import Machines
-from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request, json_answer
 
 
 class Check:
-    def __init__(self, machines: Machines, stores: Stores) -> None:
-        self._machines, self._stores = machines, stores
+    def __init__(self, machines: Machines, stores: Stores, engine: Engine) -> None:
+        self._machines, self._stores, self._engine = machines, stores, engine
 
     async def __call__(self, request: Request) -> Answer:
         await service(request, self._machines)
-        body = parse_json(await request.body())
-        opened = await self._stores.get(request.params["store_id"], body.get("authorization_model_id"))
-        contextual = tuple_keys(body, "contextual_tuples")
-        if len(contextual) > MOST:
-            raise TooManyTuples(f"A request brings at most {MOST} contextual tuples.")
-        asked = tuple_key(body.get("tuple_key"))
-        return json_answer(
-            {"allowed": await allowed(self._machines.store, opened, asked, contextual), "resolution": ""}
-        )
+        body = await members(request)
+        one, model_id = asked(body, self._machines.settings.relation_contextual), under(body)
+        opened = await self._stores.open(store_id(request), model_id)
+        (verdict,) = await self._engine.check(opened, [Circumstances(opened).question(one)])
+        if isinstance(verdict, InvalidRequest):
+            raise verdict
+        return json_answer({"allowed": verdict, "resolution": ""})
