@@ -14,8 +14,9 @@ from remit_server.rules.relations import check as reasoning
 from remit_server.rules.relations import tuples
 from remit_server.rules.relations.facts import Contextual
 from remit_server.rules.relations.list_objects import list_objects
+from remit_server.rules.relations.list_users import Sought, list_users
 from remit_server.rules.relations.tuples import RelationTuple
-from remit_server.runtime.ports import Question, Verdict
+from remit_server.runtime.ports import Listed, Question, Verdict
 
 
 class EmbeddedRelations:
@@ -46,6 +47,16 @@ class EmbeddedRelations:
             tuples.question(opened.model, RelationTuple(f"{type_}:1", relation, subject))
             asker = reasoning.Asker(subject, Contextual(), context)
             (found,) = await self._engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
+        except InvalidRequest as error:
+            return Listed(fault=error.text)
+        return Listed(tuple(found.found), complete=not found.partial)
+
+    async def subjects(self, object_: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
+        try:
+            opened = await _Opened(self._stores).defining(object_.partition(":")[0])
+            tuples.question(opened.model, RelationTuple(object_, relation, f"{type_}:1"))
+            sought = Sought(object_, relation, type_, Contextual(), context)
+            (found,) = await self._engine.answer(opened, lambda: [list_users(opened.model, sought)])
         except InvalidRequest as error:
             return Listed(fault=error.text)
         return Listed(tuple(found.found), complete=not found.partial)
