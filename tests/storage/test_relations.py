@@ -10,7 +10,7 @@ import pytest
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import event
 
-from remit_server.rules.relations.facts import Fact, Held, Holders
+from remit_server.rules.relations.facts import Held, Holders
 from remit_server.storage.contract import Lost, Unstorable
 from remit_server.storage.groups.relation_models import RelationModel
 from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write
@@ -79,14 +79,14 @@ async def test_facts(shop: Store) -> None:
     held = Held("user:ada", "viewer", "doc")
     found = await shop.relations.facts(S, [all_, one, other, wild, sets, held, Held("user:bo", "viewer", "docs")])
     assert found == {
-        all_: [Fact("user:ada"), Fact("user:bo")], one: [Fact("user:bo")], other: [], wild: [Fact("user:*")],
-        sets: [Fact("group:g#member")], held: [Fact("doc:1"), Fact("doc:2", "office", '{"at":1}')],
+        all_: [("user:ada", "", ""), ("user:bo", "", "")], one: [("user:bo", "", "")], other: [], wild: [("user:*", "", "")],
+        sets: [("group:g#member", "", "")], held: [("doc:1", "", ""), ("doc:2", "office", '{"at":1}')],
         Held("user:bo", "viewer", "docs"): [],
     }  # fmt: skip
     assert await shop.relations.facts(OTHER, [all_]) == {all_: []}
     assert await shop.relations.facts(S, []) == {}
     odd = [Holders("doc:1\0", "viewer", "user"), Holders("doc:\ud800", "viewer", "user")]
-    assert await shop.relations.facts(S, [*odd, one]) == {odd[0]: [], odd[1]: [], one: [Fact("user:bo")]}
+    assert await shop.relations.facts(S, [*odd, one]) == {odd[0]: [], odd[1]: [], one: [("user:bo", "", "")]}
 
 
 async def test_more_than_is_at_hand(shop: Store) -> None:
@@ -185,12 +185,20 @@ READ = [
         ("doc: . user:ada", [READ[0], READ[2], READ[4]]),
         ("doc: viewer user:ada", [READ[2], READ[4]]),
         ("docs: viewer user:ada", [READ[5]]),
+        (". . user:ada", [READ[0], READ[2], READ[4], READ[5]]),
+        (". viewer user:ada", [READ[2], READ[4], READ[5]]),
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 100])
 async def test_what_is_read_comes_page_by_page(shop: Store, pattern: str, found: list[str], size: int) -> None:
     await write(shop, READ)
     assert await keys(shop, pattern, size) == found
+
+
+async def test_nobody_counts_further_than_is_asked(shop: Store) -> None:
+    await write(shop, READ)
+    assert [await shop.relations.count(S, most) for most in (1, 4, 100)] == [1, 4, len(READ)]
+    assert [await shop.relations.count(OTHER, 9), await shop.relations.count("none", 9)] == [0, 0]
 
 
 async def test_changes_come_page_by_page(shop: Store) -> None:

@@ -7,15 +7,15 @@ whole truth of that one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from remit_server.rules.relations.facts import Fact, Held, Holders, Need
+from remit_server.rules.relations.facts import FEW, Fact, Few, Found, Held, Holders, Need
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.contract import Engine, Params, Row, Step
-from remit_server.storage.groups.relation_writes import Writes
+from remit_server.storage.groups.relation_writes import Writes, number_of
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Insert, Kind, Select, Update
 
@@ -76,7 +76,7 @@ class Relations:
     _HOLDERS = Select(
         t.RELATION_TUPLES,
         columns=_PARTS,
-        where="relation_tuples.store_id = :store_id AND relation_tuples.object = :object "
+        where="relation_tuples.store = :store AND relation_tuples.object = :object "
         "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind "
         "AND relation_tuples.subject BETWEEN :first AND :last",
         types={"first": "text", "last": "text"},
@@ -85,67 +85,90 @@ class Relations:
     _HELD = Select(
         t.RELATION_TUPLES,
         columns="relation_tuples.object, relation_tuples.condition, CASE relation_tuples.condition WHEN '' THEN '' ELSE "
-        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store_id = relation_tuples.store_id "
+        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store = relation_tuples.store "
         "AND whole.object = relation_tuples.object AND whole.relation = relation_tuples.relation "
         "AND whole.kind = relation_tuples.kind AND whole.subject = relation_tuples.subject) END AS context",
-        where="relation_tuples.store_id = :store_id AND relation_tuples.subject = :subject "
+        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "
         "AND relation_tuples.relation = :relation AND relation_tuples.object BETWEEN :first AND :last",
+        types={"first": "text", "last": "text"},
+    )
+
+    # Up to the one after the most, where there are as many.
+    _FEW = Select(
+        t.RELATION_TUPLES,
+        columns="relation_tuples.object",
+        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "  # noqa: S608 - FEW is a number
+        "AND relation_tuples.relation = :relation AND relation_tuples.condition = '' "
+        "AND relation_tuples.object BETWEEN :first AND coalesce((SELECT far.object FROM relation_tuples AS far "
+        "WHERE far.store = :store AND far.subject = :subject AND far.relation = :relation "
+        f"AND far.object BETWEEN :first AND :last ORDER BY far.object LIMIT 1 OFFSET {FEW}), :last)",
         types={"first": "text", "last": "text"},
     )
 
     _READ = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND (object, relation, kind, subject) > (:object_, :relation_, :kind_, :subject_)",
+        where="store = :store AND (object, relation, kind, subject) > (:object_, :relation_, :kind_, :subject_)",
         tail="ORDER BY object, relation, kind, subject LIMIT :size",
         types=_PLACE,
     )
     _READ_OBJECT = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND object = :object AND (relation, kind, subject) > (:relation_, :kind_, :subject_) "
+        where="store = :store AND object = :object AND (relation, kind, subject) > (:relation_, :kind_, :subject_) "
         "AND (subject = :subject OR :subject = '')",
         tail="ORDER BY relation, kind, subject LIMIT :size",
         types=_PLACE,
     )
     _READ_RELATION = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND object = :object AND relation = :relation AND (kind, subject) > (:kind_, :subject_)",
+        where="store = :store AND object = :object AND relation = :relation AND (kind, subject) > (:kind_, :subject_)",
         tail="ORDER BY kind, subject LIMIT :size",
         types=_PLACE,
     )
     _READ_TUPLE = Select(
         t.RELATION_TUPLES,
-        where="relation_tuples.store_id = :store_id AND relation_tuples.object = :object "
+        where="relation_tuples.store = :store AND relation_tuples.object = :object "
         "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind AND relation_tuples.subject = :subject",
     )
     _READ_SUBJECT = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND subject = :subject AND (relation, object) > (:relation_, :object_) "
+        where="store = :store AND subject = :subject AND (relation, object) > (:relation_, :object_) "
         "AND object BETWEEN :first AND :last",
         tail="ORDER BY relation, object LIMIT :size",
         types=_PLACE,
     )
     _READ_SUBJECT_RELATION = Select(
         t.RELATION_TUPLES,
-        where="store_id = :store_id AND subject = :subject AND relation = :relation AND object > :object_ "
+        where="store = :store AND subject = :subject AND relation = :relation AND object > :object_ "
         "AND object BETWEEN :first AND :last",
         tail="ORDER BY object LIMIT :size",
         types=_PLACE,
     )
 
+    _COUNT = Select(
+        t.RELATION_STORES,
+        columns="tally.tuples",
+        join="JOIN (SELECT COUNT(*) AS tuples FROM (SELECT 1 FROM relation_tuples WHERE relation_tuples.store = :store "
+        "LIMIT :most) AS counted) AS tally ON 1 = 1",
+        where="relation_stores.id = :id",
+    )
+
     _CHANGES = Select(
         t.RELATION_CHANGES,
-        where="store_id = :store_id AND (revision, position) > (:revision, :position)",
+        where="store = :store AND (revision, position) > (:revision, :position)",
         tail="ORDER BY revision, position LIMIT :size",
     )
+    # Left to itself, SQLite looks through the changes of all types.
     _CHANGES_OF_TYPE = Select(
         t.RELATION_CHANGES,
-        where="store_id = :store_id AND type = :type AND (revision, position) > (:revision, :position)",
-        tail="ORDER BY revision, position LIMIT :size",
+        where="store = :store AND (revision, position) IN (SELECT one.revision, one.position FROM relation_changes AS one "
+        "WHERE one.store = :store AND one.type = :type AND (one.revision, one.position) > (:revision, :position) "
+        "ORDER BY one.revision, one.position LIMIT :size)",
+        tail="ORDER BY revision, position",
     )
     _FIRST_SINCE = Select(
         t.RELATION_CHANGES,
         columns="revision",
-        where="store_id = :store_id AND position = 0 AND created_at >= :since",
+        where="store = :store AND position = 0 AND created_at >= :since",
         tail="ORDER BY created_at, revision LIMIT 1",
     )
 
@@ -178,7 +201,7 @@ class Relations:
     def add_store(self, store: RelationStore) -> Step:
         """Without a model: that is put after it. Loses when its id is taken."""
         row = {name: getattr(store, name) for name in store.__struct_fields__}
-        return Step(self._ADD_STORE, {**row, "model_id": "", "removed_at": None})
+        return Step(self._ADD_STORE, {**row, "number": number_of(store.id), "model_id": "", "removed_at": None})
 
     def remove_store(self, store_id: str, now: int) -> Step:
         """From now on there is none; what it held is swept. Loses when there is no such store."""
@@ -186,24 +209,31 @@ class Relations:
 
     # facts
 
-    async def facts(self, store_id: str, needs: Collection[Need]) -> dict[Need, list[Fact]]:
+    async def facts(self, store_id: str, needs: Collection[Need]) -> Found:
         """What stands in storage for each need: one statement for all `Holders`, one for all `Held`."""
-        found: dict[Need, list[Fact]] = {}
+        found: dict[Need, Sequence[Fact] | None] = {}
         if holders := [need for need in needs if isinstance(need, Holders)]:
             asked: list[Params] = [
-                {"store_id": store_id, "object": object_, "relation": relation, "kind": kind,
+                {"store": number_of(store_id), "object": object_, "relation": relation, "kind": kind,
                  "first": subject, "last": subject or LAST}
                 for object_, relation, kind, subject in holders
             ]  # fmt: skip
             for one, rows in zip(holders, await self._engine.each(self._HOLDERS, asked), strict=True):
-                found[one] = [Fact(row["subject"], row["condition"], row["context"]) for row in rows]
+                found[one] = [(row["subject"], row["condition"], row["context"]) for row in rows]
         if held := [need for need in needs if isinstance(need, Held)]:
             asked = [
-                {"store_id": store_id, "subject": subject, "relation": relation, **_within(type_)}
+                {"store": number_of(store_id), "subject": subject, "relation": relation, **_within(type_)}
                 for subject, relation, type_ in held
             ]
             for need, rows in zip(held, await self._engine.each(self._HELD, asked), strict=True):
-                found[need] = [Fact(row["object"], row["condition"], row["context"]) for row in rows]
+                found[need] = [(row["object"], row["condition"], row["context"]) for row in rows]
+        if few := [need for need in needs if isinstance(need, Few)]:
+            asked = [
+                {"store": number_of(store_id), "subject": subject, "relation": relation, **_within(type_)}
+                for subject, relation, type_, _ in few
+            ]
+            for want, rows in zip(few, await self._engine.each(self._FEW, asked), strict=True):
+                found[want] = [(row["object"], "", "") for row in rows] if len(rows) <= FEW else None
         return found
 
     async def present(self, store_id: str, tuples: Iterable[RelationTuple]) -> list[RelationTuple]:
@@ -215,16 +245,16 @@ class Relations:
     ) -> list[tuple[RelationTuple, int]]:
         """At most `size` tuples that fit, from the one after `after`, with the times at which they were written.
 
-        An empty part of the pattern fits any; an object `type:` fits all of that type, and then the subject is named. Each
-        pattern has an order of its own, in which an index finds its tuples.
+        An empty part of the pattern fits any, but a relation is not looked for alone; an object `type:` fits all of that
+        type, and then the subject is named. Each pattern has an order of its own, in which an index finds its tuples.
         """
         object_, relation, subject = pattern.key
-        params: Params = {"store_id": store_id, "size": size, **pattern._asdict(), "kind": kind_of(subject)}
+        params: Params = {"store": number_of(store_id), "size": size, **pattern._asdict(), "kind": kind_of(subject)}
         params |= {f"{name}_": part for name, part in (after or RelationTuple("", "", ""))._asdict().items()}
         params["kind_"] = kind_of(params["subject_"])
-        if object_.endswith(":"):
+        if object_.endswith(":") or (subject and not object_):
             select = self._READ_SUBJECT_RELATION if relation else self._READ_SUBJECT
-            params |= _within(object_[:-1])
+            params |= _within(object_[:-1]) if object_ else {"first": "", "last": LAST}
         elif not object_:
             select = self._READ
         elif not relation:
@@ -235,6 +265,11 @@ class Relations:
             found = [] if after else await self._engine.few(self._READ_TUPLE, params)
             return [(_tuple(row), row["created_at"]) for row in found]
         return [(_tuple(row), row["created_at"]) for row in await self._engine.many(select, params)]
+
+    async def count(self, store_id: str, most: int) -> int:
+        """How many tuples a store has, or `most`: further nobody counts."""
+        rows = await self._engine.many(self._COUNT, {"id": store_id, "store": number_of(store_id), "most": most})
+        return int(rows[0]["tuples"]) if rows else 0
 
     # changes
 
@@ -247,7 +282,7 @@ class Relations:
         self, store_id: str, after: tuple[int, int] = (0, 0), *, type_: str = "", size: int = 50
     ) -> list[Change]:
         """At most `size` changes after this (revision, position), in their order; all, or those of a type of object."""
-        params: Params = {"store_id": store_id, "revision": after[0], "position": after[1], "size": size}
+        params: Params = {"store": number_of(store_id), "revision": after[0], "position": after[1], "size": size}
         if type_:
             rows = await self._engine.many(self._CHANGES_OF_TYPE, {**params, "type": type_})
         else:
@@ -258,7 +293,7 @@ class Relations:
 
     async def first_since(self, store_id: str, since: int) -> int | None:
         """The first revision that was written at this time or later, by the clocks of those who wrote."""
-        rows = await self._engine.many(self._FIRST_SINCE, {"store_id": store_id, "since": since})
+        rows = await self._engine.many(self._FIRST_SINCE, {"store": number_of(store_id), "since": since})
         return rows[0]["revision"] if rows else None
 
 

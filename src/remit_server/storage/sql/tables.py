@@ -82,18 +82,18 @@ SECRETS = _table("secrets", "name", name=TEXT, body=BLOB)
 DATA_KEYS = _table("data_keys", "id wrapped_by", id=TEXT, wrapped_by=TEXT, created_at=INT, body=BLOB)
 RELATION_STORES = _table(
     "relation_stores", "id",
-    id=TEXT, name=TEXT, revision=INT, model_id=TEXT, created_at=INT, updated_at=INT, removed_at=INT,
+    id=TEXT, number=INT, name=TEXT, revision=INT, model_id=TEXT, created_at=INT, updated_at=INT, removed_at=INT,
 )  # fmt: skip
 RELATION_MODELS = _table("relation_models", "store_id id", store_id=TEXT, id=TEXT, created_at=INT, body=BLOB)
 RELATION_TYPES = _table("relation_types", "type store_id", type=TEXT, store_id=TEXT)
 RELATION_ASSERTIONS = _table("relation_assertions", "store_id model_id", store_id=TEXT, model_id=TEXT, body=BLOB)
 RELATION_TUPLES = _table(
-    "relation_tuples", "store_id object relation kind subject",
-    store_id=TEXT, object=TEXT, relation=TEXT, kind=TEXT, subject=TEXT, condition=TEXT, context=TEXT, created_at=INT,
+    "relation_tuples", "store object relation kind subject",
+    store=INT, object=TEXT, relation=TEXT, kind=TEXT, subject=TEXT, condition=TEXT, context=TEXT, created_at=INT,
 )  # fmt: skip
 RELATION_CHANGES = _table(
-    "relation_changes", "store_id revision position",
-    store_id=TEXT, revision=INT, position=INT, operation=TEXT, type=TEXT, object=TEXT, relation=TEXT, subject=TEXT,
+    "relation_changes", "store revision position",
+    store=INT, revision=INT, position=INT, operation=TEXT, type=TEXT, object=TEXT, relation=TEXT, subject=TEXT,
     condition=TEXT, context=TEXT, created_at=INT,
 )  # fmt: skip
 LEASES = _table("leases", "name", name=TEXT, holder=TEXT, until=INT)
