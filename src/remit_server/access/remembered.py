@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from remit_server.rules.relations.facts import Fact, Found, Held, Holders, Need
+from remit_server.rules.relations.facts import Fact, Few, Found, Held, Holders, Need
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.groups.relations import Relations
 
@@ -25,7 +25,7 @@ class Remembered:
 
     def __init__(self, relations: Relations, store_id: str, room: int) -> None:
         self._relations, self._store_id, self._room = relations, store_id, room
-        self._facts: dict[Need, Sequence[Fact]] = {}
+        self.facts: dict[tuple[str, ...], Sequence[Fact] | None] = {}
         self._used = 0
         self._changed: dict[Need, int] = {}
         """At which revision a need was last touched, of the changes since `_since`."""
@@ -49,15 +49,15 @@ class Remembered:
             for changed_at, tuple_ in changes[:MOST_CHANGES]:
                 for need in _touched(tuple_):
                     self._changed[need] = changed_at
-                    gone = self._facts.pop(need, None)
-                    self._used -= 0 if gone is None else len(gone) + 1
+                    if need in self.facts:
+                        self._used -= _size(self.facts.pop(need))
                 revision = max(revision, changed_at)
             if len(self._changed) > self._room:
                 self._changed, self._since = {}, revision
             self.revision = revision
 
     def _forget(self, revision: int) -> None:
-        self._facts, self._used = {}, 0
+        self.facts, self._used = {}, 0
         self._changed, self._since = {}, revision
 
     def unchanged(self, needs: Collection[Need], since: int) -> bool:
@@ -67,17 +67,15 @@ class Remembered:
         changed = self._changed.get
         return since >= self._since and all(changed(need, 0) <= since for need in needs)
 
-    def known(self, need: Need) -> Sequence[Fact] | None:
-        return self._facts.get(need)
-
     def keep(self, fresh: Found) -> None:
         """Keep what is true at this revision."""
         if self._used > self._room:
-            self._facts, self._used = {}, 0
+            self.facts, self._used = {}, 0
         for need, facts in fresh.items():
-            if len(facts) <= LONGEST and need not in self._facts:
-                self._facts[need] = facts
-                self._used += len(facts) + 1
+            if need not in self.facts and _size(facts) <= LONGEST:
+                # As plain tuples, see facts.py.
+                self.facts[tuple(need)] = facts if facts is None else tuple(facts)
+                self._used += _size(facts)
 
 
 class Reading:
@@ -86,18 +84,16 @@ class Reading:
     def __init__(self, remembered: Remembered, relations: Relations, store_id: str) -> None:
         self._remembered, self._relations, self._store_id = remembered, relations, store_id
         self._revision = remembered.revision
-        self._known: dict[Need, Sequence[Fact]] = {}
-        self._fresh: dict[Need, Sequence[Fact]] = {}
+        self._known: dict[Need, Sequence[Fact] | None] = {}
+        self._fresh: dict[Need, Sequence[Fact] | None] = {}
 
     async def facts(self, needs: Collection[Need]) -> Found:
-        known, found, missing = self._remembered.known, self._known, []
+        kept, found, missing = self._remembered.facts, self._known, []
         for need in needs:
-            if need not in found:
-                facts = known(need)
-                if facts is None:
-                    missing.append(need)
-                else:
-                    found[need] = facts
+            if need in kept:
+                found[need] = kept[need]
+            elif need not in found:
+                missing.append(need)
         if missing:
             fresh = await self._relations.facts(self._store_id, missing)
             for need in missing:
@@ -117,9 +113,15 @@ class Reading:
         return True
 
 
+def _size(facts: Sequence[Fact] | None) -> int:
+    return 1 + len(facts or ())
+
+
 def _touched(tuple_: RelationTuple) -> Iterator[Need]:
     object_, relation, subject = tuple_.key
     kind = kind_of(subject)
     yield Holders(object_, relation, kind)
     yield Holders(object_, relation, kind, subject)
-    yield Held(subject, relation, object_.partition(":")[0])
+    held = Held(subject, relation, object_.partition(":")[0])
+    yield held
+    yield Few(*held)

@@ -221,23 +221,24 @@ class _Graph:
             if contextual:
                 facts = contextual.over(need, facts)
             for fact in facts:
-                if fact.condition in conditions:
+                if fact[1] in conditions:
                     self._way(gate, fact, leads)
 
     def _way(self, gate: Gate, fact: Fact, leads: str | None) -> None:
+        other, condition, context = fact
         error = None
-        if fact.condition:
+        if condition:
             try:
-                if not self._model.conditions[fact.condition].evaluate(fact.context, self._asker.context):
+                if not self._model.conditions[condition].evaluate(context, self._asker.context):
                     return
             except Unevaluable as unevaluable:
                 error = unevaluable
         if leads is None:
             way = self._yes
         elif leads:
-            way = self.node((fact.other, leads))
+            way = self.node((other, leads))
         else:
-            object_, _, relation = fact.other.partition("#")
+            object_, _, relation = other.partition("#")
             way = self.node((object_, relation))
         if error is not None:
             self.open_ended = True

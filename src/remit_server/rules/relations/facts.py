@@ -7,7 +7,7 @@ its answer. Whoever drives it reads from a database, a cache, memory, or several
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
 
@@ -33,25 +33,22 @@ class Held(NamedTuple):
     type: str
 
 
+FEW: Final = 1000
+
+
 class Few(NamedTuple):
-    """To which objects of a type a subject stands directly in a relation without a condition, if they are no more than `most`."""
+    """To which objects of a type a subject stands directly in a relation, without a condition, if they are at most `FEW`."""
 
     subject: str
     relation: str
     type: str
-    most: int
+    few: Literal["few"] = "few"
+    """Told from `Held`, which it would equal."""
 
 
-class Fact(NamedTuple):
-    """One tuple, seen from the other end."""
-
-    other: str
-    """The subject for `Holders`, the object for `Held` and `Few`."""
-    condition: str = ""
-    context: str = ""
-    """Of the condition, as JSON text."""
-
-
+Fact = tuple[str, str, str]
+"""One tuple, seen from the other end: the subject for `Holders`, the object for the others; its condition; what it tells that,
+as JSON text. Plain on purpose: many are kept, and what is a tuple of texts the garbage collector does not look at again."""
 Need = Holders | Held | Few
 Found = Mapping[Need, Sequence[Fact] | None]
 """What stands in storage for each need. None where `Few` are many."""
@@ -66,8 +63,8 @@ class Contextual:
         self._held: dict[Held, dict[str, Fact]] = {}
         for object_, relation, subject, condition, context in tuples:
             kind, type_ = kind_of(subject), object_.partition(":")[0]
-            self._holders.setdefault((object_, relation, kind), {})[subject] = Fact(subject, condition, context)
-            self._held.setdefault(Held(subject, relation, type_), {})[object_] = Fact(object_, condition, context)
+            self._holders.setdefault((object_, relation, kind), {})[subject] = subject, condition, context
+            self._held.setdefault(Held(subject, relation, type_), {})[object_] = object_, condition, context
 
     def __bool__(self) -> bool:
         return bool(self._holders)
@@ -82,4 +79,4 @@ class Contextual:
                 brought = {need.subject: brought[need.subject]} if need.subject in brought else {}
         if not brought:
             return stored
-        return [*brought.values(), *(fact for fact in stored if fact.other not in brought)]
+        return [*brought.values(), *(fact for fact in stored if fact[0] not in brought)]

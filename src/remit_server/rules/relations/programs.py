@@ -6,7 +6,7 @@ tuples to read, and which nodes follow from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -97,7 +97,7 @@ class Programs:
 
     def leads(self, type_: str, relation: str, kind: str) -> bool:
         """Whether a subject of this kind can have the relation at all."""
-        ends = self._ends.get((type_, relation), frozenset())
+        ends: Collection[str] = self._ends.get((type_, relation), frozenset())
         return kind in ends or ("#" not in kind and f"{kind}:*" in ends)
 
     def ground(self, kind: str, roots: frozenset[Key]) -> Ground:

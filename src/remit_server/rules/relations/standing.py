@@ -8,13 +8,9 @@ without conditions; where not, the objects' side is read, as for a single questi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from remit_server.rules.relations.facts import Contextual, Few, Found, Need
 from remit_server.rules.relations.programs import Ground, Key
-
-MOST: Final = 1000
-"""Objects of one type to which a subject stands in one relation. Where there are more, it is cheaper to ask for each."""
 
 Node = tuple[str, str]
 
@@ -30,7 +26,7 @@ class Standing:
         """(kind, relation, type): what the subject is called there; nothing where one of its usersets stands for it."""
         for kind, relation, type_ in ground.direct:
             named = kind if kind.endswith(":*") else subject
-            self._asked[Few(named, relation, type_, MOST)] = (kind, relation, type_)
+            self._asked[Few(named, relation, type_)] = (kind, relation, type_)
         self.closed = ground.closed
         """Relations whose holders become known here; none when that would be too much."""
 
@@ -53,7 +49,7 @@ class Standing:
                 continue
             if self._contextual:
                 facts = self._contextual.over(need, facts)
-            objects = frozenset(fact.other for fact in facts if not fact.condition)
+            objects = frozenset(object_ for object_, condition, _ in facts if not condition)
             if kind:
                 self._objects[kind, relation, type_] = objects
             reached += [(object_, (type_, relation)) for object_ in objects]
@@ -65,4 +61,4 @@ class Standing:
                 yield node
                 reached += [(object_, after) for after in self._ground.same.get(key, ())]
                 for type_, relation in self._ground.onward.get(f"{key[0]}#{key[1]}", ()):
-                    self._asked[Few(f"{object_}#{key[1]}", relation, type_, MOST)] = ("", relation, type_)
+                    self._asked[Few(f"{object_}#{key[1]}", relation, type_)] = ("", relation, type_)
