@@ -124,6 +124,15 @@ DESCRIBED = {
     "GET /activity/export": Operation(status=200),
     "POST /console/agents/{id}/suspend": Operation("csrf!", FORM, status=303),
     "POST /console/agents/{id}/resume": Operation("csrf!", FORM, status=303),
+    "GET /console/relations": Operation("after"),
+    "GET /console/relations/{store_id}/tuples": Operation(
+        "object relation user after add.object add.relation add.user add.condition add.context"
+    ),
+    "POST /console/relations/{store_id}/tuples": Operation("csrf! object! relation! user! condition context", FORM),
+    "POST /console/relations/{store_id}/tuples/delete": Operation(
+        "csrf! object! relation! user! filter.object filter.relation filter.user", FORM
+    ),
+    "GET /console/relations/{store_id}/changes": Operation("before"),
     "GET /metrics": Operation(gives="text/plain"),
     "GET /login": Operation("resume"),
     "POST /login": Operation("csrf! identifier password credential resume", FORM),

@@ -738,7 +738,14 @@ changes = ChangesView(
             changes=(Change(tuple=till_friday, added=True), Change(tuple=on_folder, added=False)),
         ),
         Write(revision=20416, at=NOW - DAY, who="Indexer", changes=(Change(tuple=its_parent, added=True),)),
-        Write(revision=20415, at=NOW - 3 * DAY, who=None, changes=(Change(tuple=in_group, added=True),)),
+        Write(
+            revision=20415,
+            at=NOW - 3 * DAY,
+            who="remit apply",
+            changes=(Change(tuple=in_group, added=True),),
+            more=1912,
+        ),
+        Write(at=NOW - 3 * DAY, who="remit apply", words="A new model was written: 01JDB50Q4V8E3X6Y7Z9A2B4C5D"),
     ),
     older_href="/x",
 )

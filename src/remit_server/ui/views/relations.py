@@ -156,11 +156,15 @@ class Change(Struct, frozen=True, kw_only=True):
 class Write(Struct, frozen=True, kw_only=True):
     """What was written in one go."""
 
-    revision: int
     at: int
-    who: str | None
-    """The person or client; `None` where it is not known any more."""
-    changes: tuple[Change, ...]
+    who: str
+    """The person or client."""
+    revision: int | None = None
+    words: str = ""
+    """What happened, where it was no tuple."""
+    changes: tuple[Change, ...] = ()
+    more: int = 0
+    """Changes of which nothing but their number is told."""
 
 
 class ChangesView(InStore, frozen=True, kw_only=True):

@@ -1,0 +1,354 @@
+"""The pages about relations, over HTTP and without JavaScript: what administrators see and write there, and that nobody else
+does."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from msgspec.structs import replace
+from tests.fixtures.browser import Browser, forms
+from tests.fixtures.house import House
+from tests.fixtures.relations import put_store, stored, write
+
+from remit_server.rules.relations.model import parse
+from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.ui.pages import relations, tuples
+
+STORE = "01JDB4Z3T8Q7W2K9M5N6P0R1S2"
+HOME = f"/console/relations/{STORE}"
+MODEL = """model
+  schema 1.1
+
+type user
+
+type group
+  relations
+    define member: [user, group#member]
+
+type folder
+  relations
+    define parent: [folder]
+    define viewer: [user, user:*, group#member] or viewer from parent
+
+type document
+  relations
+    define parent: [folder]
+    define owner: [user]
+    define shut_out: [user]
+    define viewer: ([user with until, group#member] or owner or viewer from parent) but not shut_out
+
+condition until(now: timestamp, end: timestamp) {
+  now < end
+}
+"""
+TUPLES = (
+    "document:plan owner user:bob",
+    "document:plan parent folder:q3",
+    "folder:q3 viewer group:eng#member",
+    "group:eng member user:ada",
+)
+
+
+@pytest.fixture
+async def ada(house: House) -> Browser:
+    """An administrator, and a store with a few tuples."""
+    await put_store(house.store, STORE, parse(MODEL), *TUPLES, now=house.clock.now())
+    return await administrator(house)
+
+
+async def administrator(house: House) -> Browser:
+    user = await house.store.users.by_email("ada@example.com")
+    assert user is not None
+    await house.store.commit(house.store.users.put(replace(user, administrator=True)))
+    return await house.sign_in()
+
+
+async def add(browser: Browser, **typed: str) -> Any:
+    await browser.get(f"{HOME}/tuples")
+    return await browser.submit(**typed)
+
+
+def typed(page: str) -> dict[str, str]:
+    """What stands in the fields of the form that adds."""
+    form = next(form for form in forms(page) if form.method == "post" and form.action == f"{HOME}/tuples")
+    return {name: value for name, value in form.fields if name != "csrf"}
+
+
+class TestWhoMayEnter:
+    READ = ("", f"/{STORE}", f"/{STORE}/tuples", f"/{STORE}/changes", f"/{STORE}/why")
+
+    @pytest.mark.parametrize("path", READ)
+    async def test_only_administrators(self, house: House, ada: Browser, path: str) -> None:
+        assert (await ada.get(f"/console/relations{path}")).status_code == 200
+        bob = await house.sign_in("bob")
+        page = await bob.get(f"/console/relations{path}")
+        assert page.status_code == 403
+        assert "documents" not in page.text
+        assert (await house.browser().get(f"/console/relations{path}")).request.url.path == "/login"
+
+    @pytest.mark.parametrize("path", READ[1:])
+    async def test_a_store_that_is_not_there_is_not_found(self, ada: Browser, path: str) -> None:
+        assert (await ada.get(f"/console/relations{path.replace(STORE, 'other')}")).status_code == 404
+
+    @pytest.mark.parametrize("path", ["tuples", "tuples/delete"])
+    async def test_nobody_else_writes(self, house: House, ada: Browser, path: str) -> None:
+        before = await stored(house.store, STORE)
+        sent = {"object": "document:plan", "relation": "owner", "user": "user:bob" if "delete" in path else "user:eve"}
+        bob = await house.sign_in("bob")
+        await bob.get("/device")
+        csrf = bob.form.value("csrf") or ""
+        assert (await bob.post(f"{HOME}/{path}", {"csrf": csrf, **sent})).status_code == 403
+        assert (await ada.post(f"{HOME}/{path}", {"csrf": "guessed", **sent})).status_code == 403
+        assert (await house.browser().post(f"{HOME}/{path}", {"csrf": csrf, **sent})).status_code == 403
+        assert await stored(house.store, STORE) == before
+
+
+class TestStores:
+    async def test_the_console_leads_to_them(self, ada: Browser) -> None:
+        assert 'href="/console/relations"' in (await ada.get("/console")).text
+
+    async def test_each_with_its_model_and_how_much_is_in_it(self, house: House, ada: Browser) -> None:
+        page = (await ada.get("/console/relations")).text
+        assert "documents" in page
+        assert "4 types · 4 tuples · revision 1" in page
+
+    async def test_nobody_counts_a_million(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(relations, "COUNTED", 3)
+        assert "more than 3 tuples" in (await ada.get("/console/relations")).text
+
+    async def test_many_come_page_by_page(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(relations, "ON_A_PAGE", 1)
+        await put_store(house.store, "01JDB6", parse(MODEL), name="drafts")
+        first = (await ada.get("/console/relations")).text
+        second = (await ada.get(f"/console/relations?after={STORE}")).text
+        assert f'href="/console/relations?after={STORE}"' in first
+        assert "drafts" not in first
+        assert "drafts" in second
+        assert "documents" not in second
+
+    async def test_none_says_how_to_make_one(self, house: House) -> None:
+        assert "No store yet" in (await (await administrator(house)).get("/console/relations")).text
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("", TUPLES),
+            ("object=document:plan", TUPLES[:2]),
+            ("object=document:", TUPLES[:2]),
+            ("object=document", TUPLES[:2]),
+            ("object=folder:&relation=viewer", TUPLES[2:3]),
+            ("object=document:&relation=parent", TUPLES[1:2]),
+            ("object=document:plan&user=user:bob", TUPLES[:1]),
+            ("object=document:plan&relation=owner&user=user:bob", TUPLES[:1]),
+            ("relation=member", TUPLES[3:]),
+            ("user=user:ada", TUPLES[3:]),
+            ("user=user:ada&relation=owner", ()),
+            ("user=group:eng%23member", TUPLES[2:3]),
+            ("object=document:&user=user:bob", TUPLES[:1]),
+            ("object=document:other", ()),
+        ],
+    )
+    @pytest.mark.parametrize("size", [1, 50])
+    async def test_by_any_part(
+        self, ada: Browser, monkeypatch: pytest.MonkeyPatch, query: str, found: tuple[str, ...], size: int
+    ) -> None:
+        monkeypatch.setattr(tuples, "ON_A_PAGE", size)
+        assert await self.all(ada, query) == list(found)
+
+    async def all(self, browser: Browser, query: str) -> list[str]:
+        """What all pages show, from the forms that would delete it."""
+        path, found = f"{HOME}/tuples?{query}", []
+        for _ in range(9):
+            page = await browser.get(path)
+            assert page.status_code == 200, page.text
+            found += [
+                " ".join(form.value(name) or "" for name in ("object", "relation", "user"))
+                for form in forms(page.text)
+                if form.action.endswith("/delete")
+            ]
+            if ">Next page<" not in page.text:
+                return found
+            path = page.text.split('">Next page<')[0].rsplit('href="', 1)[1].replace("&amp;", "&")
+        raise AssertionError("pages without end")
+
+    async def test_a_rare_relation_does_not_make_one_page_read_all(
+        self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await write(house.store, STORE, [f"document:a{n} owner user:bob" for n in range(8)])
+        monkeypatch.setattr(tuples, "READ", 2)
+        monkeypatch.setattr(tuples, "FURTHEST", 2)
+        page = (await ada.get(f"{HOME}/tuples?relation=member")).text
+        assert "group:" not in page.split("Add a tuple")[1].split("Next page")[0].split("</form>")[1]
+        assert await self.all(ada, "relation=member") == list(TUPLES[3:])
+
+    @pytest.mark.parametrize(
+        ("query", "says"),
+        [
+            ("object=a:b:c", "The object"),
+            ("object=document:pl%20an", "The object"),
+            ("user=bob", "The user"),
+            ("relation=a%23b", "The relation"),
+            ("user=user:" + "x" * 600, "The user"),
+        ],
+    )
+    async def test_what_cannot_be_looked_for_is_said_beside_its_field(
+        self, ada: Browser, query: str, says: str
+    ) -> None:
+        page = await ada.get(f"{HOME}/tuples?{query}")
+        assert page.status_code == 422
+        error = page.text.split('class="error"')[1].split("</p>")[0]
+        assert says in error
+        assert parse_qs(query).popitem()[1][0] in page.text
+
+    async def test_a_place_that_is_none_is_refused(self, ada: Browser) -> None:
+        assert (await ada.get(f"{HOME}/tuples?after=x")).status_code == 400
+
+    async def test_a_condition_is_shown(self, house: House, ada: Browser) -> None:
+        await write(house.store, STORE, ['document:plan viewer user:eve until {"end":"2027-01-01T00:00:00Z"}'])
+        page = (await ada.get(f"{HOME}/tuples?user=user:eve")).text
+        assert "until" in page
+        assert "2027-01-01T00:00:00Z" in page
+
+
+class TestAdding:
+    async def test_it_is_written_as_over_the_api(self, house: House, ada: Browser) -> None:
+        page = await add(ada, object="document:plan", relation="owner", user="user:eve")
+        assert page.status_code == 200
+        assert "Added: user:eve has owner of document:plan." in page.text
+        assert RelationTuple("document:plan", "owner", "user:eve") in await stored(house.store, STORE)
+        (event, *_) = await house.events("access.written")
+        assert (event.actor.user, event.actor.client, event.subject) == ("auth0|ada", None, STORE)
+        assert event.about["written"] == [["document:plan", "owner", "user:eve"]]
+        assert event.about["revision"] == 2
+
+    async def test_with_a_condition(self, house: House, ada: Browser) -> None:
+        sent = {"condition": "until", "context": ' {"end": "2027-01-01T00:00:00Z"} '}
+        page = await add(ada, object=" document:plan", relation="viewer", user="user:eve ", **sent)
+        assert page.status_code == 200
+        wanted = RelationTuple("document:plan", "viewer", "user:eve", "until", '{"end":"2027-01-01T00:00:00Z"}')
+        assert wanted in await stored(house.store, STORE)
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [
+            ({"object": "plan"}, "object"),
+            ({"object": "invoice:1"}, "object"),
+            ({"relation": "reader"}, "relation"),
+            ({"relation": "a b"}, "relation"),
+            ({"user": "eve"}, "user"),
+            ({"user": "user:*"}, "user"),
+            ({"user": "group:eng"}, "user"),
+            ({"condition": "until"}, "condition"),
+            ({"relation": "viewer"}, "condition"),
+            ({"relation": "viewer", "condition": "until", "context": "[]"}, "context"),
+            ({"relation": "viewer", "condition": "until", "context": '{"end": "soon"}'}, "context"),
+            ({"relation": "viewer", "condition": "until", "context": '{"other": 1}'}, "context"),
+        ],
+    )
+    async def test_what_the_model_does_not_take_is_said_beside_its_field(
+        self, house: House, ada: Browser, wrong: dict[str, str], field: str
+    ) -> None:
+        before = await stored(house.store, STORE)
+        whole = {"object": "document:plan", "relation": "owner", "user": "user:eve", "condition": "", "context": ""}
+        page = await add(ada, **{**whole, **wrong})
+        assert page.status_code == 422
+        assert f'id="add-{field}-error"' in page.text
+        assert page.text.count('class="error"') == 1
+        assert typed(page.text) == {**whole, **wrong}, "what was typed is lost"
+        assert await stored(house.store, STORE) == before
+
+    async def test_everything_that_is_badly_written_is_said_at_once(self, ada: Browser) -> None:
+        page = await add(ada, object="plan", relation="a b", user="eve", condition="", context="{")
+        assert page.text.count('class="error"') == 4
+
+    async def test_what_is_there_already_is_said(self, house: House, ada: Browser) -> None:
+        page = await add(ada, object="document:plan", relation="owner", user="user:bob")
+        assert page.status_code == 422
+        assert "there already" in page.text
+        assert typed(page.text)["user"] == "user:bob"
+
+    async def test_the_rest_of_a_search_stands_in_the_fields(self, ada: Browser) -> None:
+        page = await ada.get(f"{HOME}/tuples?object=document:&relation=owner&user=user:ada")
+        assert typed(page.text) == {
+            "object": "", "relation": "owner", "user": "user:ada", "condition": "", "context": "",
+        }  # fmt: skip
+
+    async def test_a_link_fills_the_form_and_adds_nothing(self, house: House, ada: Browser) -> None:
+        before = await stored(house.store, STORE)
+        page = await ada.get(f"{HOME}/tuples?add.object=document:plan&add.relation=owner&add.user=user:eve")
+        assert typed(page.text)["user"] == "user:eve"
+        assert await stored(house.store, STORE) == before
+
+    async def test_whoever_signs_in_again_finds_what_they_typed(self, house: House, ada: Browser) -> None:
+        await ada.get(f"{HOME}/tuples")
+        form = ada.form
+        session = await house.store.sessions.of_user("auth0|ada")
+        house.clock.forward(40 * 86400)
+        assert session
+        await ada.get(f"{HOME}/tuples")  # the form of a browser that is signed out is one of no session
+        page = await ada.submit(form, object="document:plan", relation="owner", user="user:eve")
+        assert page.status_code in {200, 403}
+
+    async def test_hostile_names_are_shown_and_do_nothing(self, house: House, ada: Browser) -> None:
+        name = "document:\u202e<b>x</b>\u200b"
+        page = await add(ada, object=name, relation="owner", user="user:eve")
+        assert page.status_code == 200
+        assert RelationTuple(name, "owner", "user:eve") in await stored(house.store, STORE)
+        assert "<b>" not in page.text
+        assert "⟨U+202E⟩" in page.text
+        button = next(form for form in forms(page.text) if form.action.endswith("/delete"))
+        assert "Deleted" in (await ada.submit(button)).text
+        assert name not in {each.object for each in await stored(house.store, STORE)}
+
+
+class TestDeleting:
+    async def test_by_its_button(self, house: House, ada: Browser) -> None:
+        page = await ada.get(f"{HOME}/tuples?object=document:plan")
+        button = next(form for form in forms(page.text) if form.value("user") == "user:bob" and form.method == "post")
+        page = await ada.submit(button)
+        assert "Deleted: user:bob" in page.text
+        assert RelationTuple("document:plan", "owner", "user:bob") not in await stored(house.store, STORE)
+        assert 'value="document:plan"' in page.text, "the search is lost"
+        (event, *_) = await house.events("access.written")
+        assert event.about["deleted"] == [["document:plan", "owner", "user:bob"]]
+        assert event.actor.user == "auth0|ada"
+        again = await ada.submit(button)
+        assert again.status_code == 400
+        assert "not there" in again.text
+
+    async def test_what_an_older_model_took_can_go(self, house: House, ada: Browser) -> None:
+        await put_store(house.store, STORE, parse(MODEL.replace("define owner: [user]", "define owner: [group]")))
+        page = await ada.get(f"{HOME}/tuples?object=document:plan&relation=owner")
+        button = next(form for form in forms(page.text) if form.action.endswith("/delete"))
+        assert "Deleted" in (await ada.submit(button)).text
+
+
+class TestChanges:
+    async def test_who_what_and_when_newest_first(self, house: House, ada: Browser) -> None:
+        await add(ada, object="document:plan", relation="owner", user="user:eve")
+        house.clock.forward(3600)
+        await ada.post(
+            f"{HOME}/tuples/delete",
+            {"csrf": ada.form.value("csrf"), "object": "document:plan", "relation": "owner", "user": "user:bob"},
+        )
+        page = (await ada.get(f"{HOME}/changes")).text
+        deleted, added = page.index("revision 3"), page.index("revision 2")
+        assert deleted < added
+        assert "Ada Lovelace" in page[:deleted]
+        assert ">deleted<" in page[deleted:added]
+        assert ">added<" in page[added:]
+        assert "1 h ago" in page[added:]
+
+    async def test_page_by_page(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("remit_server.ui.pages.changes.ON_A_PAGE", 1)
+        await add(ada, object="document:plan", relation="owner", user="user:eve")
+        page = (await ada.get(f"{HOME}/changes")).text
+        assert "revision 2" in page
+        older = page.split('">Older<')[0].rsplit('href="', 1)[1]
+        assert urlsplit(older).path == f"{HOME}/changes"
+        assert "revision 2" not in (await ada.get(older)).text
+        assert (await ada.get(f"{HOME}/changes?before=x")).status_code == 400
