@@ -37,7 +37,7 @@ Node = tuple[str, str]
 
 def faults(form: Mapping[str, Any], definitions: Sequence[Definition]) -> list[Fault]:
     """What is wrong with a model, in its JSON form and as it was understood."""
-    found = [*_names(definitions), *_schema(form["schema_version"])]
+    found = [*names(definitions), *_schema(form["schema_version"])]
     if not found:
         conditions = form.get("conditions", {})
         found = list(_undefined(definitions, conditions))
@@ -48,7 +48,7 @@ def faults(form: Mapping[str, Any], definitions: Sequence[Definition]) -> list[F
     return [*found, *_mingled(form)]
 
 
-def _names(definitions: Iterable[Definition]) -> Iterator[Fault]:
+def names(definitions: Iterable[Definition]) -> Iterator[Fault]:
     for type_, relations in definitions:
         if type_ in _RESERVED:
             yield Fault("reserved-type-keywords", "a type cannot be named `self` or `this`", type_, (type_,))

@@ -30,7 +30,7 @@ from remit_server.rules.relations.rewrites import (
 
 __all__ = [
     "AllOf", "AnyOf", "ButNot", "Computed", "Direct", "Expression", "From", "Model", "Relation", "Restriction",
-    "compiled", "faults", "parse",
+    "compiled", "definitions", "faults", "parse",
 ]  # fmt: skip
 
 
@@ -74,17 +74,22 @@ def compiled(model: Any, places: Mapping[Place, Span] | None = None) -> Model:
 
 
 def _understood(model: Mapping[str, Any]) -> tuple[Model, list[Fault]]:
-    definitions = [_definition(each) for each in model["type_definitions"]]
-    found = meaning.faults(model, definitions)
+    defined = definitions(model)
+    found = meaning.faults(model, defined)
     ready: dict[str, Condition] = {}
     for name, condition in model.get("conditions", {}).items():
         try:
             ready[name] = conditions.compiled(name, condition["expression"], condition["parameters"])
         except ConfigurationError as error:
             found.append(Fault("invalid-condition", error.text, name, ("", name)))
-    if not definitions and not found:
+    if not defined and not found:
         found.append(Fault("no-types", "a model defines at least one type", "", ("",)))
-    return Model(dict(definitions), ready, model["schema_version"]), found
+    return Model(dict(defined), ready, model["schema_version"]), found
+
+
+def definitions(model: Mapping[str, Any]) -> list[Definition]:
+    """What a model in JSON (as `form` gives it) defines, in its order."""
+    return [_definition(each) for each in model["type_definitions"]]
 
 
 def _definition(value: Mapping[str, Any]) -> Definition:

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 
 from remit_server.errors import ConfigurationError
-from remit_server.rules.relations.faults import Fault, Faulty, Place, Span
+from remit_server.rules.relations.faults import Faulty, Place, Span
 from remit_server.rules.relations.rewrites import Restriction
-from remit_server.rules.relations.tokens import OPERATORS, WORDS, Token, tokens
+from remit_server.rules.relations.tokens import OPERATORS, Cursor, Token, tokens
 
 LARGEST: Final = 256 * 1024
 DEEPEST: Final = 32
@@ -46,12 +46,10 @@ def read(text: str) -> Parsed:
     return _Reader(text).model()
 
 
-class _Reader:
+class _Reader(Cursor):
     def __init__(self, text: str) -> None:
-        self._tokens = list(tokens(text))
-        self._at = 0
+        super().__init__(tokens(text))
         self._places: dict[Place, Span] = {}
-        self._faults: list[Fault] = []
         self._module = self._type = self._relation = ""
         self._direct: list[dict[str, Any]] = []
 
@@ -236,7 +234,8 @@ class _Reader:
         if self._here.text in SIMPLE | GENERIC:
             self._wrong("before a type stands the name of a parameter")
         name = self._name("a parameter")
-        self._once(("", condition, name.text), name, f"`{condition}` has `{name.text}` twice")
+        if name.text in parameters:
+            self._fault(f"`{condition}` has `{name.text}` twice", name)
         self._expect(":", gap=True)
         self._skip("space")
         parameters[name.text] = self._parameter_type(SIMPLE | GENERIC)
@@ -265,61 +264,6 @@ class _Reader:
         self._next()
         return "".join(words).rstrip()
 
-    @property
-    def _here(self) -> Token:
-        return self._tokens[self._at]
-
-    @property
-    def _after(self) -> Token:
-        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-
-    def _next(self) -> Token:
-        token = self._here
-        if token.kind != "end":
-            self._at += 1
-        return token
-
-    def _skip(self, kind: str) -> None:
-        if self._here.kind == kind:
-            self._next()
-
-    def _gap(self) -> None:
-        """White space, over line ends too."""
-        while self._here.kind in {"space", "line"}:
-            self._next()
-
-    def _begins(self, *words: str) -> bool:
-        """Whether the next line begins with one of these words."""
-        return self._here.kind == "line" and self._after.text in words
-
-    def _begin(self, word: str, otherwise: str) -> None:
-        if not self._begins(word):
-            self._gap()
-            self._wrong(otherwise)
-        self._line()
-
-    def _line(self) -> str:
-        """The word that the next line begins with, taken."""
-        self._next()
-        return self._next().text
-
-    def _space(self) -> None:
-        if self._here.kind != "space":
-            self._wrong("a space is expected")
-        self._next()
-
-    def _expect(self, text: str, *, gap: bool = False) -> Token:
-        if gap:
-            self._skip("space")
-        if self._here.text != text:
-            self._wrong(f"`{text}` is expected")
-        return self._next()
-
-    def _name(self, what: str) -> Token:
-        if self._here.kind != "name" or self._here.text in WORDS:
-            self._wrong(f"{what} is expected")
-        return self._next()
-
     def _mark(self, written: str, first: Token, last: Token | None = None) -> None:
         span = first.span._replace(end=(last or first).span.end)
         self._places.setdefault((self._type, self._relation, written), span)
@@ -331,10 +275,3 @@ class _Reader:
 
     def _mixed(self) -> NoReturn:
         self._wrong("`or`, `and` and `but not` need parentheses when they meet")
-
-    def _fault(self, text: str, token: Token) -> None:
-        self._faults.append(Fault("syntax", text, token.text, span=token.span))
-
-    def _wrong(self, text: str) -> NoReturn:
-        self._fault(text, self._here)
-        raise Faulty(self._faults)

@@ -7,8 +7,8 @@ at the start of a line or after white space (`group#member` has none), `//` anyw
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, NoReturn
 
 from remit_server.rules.relations.faults import Fault, Faulty, Span
 
@@ -55,3 +55,74 @@ def tokens(text: str) -> Iterator[Token]:
         if breaks:
             line, begun = line + breaks, found.start() + last
     yield Token("end", "", Span(line, at - begun + 1, at - begun + 1))
+
+
+class Cursor:
+    """Where a reader stands in the tokens, and what it has found at fault."""
+
+    def __init__(self, tokens: Iterable[Token]) -> None:
+        self._tokens = list(tokens)
+        self._at = 0
+        self._faults: list[Fault] = []
+
+    @property
+    def _here(self) -> Token:
+        return self._tokens[self._at]
+
+    @property
+    def _after(self) -> Token:
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
+    def _next(self) -> Token:
+        token = self._here
+        if token.kind != "end":
+            self._at += 1
+        return token
+
+    def _skip(self, kind: str) -> None:
+        if self._here.kind == kind:
+            self._next()
+
+    def _gap(self) -> None:
+        """White space, over line ends too."""
+        while self._here.kind in {"space", "line"}:
+            self._next()
+
+    def _begins(self, *words: str) -> bool:
+        """Whether the next line begins with one of these words."""
+        return self._here.kind == "line" and self._after.text in words
+
+    def _begin(self, word: str, otherwise: str) -> None:
+        if not self._begins(word):
+            self._gap()
+            self._wrong(otherwise)
+        self._line()
+
+    def _line(self) -> str:
+        """The word that the next line begins with, taken."""
+        self._next()
+        return self._next().text
+
+    def _space(self) -> None:
+        if self._here.kind != "space":
+            self._wrong("a space is expected, and what it parts from this")
+        self._next()
+
+    def _expect(self, text: str, *, gap: bool = False) -> Token:
+        if gap:
+            self._skip("space")
+        if self._here.text != text:
+            self._wrong(f"`{text}` is expected")
+        return self._next()
+
+    def _name(self, what: str) -> Token:
+        if self._here.kind != "name" or self._here.text in WORDS:
+            self._wrong(f"{what} is expected")
+        return self._next()
+
+    def _fault(self, text: str, token: Token) -> None:
+        self._faults.append(Fault("syntax", text, token.text, span=token.span))
+
+    def _wrong(self, text: str) -> NoReturn:
+        self._fault(text, self._here)
+        raise Faulty(self._faults)
