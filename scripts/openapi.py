@@ -125,6 +125,7 @@ DESCRIBED = {
     "POST /console/agents/{id}/suspend": Operation("csrf!", FORM, status=303),
     "POST /console/agents/{id}/resume": Operation("csrf!", FORM, status=303),
     "GET /console/relations": Operation("after"),
+    "GET /console/relations/{store_id}": Operation("model before"),
     "GET /console/relations/{store_id}/tuples": Operation(
         "object relation user after add.object add.relation add.user add.condition add.context"
     ),

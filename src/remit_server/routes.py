@@ -99,6 +99,7 @@ from remit_server.ui.pages.preview import Preview
 from remit_server.ui.pages.proof import Proof as ProofPage
 from remit_server.ui.pages.qr import Qr
 from remit_server.ui.pages.reconnect import Reconnect
+from remit_server.ui.pages.relation import RelationPage
 from remit_server.ui.pages.relations import Relations as RelationsPage
 from remit_server.ui.pages.remove import Remove
 from remit_server.ui.pages.resume import Resume
@@ -296,6 +297,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("POST", "/console/agents/{id}/suspend", Suspend(m), "page"),
         Route("POST", "/console/agents/{id}/resume", Resume(m), "page"),
         Route("GET", "/console/relations", RelationsPage(m, pages, stores), "page"),
+        Route("GET", "/console/relations/{store_id}", RelationPage(m, pages, stores), "page"),
         Route("GET POST", "/console/relations/{store_id}/tuples", tuples, "page"),
         Route("POST", "/console/relations/{store_id}/tuples/delete", DeleteTuple(m, tuples, stores), "page"),
         Route("GET", "/console/relations/{store_id}/changes", ChangesPage(m, pages, stores), "page"),

@@ -3,6 +3,8 @@ does."""
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +16,7 @@ from tests.fixtures.relations import put_store, stored, write
 
 from remit_server.rules.relations.model import parse
 from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.storage.groups.relations import RelationStore
 from remit_server.ui.pages import relations, tuples
 
 STORE = "01JDB4Z3T8Q7W2K9M5N6P0R1S2"
@@ -65,8 +68,8 @@ async def administrator(house: House) -> Browser:
     return await house.sign_in()
 
 
-async def add(browser: Browser, **typed: str) -> Any:
-    await browser.get(f"{HOME}/tuples")
+async def add(browser: Browser, store: str = STORE, **typed: str) -> Any:
+    await browser.get(f"/console/relations/{store}/tuples")
     return await browser.submit(**typed)
 
 
@@ -130,6 +133,49 @@ class TestStores:
 
     async def test_none_says_how_to_make_one(self, house: House) -> None:
         assert "No store yet" in (await (await administrator(house)).get("/console/relations")).text
+
+
+class TestModel:
+    async def test_it_stands_there_as_it_is_written(self, ada: Browser) -> None:
+        page = (await ada.get(HOME)).text
+        source = page.split('<pre class="source"')[1].split("</pre>")[0]
+        lines = [re.sub("<[^>]*>", "", line) for line in source.split("<code>")[1].split("</span><span>")]
+        assert parse(unescape("\n".join(lines))) == parse(MODEL)
+        assert '<span class="name">viewer</span>' in source
+
+    async def test_who_can_come_to_have_what(self, ada: Browser) -> None:
+        page = (await ada.get(HOME)).text
+        (document,) = [each for each in page.split("<table") if "<bdi>document</bdi></caption>" in each]
+        viewer = " ".join(unescape(re.sub("<[^>]*>", "", document.split(">viewer</bdi>")[1].split("</tr>")[0])).split())
+        assert viewer == "user with until, group#member user, user:*"
+        assert f'href="{HOME}/tuples?object=document%3A&amp;relation=owner"' in document
+
+    async def test_earlier_models_are_kept_and_said_to_be_earlier(
+        self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (first,) = await house.store.relation_models.page(STORE)
+        await put_store(house.store, STORE, parse(MODEL.replace("shut_out", "barred")), now=house.clock.now())
+        page = (await ada.get(HOME)).text
+        assert "barred" in page
+        assert "earlier model" not in page
+        assert f'href="{HOME}?model={first.id}"' in page
+        page = (await ada.get(f"{HOME}?model={first.id}")).text
+        assert "shut_out" in page
+        assert "barred" not in page
+        assert "earlier model" in page
+        monkeypatch.setattr("remit_server.ui.pages.relation.VERSIONS", 1)
+        older = (await ada.get(HOME)).text.split('">Older<')[0].rsplit('href="', 1)[1].replace("&amp;", "&")
+        assert f"?model={first.id}" in (await ada.get(older)).text
+        assert (await ada.get(f"{HOME}?model=other")).status_code == 404
+
+    async def test_a_store_without_one_says_so(self, house: House, ada: Browser) -> None:
+        await house.store.commit(house.store.relations.add_store(RelationStore(id="empty", name="drafts")))
+        for path in ("", "/empty", "/empty/tuples", "/empty/changes"):
+            assert (await ada.get(f"/console/relations{path}")).status_code == 200
+        assert "no model yet" in (await ada.get("/console/relations/empty")).text
+        page = await add(ada, store="empty", object="document:plan", relation="owner", user="user:eve")
+        assert page.status_code == 422
+        assert "no authorization model" in page.text
 
 
 class TestSearch:
@@ -285,13 +331,14 @@ class TestAdding:
 
     async def test_whoever_signs_in_again_finds_what_they_typed(self, house: House, ada: Browser) -> None:
         await ada.get(f"{HOME}/tuples")
-        form = ada.form
-        session = await house.store.sessions.of_user("auth0|ada")
-        house.clock.forward(40 * 86400)
-        assert session
-        await ada.get(f"{HOME}/tuples")  # the form of a browser that is signed out is one of no session
-        page = await ada.submit(form, object="document:plan", relation="owner", user="user:eve")
-        assert page.status_code in {200, 403}
+        house.clock.forward(400 * 86400)
+        await ada.get("/login")  # by now it is a browser without a session, with a form of its own
+        sent = {"object": "document:plan", "relation": "owner", "user": "user:eve"}
+        await ada.post(f"{HOME}/tuples", {"csrf": ada.form.value("csrf"), **sent})
+        assert ada.page.request.url.path == "/login"
+        page = await house.sign_in(browser=ada)
+        assert typed(page.page.text) == {**sent, "condition": "", "context": ""}
+        assert 'id="add-user"' in page.page.text
 
     async def test_hostile_names_are_shown_and_do_nothing(self, house: House, ada: Browser) -> None:
         name = "document:\u202e<b>x</b>\u200b"

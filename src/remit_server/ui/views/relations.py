@@ -84,6 +84,8 @@ class StoreView(InStore, frozen=True, kw_only=True):
     """The model in OpenFGA's language, line by line."""
     types: tuple[TypeCard, ...] = ()
     models: tuple[ModelRow, ...] = ()
+    """Its versions, newest first."""
+    first_href: str | None = None
     older_href: str | None = None
     fault: str | None = None
     """Why the model cannot be shown or does not compile."""
