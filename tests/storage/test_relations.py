@@ -7,15 +7,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from tests.fixtures import relations as fixture
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import event
+from tests.storage.test_sweep import expired
 
 from remit_server.rules.relations.facts import Held, Holders
 from remit_server.storage.contract import Lost, Unstorable
 from remit_server.storage.groups.relation_models import RelationModel
 from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write
 from remit_server.storage.groups.relations import RelationStore, RelationTuple
+from remit_server.storage.sql import tables as t
+from remit_server.storage.sql.statements import Select
 from remit_server.storage.store import Store
+from remit_server.storage.sweep import sweep
 
 S, OTHER = "01JSTORE0000000000000000S1", "01JSTORE0000000000000000S2"
 
@@ -163,6 +168,24 @@ async def test_no_store_no_write(shop: Store) -> None:
     assert await keys(shop) == []
 
 
+async def test_what_a_removed_store_held_is_swept(shop: Store) -> None:
+    kept = RelationStore(id=OTHER, name="kept")
+    model = RelationModel(id="M1", model={}, created_at=NOW)
+    await shop.commit(shop.relations.add_store(kept), *shop.relation_models.put(OTHER, "", model, ["doc"]))
+    await fixture.write(shop, OTHER, ["doc:1 viewer user:ada"])
+    await shop.commit(*shop.relation_models.put(S, "", model, ["doc"]))
+    await shop.commit(*shop.relation_models.put_assertions(S, "M1", []))
+    await write(shop, [f"doc:{n} viewer user:ada" for n in range(700)])
+    await shop.commit(shop.relations.remove_store(S, NOW), shop.relation_models.undefine(S))
+    assert await shop.relations.removed() == [S]
+    assert (await sweep(shop, NOW, expired))["relation_stores"] == 1
+    assert await shop.relations.removed() == []
+    for table in (t.RELATION_STORES, t.RELATION_MODELS, t.RELATION_TYPES, t.RELATION_TUPLES, t.RELATION_CHANGES):
+        assert len(await shop.engine.many(Select(table), {})) == 1, table.name
+    assert await shop.engine.many(Select(t.RELATION_ASSERTIONS), {}) == []
+    assert await keys(shop, store_id=OTHER) == ["doc:1 viewer user:ada"]
+
+
 READ = [
     "doc:1 editor user:ada",
     "doc:1 viewer group:g#member",
@@ -247,16 +270,17 @@ async def test_stores_and_their_models(store: Store) -> None:
     assert await models.page(S, before="M2") == [old]
     assert await relations.defining("doc") == [found]
     assert await relations.defining("user") == []
-    await store.commit(models.put_assertions(S, "M1", [{"expectation": True}]))
-    await store.commit(models.put_assertions(S, "M1", [{"expectation": False}]))
+    await store.commit(*models.put_assertions(S, "M1", [{"expectation": True}]))
+    await store.commit(*models.put_assertions(S, "M1", [{"expectation": False}]))
     assert await models.assertions(S, "M1") == [{"expectation": False}]
     assert await models.assertions(S, "M2") == []
     await store.commit(relations.remove_store(S, NOW), models.undefine(S))
     assert await relations.store(S) is None
     assert await relations.defining("doc") == []
     assert await relations.store_named("shop") == second
-    with pytest.raises(Lost):
-        await store.commit(relations.remove_store(S, NOW))
+    for steps in ([relations.remove_store(S, NOW)], models.put_assertions(S, "M1", []), models.put(S, "M2", old, [])):
+        with pytest.raises(Lost):
+            await store.commit(*steps)
 
 
 async def test_processes_that_write_at_once(open_: Open) -> None:

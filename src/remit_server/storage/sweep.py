@@ -50,6 +50,7 @@ async def sweep(store: Store, now: int, expired: Callable[[Approval], Event]) ->
     counts = {t.APPROVALS.name: await _close_approvals(store, now, expired)}
     for keep in KEEP:
         counts[keep.table.name] = counts.get(keep.table.name, 0) + await _remove(store.engine, keep, now)
+    counts[t.RELATION_STORES.name] = await _empty_stores(store)
     return counts
 
 
@@ -68,6 +69,17 @@ async def _remove(engine: Engine, keep: Keep, now: int) -> int:
         if len(rows) < AT_ONCE:
             break
     return count
+
+
+async def _empty_stores(store: Store) -> int:
+    """What stores held that were removed, and then their names: a big one would hold up everybody who writes meanwhile."""
+    removed = await store.relations.removed()
+    for store_id in removed:
+        for part in store.relations.parts(store_id):
+            while step := await part():
+                await store.engine.commit(Unit([step]))
+        await store.engine.commit(Unit([store.relations.forget_store(store_id)]))
+    return len(removed)
 
 
 async def _close_approvals(store: Store, now: int, expired: Callable[[Approval], Event]) -> int:

@@ -46,6 +46,8 @@ class RelationModels:
         t.RELATION_ASSERTIONS,
         where="relation_assertions.store_id = :store_id AND relation_assertions.model_id = :model_id",
     )
+    # Changes nothing, but a store is not removed meanwhile.
+    _STILL = Update(t.RELATION_STORES, set="name = name", where="id = :id AND removed_at IS NULL")
     _ASSERT = Insert(t.RELATION_ASSERTIONS, conflict="replace")
 
     def __init__(self, engine: Engine) -> None:
@@ -79,9 +81,10 @@ class RelationModels:
         row = await self._engine.one(self._ASSERTIONS, {"store_id": store_id, "model_id": model_id})
         return [] if row is None else _decode(row["body"])
 
-    def put_assertions(self, store_id: str, model_id: str, assertions: Sequence[Any]) -> Step:
-        """In place of those that were there."""
-        return Step(self._ASSERT, {"store_id": store_id, "model_id": model_id, "body": _encode(assertions)})
+    def put_assertions(self, store_id: str, model_id: str, assertions: Sequence[Any]) -> Sequence[Step]:
+        """In place of those that were there. Loses when there is no such store."""
+        row = {"store_id": store_id, "model_id": model_id, "body": _encode(assertions)}
+        return Step(self._STILL, {"id": store_id}), Step(self._ASSERT, row)
 
 
 def _model(row: Row) -> RelationModel:

@@ -7,7 +7,8 @@ whole truth of that one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
@@ -17,12 +18,14 @@ from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.contract import Engine, Params, Row, Step
 from remit_server.storage.groups.relation_writes import Writes, number_of
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Kind, Select, Update
+from remit_server.storage.sql.statements import Delete, Insert, Kind, Select, Table, Update
 
 __all__ = ["Change", "RelationStore", "RelationTuple", "Relations"]
 
 LAST: Final = chr(0x10FFFF)
 """Sorts after every text."""
+SWEPT_AT_ONCE: Final = 500
+"""Rows of a removed store in one transaction: requests that write meanwhile wait for no more than this."""
 LATEST: Final = 2**62
 """After every position."""
 _PARTS: Final = "relation_tuples.subject, relation_tuples.condition, relation_tuples.context"
@@ -72,6 +75,9 @@ class Relations:
     )
     _ADD_STORE = Insert(t.RELATION_STORES)
     _REMOVE_STORE = Update(t.RELATION_STORES, set="removed_at = :now", where="id = :id AND removed_at IS NULL")
+
+    _REMOVED = Select(t.RELATION_STORES, columns="id", where="removed_at IS NOT NULL")
+    _FORGET_STORE = Delete(t.RELATION_STORES, where="relation_stores.id = :id AND removed_at IS NOT NULL")
 
     _HOLDERS = Select(
         t.RELATION_TUPLES,
@@ -207,6 +213,22 @@ class Relations:
         """From now on there is none; what it held is swept. Loses when there is no such store."""
         return Step(self._REMOVE_STORE, {"id": store_id, "now": now})
 
+    async def removed(self) -> list[str]:
+        """The ids of stores that were removed and are not swept yet."""
+        return [row["id"] for row in await self._engine.many(self._REMOVED, {})]
+
+    def parts(self, store_id: str) -> list[Callable[[], Awaitable[Step | None]]]:
+        """For each table that held something of a removed store: the next rows to remove from it, until there are none."""
+        return [partial(self._part, *leftover, store_id) for leftover in _LEFTOVERS]
+
+    async def _part(self, left: Select, remove: Delete, store_id: str) -> Step | None:
+        rows = await self._engine.many(left, {"store": number_of(store_id), "store_id": store_id})
+        return Step(remove, [dict(row) for row in rows], may_miss=True) if rows else None
+
+    def forget_store(self, store_id: str) -> Step:
+        """The end of a removed store that is empty."""
+        return Step(self._FORGET_STORE, {"id": store_id}, may_miss=True)
+
     # facts
 
     async def facts(self, store_id: str, needs: Collection[Need]) -> Found:
@@ -295,6 +317,18 @@ class Relations:
         """The first revision that was written at this time or later, by the clocks of those who wrote."""
         rows = await self._engine.many(self._FIRST_SINCE, {"store": number_of(store_id), "since": since})
         return rows[0]["revision"] if rows else None
+
+
+def _leftover(table: Table, belongs: str) -> tuple[Select, Delete]:
+    keys = ", ".join(table.key)
+    left = Select(table, columns=keys, where=belongs, tail=f"ORDER BY {keys} LIMIT {SWEPT_AT_ONCE}")
+    return left, Delete(table, where=" AND ".join(f"{table.name}.{key} = :{key}" for key in table.key))
+
+
+_LEFTOVERS: Final = (
+    *(_leftover(table, "store = :store") for table in (t.RELATION_TUPLES, t.RELATION_CHANGES)),
+    *(_leftover(table, "store_id = :store_id") for table in (t.RELATION_MODELS, t.RELATION_ASSERTIONS)),
+)
 
 
 def _within(type_: str) -> Params:
