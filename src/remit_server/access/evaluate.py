@@ -7,6 +7,7 @@ map `resource`, in which a condition can ask whether one is there at all. So it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -17,6 +18,7 @@ from remit_server.errors import InvalidRequest, ProtocolError
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Question, Verdict
+from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request
 
 ENTITIES: Final = ("subject", "action", "resource")
@@ -106,8 +108,15 @@ async def question(machines: Machines, who: Asker, asked: Evaluation) -> Questio
     if who.user_id is not None and asked.subject == f"agent:{who.client.id}":
         brings = await acting(machines.relations, who.client.id, who.user_id, beside=asked.resource_type)
     return Question(
-        subject=asked.subject, relation=asked.action, object=asked.resource, context=asked.context, contextual=brings
-    )
+        subject=asked.subject, relation=asked.action, object=asked.resource, context=told(machines, asked),
+        contextual=brings,
+    )  # fmt: skip
+
+
+def told(machines: Machines, asked: Evaluation) -> dict[str, Any]:
+    """What conditions are told. `current_time` is ours: who could say what time it is, would end every embargo."""
+    now = datetime.fromtimestamp(machines.clock.now(), UTC).isoformat().replace("+00:00", "Z")
+    return {**asked.context, "current_time": now}
 
 
 def odd(asked: Evaluation) -> str | None:
@@ -119,6 +128,13 @@ def odd(asked: Evaluation) -> str | None:
 
 def reason(fault: str) -> dict[str, Any]:
     return {"context": {"reason_admin": {"en": fault}}} if fault else {}
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent, as JSON (section 10.1). Raises `InvalidRequest`."""
+    if (request.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
+        raise InvalidRequest("The body must be application/json.")
+    return parse_json(await request.body())
 
 
 def echoing(request: Request, answer: Answer) -> Answer:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from remit_server.access import askers
 from remit_server.access.askers import Asker
-from remit_server.access.evaluate import Evaluation, evaluation, odd, question, reason
+from remit_server.access.evaluate import Evaluation, evaluation, odd, question, reason, told
 from remit_server.errors import InvalidRequest
 from remit_server.runtime.machines import Machines
 from remit_server.runtime.ports import Listed
@@ -71,9 +71,9 @@ async def _found(machines: Machines, who: Asker, target: Target, asked: Evaluati
     relations = machines.relations
     match target:
         case "subject":
-            return await relations.subjects(asked.resource, asked.action, asked.subject_type, asked.context)
+            return await relations.subjects(asked.resource, asked.action, asked.subject_type, told(machines, asked))
         case "resource":
-            return await relations.objects(asked.subject, asked.action, asked.resource_type, asked.context)
+            return await relations.objects(asked.subject, asked.action, asked.resource_type, told(machines, asked))
         case "action":
             names = sorted(await relations.relations_of(asked.resource_type))
             one = await question(machines, who, asked)
