@@ -41,6 +41,16 @@ class Ada(Person):
 
         return approve
 
+    def deny(self, act: str) -> Errand:
+        """Return the errand of finding a request in the inbox and saying no to it."""
+
+        async def deny(url: str, _code: str | None) -> None:
+            await self.find(url, act)
+            page = await self.browser.press("Deny")
+            page.must_say("You denied this")
+
+        return deny
+
     async def _add_passkey(self) -> None:
         await self.browser.open(f"{self._world.remit}/security/passkeys")
         await self._until("Add a passkey")

@@ -7,18 +7,27 @@ import contextlib
 from remit import ConnectRequired, NotAllowed
 from remit_demo import theft
 from remit_demo.agent.desk import Order
+from remit_demo.agent.planner import ToolCall
 from remit_demo.bob import loot, meddler
+from remit_demo.documents.archive import EMBARGOED, INJECTED, ORLA_OFFER, PAYROLL
+from remit_demo.documents.library import only_cited
 from remit_demo.stage import Stage, StoryBroken, holds
-from remit_demo.world import ADA_DEPOT
+from remit_demo.theft import commanded
+from remit_demo.world import ADA_DEPOT, BOB_SUBJECT
+
+_GUESSED = (PAYROLL, ORLA_OFFER, EMBARGOED)
 
 
 async def refused(stage: Stage) -> str:
     """What goes beyond an approval or an account is refused, with the reason."""
     await _beyond_the_approval(stage)
     await _accounts_of_others(stage)
+    await _documents_of_others(stage)
+    await _orders_in_a_document(stage)
     return (
         "1000 for 10, a second use, and Bob's yes in Ada's place were refused; "
-        "so were Bob's account by any of its names, his stolen tokens, and a call that no rule names"
+        "so were Bob's account by any of its names, his stolen tokens, and a call that no rule names; "
+        "and whatever a document ordered"
     )
 
 
@@ -103,3 +112,42 @@ async def _accounts_of_others(stage: Stage) -> None:
             note(f"tried to post in Ada's chat: {error}")
         else:
             raise StoryBroken("a call passed that no rule names")
+
+
+async def _documents_of_others(stage: Stage) -> None:
+    """Nobody searches as somebody else, and an id that was guessed opens nothing and tells nothing."""
+    assistant, user, note = stage.assistant, stage.assistant.user, stage.screen.note
+    assert user is not None, "step 2 signed somebody in"
+    as_bob = assistant.client.for_user(BOB_SUBJECT)
+    try:
+        found = await assistant.library.search(as_bob, "salaries")
+    except NotAllowed as error:
+        note(f"searched the documents as Bob, who never let this assistant in: {error}")
+    else:
+        raise StoryBroken(f"the assistant searched as Bob: {[each.id for each in found]}")
+    guessed = {id_: await assistant.use(ToolCall("read_document", {"id": id_})) for id_ in (*_GUESSED, "no-such-paper")}
+    holds(len(set(guessed.values())) == 1, f"what is there is told from what is not: {guessed}")
+    holds("allowed" in guessed[PAYROLL], f"a paper was opened by its id: {guessed}")
+    note(f"opened {', '.join(_GUESSED)} by their ids, which were guessed: {guessed[PAYROLL]}")
+
+
+async def _orders_in_a_document(stage: Stage) -> None:
+    """The worst planner there is does all that it reads; it does so as Ada, and asks her before it sells."""
+    assistant, note = stage.assistant, stage.screen.note
+    read = await assistant.use(ToolCall("documents", {"query": "wind farms weekly newsletter"}))
+    holds(f"[{INJECTED}]" in read, f"the newsletter was not found: {read}")
+    orders = commanded(read)
+    holds([order.name for order in orders] == ["documents", "read_document", "trade"], f"no orders in it: {orders}")
+    stage.screen.errand = stage.ada.deny("sell 500 shares of ZEKO") if stage.ada else None
+    note(
+        "A newsletter that Ada may read gives orders to assistants. This one obeys. If you are asked to sell, deny it."
+    )
+    did = [await assistant.use(order) for order in orders]
+    stage.screen.errand = None
+    for secret in ("118,000 USD", "Project Larkspur", "filled"):
+        holds(not any(secret in result for result in did), f"it got out: {did}")
+    for order, result in zip(orders, did, strict=True):
+        said = ", ".join(f"{name}={value!r}" for name, value in order.arguments.items())
+        note(f"it obeyed {order.name}({said}): {result.splitlines()[0][:80]}")
+    cited = only_cited(f"Salaries are in [{PAYROLL}], wind in [{INJECTED}].", {INJECTED})
+    holds(PAYROLL not in cited and INJECTED in cited, f"a paper is cited that nobody showed: {cited}")

@@ -20,6 +20,7 @@ from remit_demo.agent.model import ModelPlanner, ModelProblem
 from remit_demo.agent.planner import Planner
 from remit_demo.agent.screen import Terminal
 from remit_demo.agent.scripted import ScriptedPlanner
+from remit_demo.documents.library import Library
 from remit_demo.stage import Stage, StoryBroken
 from remit_demo.story import STORY
 from remit_demo.world import ADA_DEPOT, AUDIENCE, World, WorldProblem, running_world
@@ -108,7 +109,9 @@ async def _assistant(world: World, planner: Planner, screen: _Transcript | _Pers
     ):
         desk = Desk(http, AUDIENCE, screen, poll_seconds=screen.poll_seconds)
         places = Places(broker_audience=AUDIENCE, account=ADA_DEPOT)
-        yield Assistant(client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http)
+        yield Assistant(
+            client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http, library=Library()
+        )
 
 
 class _Transcript:

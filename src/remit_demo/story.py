@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from remit_demo import bob
 from remit_demo.agent.desk import Order
+from remit_demo.agent.planner import ToolCall
 from remit_demo.attacks import refused
+from remit_demo.documents.archive import COMPLAINT, EMBARGOED, ORLA_OFFER, PUBLISHED
 from remit_demo.stage import Stage, Step, holds
 from remit_demo.world import ADA_DEPOT, ADA_SUBJECT
 
@@ -75,11 +78,39 @@ async def exactly_once(stage: Stage) -> str:
     return "the replay and 50 instead of 5 were refused; the second trade took one approval and no sign-in"
 
 
+async def documents(stage: Stage) -> str:
+    """One search, two people: each gets what they may read, and nothing says that there is more."""
+    topic = "the outlook for Orla Shipping"
+    answer = await stage.say(f"What do our documents say about {topic}?", "documents")
+    holds(answer.count("[research-orla-") == 4, f"the research on Orla Shipping was not found: {answer}")
+
+    library = stage.assistant.library
+    bobs = [each.id for each in await bob.search(stage.world, library, topic)]
+    holds(ORLA_OFFER in bobs, f"Bob does not find what was shared with him: {bobs}")
+    stage.screen.note(f"Bob asked the same of the same index, and found {', '.join(bobs)}")
+    for query, shown, withheld in (
+        ("complaint on the telephone", None, COMPLAINT),  # in a folder of hers, and she is blocked
+        ("quarter results of Zeko Industries earned", PUBLISHED, EMBARGOED),  # the one is released, the other not yet
+    ):
+        found = await stage.assistant.use(ToolCall("documents", {"query": query}))
+        holds(shown is None or f"[{shown}]" in found, f"{shown} was not found: {found}")
+        indexed = [each.id for each in library.index.best(query, 5)]
+        holds(withheld in indexed, f"the index does not know {withheld}, so nothing was withheld: {indexed}")
+    read = "\n".join(result for _, result in stage.assistant.done)
+    for leaked in (ORLA_OFFER, "31.50", "Larkspur", COMPLAINT, EMBARGOED):
+        holds(leaked not in read, f"{leaked} reached the planner")
+    return (
+        "four papers on Orla Shipping for Ada; the offer that was shared with Bob alone, a complaint about her and results "
+        "under embargo never reached her assistant's planner"
+    )
+
+
 STORY = (
     Step(1, "A stranger's assistant", stranger),
     Step(2, "Ada signs in", device),
     Step(3, "Her calendar, without her password", calendar),
     Step(4, "Ask before the money moves", approval),
     Step(5, "Exactly that order, once", exactly_once),
+    Step(6, "What she may read, and no more", documents),
     Step(9, "What must not work", refused),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import Any
 import httpx2
 from joserfc import jwk, jwt
 
+from remit_demo.agent.planner import ToolCall
 from remit_demo.world import World
 
 _EXCHANGE = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
 _REQUESTED = "http://auth0.com/oauth/token-type/federated-connection-access-token"
+_CALL = re.compile(r"\b([a-z_]+)\(([a-z_]+=[^()]*)\)")
+_ARGUMENT = re.compile(r"([a-z_]+)=(?:'([^']*)'|(\d+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,14 @@ async def call(world: World, token: str, *, key: bool = False) -> Refusal:
     )
     async with httpx2.AsyncClient() as http:
         return _refusal(await http.get(url, headers=headers))
+
+
+def commanded(text: str) -> list[ToolCall]:
+    """The calls that a text tells its reader to make, in the manner of a planner that takes words for orders."""
+    return [
+        ToolCall(name, {key: int(number) if number else word for key, word, number in _ARGUMENT.findall(arguments)})
+        for name, arguments in _CALL.findall(text)
+    ]
 
 
 def _proof(url: str, token: str) -> str:

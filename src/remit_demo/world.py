@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -24,11 +25,13 @@ from starlette.applications import Starlette
 
 from remit import Verifier
 from remit_demo import broker, provider
+from remit_demo.documents import sharing
 from remit_demo.provider.workspace import furnished
 from remit_demo.serving import loopback_socket, served, url_of
 
 AUDIENCE = "https://broker.example"
 ADA_SUBJECT = "auth0|ada"
+BOB_SUBJECT = "auth0|bob"
 ADA_DEPOT = "...4821"
 
 _START_SECONDS = 30.0
@@ -104,6 +107,8 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         stack.enter_context(served(_broker(world, tick_seconds, secret["BROKER_SECRET"]), broker_socket))
         config = folder / "remit.yaml"
         config.write_text(organisation(world.meridian), encoding="utf-8")
+        (folder / "documents.fga").write_text(sharing.model(), encoding="utf-8")
+        (folder / "documents.yaml").write_text(json.dumps(sharing.tuples(datetime.now(UTC))), encoding="utf-8")
         database = stack.enter_context(_postgres(folder)) if postgres else None
         stack.enter_context(_remit(issuer, config, folder, database, {**secret, **password}))
         yield world

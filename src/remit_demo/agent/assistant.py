@@ -14,7 +14,9 @@ from remit import Client, ConnectRequired, RemitError, User
 from remit_demo.agent.desk import Desk, Order, dollars
 from remit_demo.agent.planner import Final, Message, Planner, Tool, ToolCall
 from remit_demo.agent.screen import Screen
-from remit_demo.agent.tools import CALENDAR, PORTFOLIO, PRICE, TRADE
+from remit_demo.agent.tools import CALENDAR, DOCUMENTS, PORTFOLIO, PRICE, READ, TRADE
+from remit_demo.documents.archive import Document
+from remit_demo.documents.library import Library, only_cited, quoted
 
 _MAX_STEPS = 6
 _CONNECT_SECONDS = 600
@@ -38,6 +40,7 @@ class Assistant:
         places: the rest of the world.
         screen: the way to the person.
         broker: an HTTP client whose base URL is the broker's.
+        library: the office's documents.
     """
 
     def __init__(
@@ -49,26 +52,30 @@ class Assistant:
         places: Places,
         screen: Screen,
         broker: httpx2.AsyncClient,
+        library: Library,
     ) -> None:
-        self._client = client
+        self.client = client
         self._planner = planner
         self._places = places
         self._screen = screen
         self._broker = broker
         self._messages: list[Message] = []
+        self._shown: set[str] = set()
+        self.library = library
         self.desk = desk
         self.user: User | None = None
         self.done: list[tuple[ToolCall, str]] = []
 
     async def sign_in(self) -> User:
         """Let a person take this terminal over by device flow; from then on it acts for them."""
-        prompt = await self._client.device_sign_in(
+        prompt = await self.client.device_sign_in(
             scope="openid profile offline_access portfolio:read", audience=self._places.broker_audience
         )
         why = "Open this page, sign in, and check that it shows this code."
         await self._screen.offer(why, prompt.verification_uri_complete, prompt.user_code)
         self.user = await prompt
         self._messages.clear()  # a new person, a new conversation
+        self._shown.clear()
         return self.user
 
     async def hear(self, sentence: str) -> str:
@@ -77,31 +84,53 @@ class Assistant:
         for _ in range(_MAX_STEPS):
             step = await self._planner.plan(self._messages, self._tools())
             if isinstance(step, Final):
-                self._messages.append(Message("assistant", step.text))
-                self._screen.say(step.text)
-                return step.text
-            result = await self._run(step)
-            self.done.append((step, result))
+                text = only_cited(step.text, self._shown)
+                self._messages.append(Message("assistant", text))
+                self._screen.say(text)
+                return text
+            result = await self.use(step)
             self._messages += [Message("assistant", call=step), Message("tool", result, step)]
         raise RuntimeError("the planner went in circles")
 
     def _tools(self) -> Sequence[Tool]:
-        return [PRICE] if self.user is None else [PRICE, CALENDAR, PORTFOLIO, TRADE]
+        return [PRICE] if self.user is None else [PRICE, CALENDAR, PORTFOLIO, DOCUMENTS, READ, TRADE]
+
+    async def use(self, call: ToolCall) -> str:
+        """Use a tool as a planner wants it, on behalf of whoever signed in and of nobody else."""
+        result = await self._run(call)
+        self.done.append((call, result))
+        return result
 
     async def _run(self, call: ToolCall) -> str:
         try:
             match call.name, self.user:
                 case "price", _:
-                    return await self._price(str(call.arguments["ticker"]))
+                    doing = self._price(str(call.arguments["ticker"]))
                 case "calendar", User() as user:
-                    return await self._calendar(user)
+                    doing = self._calendar(user)
                 case "portfolio", User() as user:
-                    return await self._portfolio(user)
+                    doing = self._portfolio(user)
+                case "documents", User() as user:
+                    doing = self._documents(user, str(call.arguments["query"]))
+                case "read_document", User() as user:
+                    doing = self._read(user, str(call.arguments["id"]))
                 case "trade", User() as user:
-                    return await self._trade(user, call.arguments)
+                    doing = self._trade(user, call.arguments)
+                case _:
+                    return "That cannot be done."
+            return await doing
         except RemitError as error:
             return error.for_model()  # what a planner reads holds no link and no secret
-        return "That cannot be done."
+
+    async def _documents(self, user: User, query: str) -> str:
+        return self._show(await self.library.search(user, query))
+
+    async def _read(self, user: User, id_: str) -> str:
+        return self._show([await self.library.read(user, id_)])
+
+    def _show(self, documents: Sequence[Document]) -> str:
+        self._shown.update(each.id for each in documents)
+        return quoted(documents)
 
     async def _price(self, ticker: str) -> str:
         quote = await self.desk.price(ticker)

@@ -14,6 +14,7 @@ _TRADE = re.compile(
     rf"(?:.*?\b(?:under|below|at|over|above|limit)\s+{_MONEY})?",
     re.IGNORECASE,
 )
+_DOCUMENTS = re.compile(r"\b(?:documents?|papers?)\b.*?\b(?:about|on)\s+(?P<query>.+?)[?.!]*$", re.IGNORECASE)
 _CALENDAR = re.compile(r"\b(calendar|appointments?|meetings?|schedule|today)\b", re.IGNORECASE)
 _PRICE = re.compile(r"\b(?:price|quote|trading)\b.*?\b(?:of|for|is)\s+(?P<ticker>[a-z]{1,6})\b", re.IGNORECASE)
 _PORTFOLIO = re.compile(r"\b(portfolio|holdings?|what do i (?:own|have)|cash)\b", re.IGNORECASE)
@@ -23,8 +24,8 @@ _LIMIT_ORDER = (
     "A limit order names the worst price that you accept. It fills at that price or a better one, or not at all."
 )
 _HELP = (
-    "I can look at your calendar, quote a share, show your portfolio, and buy or sell at a limit. "
-    "Try: buy 10 ZEKO if it drops under 41.20"
+    "I can look at your calendar, search the office's documents, quote a share, show your portfolio, and buy or sell at a "
+    "limit. Try: buy 10 ZEKO if it drops under 41.20"
 )
 
 
@@ -60,6 +61,7 @@ def _trade(found: re.Match[str]) -> ToolCall | Final:
 
 
 _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], ToolCall | Final]], ...] = (
+    (_DOCUMENTS, lambda found: ToolCall("documents", {"query": found["query"]})),
     (_TRADE, _trade),
     (_LIMIT, lambda _: Final(_LIMIT_ORDER)),
     (_PRICE, lambda found: ToolCall("price", {"ticker": found["ticker"].upper()})),
