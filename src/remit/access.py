@@ -97,6 +97,7 @@ async def reach(server: Server, sub: str, relation: str, kind: str, most: int) -
         Unavailable: a page is missing, or is none.
     """
     ids: dict[str, None] = {}
+    cut = False
     asked: dict[str, Any] = {**_question(sub, relation), "resource": {"type": kind}}
     for _ in range(_PAGES):
         answer = await _ask(server, "search/resource", asked)
@@ -104,9 +105,10 @@ async def reach(server: Server, sub: str, relation: str, kind: str, most: int) -
         if not isinstance(results, list) or not isinstance(page, Mapping):
             raise Unavailable("the resource search gave no results")
         ids.update(dict.fromkeys(_found(result, kind) for result in results))
-        token = page.get("next_token")
+        remarks, token = answer.get("context"), page.get("next_token")
+        cut = cut or (isinstance(remarks, Mapping) and remarks.get("partial") is True)  # a limit of the server's own
         if len(ids) > most or not token:
-            return Found(list(ids)[:most], partial=len(ids) > most)
+            return Found(list(ids)[:most], partial=cut or len(ids) > most)
         asked["page"] = {"token": token}
     raise Unavailable("the resource search does not end")
 

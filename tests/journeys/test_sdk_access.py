@@ -255,6 +255,9 @@ async def test_too_many_is_told(server: Hostile, ada: User) -> None:
     assert await ada.visible("viewer", "doc", most=2) == Found(["1", "2"], partial=True)
     server.script[SEARCH].append(page("1", "2"))
     assert await ada.visible("viewer", "doc", most=2) == Found(["1", "2"], partial=False)
+    cut = {"results": [{"type": "doc", "id": "1"}], "page": {"next_token": "p2"}, "context": {"partial": True}}
+    server.script[SEARCH].extend([JSONResponse(cut), page("2")])
+    assert await ada.visible("viewer", "doc") == Found(["1", "2"], partial=True)
 
 
 @proves("retrieval.fails-closed")
