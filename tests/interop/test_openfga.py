@@ -41,7 +41,7 @@ EXPECTED = {
         "WRITE user:dan doc:5", "DELETE user:dan doc:4",
     ],
     "pages": [2, 3, ""], "batch": [120, ["1"]], "objects": ["doc:2"], "streamed": ["doc:2"], "users": ["user:bob"],
-    "relations": ["viewer", "reader"], "expand": ["doc:2#viewer", ["group:staff#member"]],
+    "relations": ["reader", "viewer"], "expand": ["doc:2#viewer", ["group:staff#member"]],
     "assertions": [["user:ann", True]], "gone": [404, "store_id_not_found"],
 }  # fmt: skip
 
@@ -64,16 +64,14 @@ async def test_python(server: Live, packages: str, version: str, sync: bool) -> 
     assert said == EXPECTED | {
         "version": version, "no model": None, "no more": [],
         "client batch": [[True, None], [False, "validation_error"]],
-        "batch errors": {
-            "lacks-the-hour": [None, "validation_error"], "no-such-relation": [None, "validation_error"],
-        },
+        "batch errors": {"lacks-the-hour": [False, "validation_error"], "no-such-relation": [False, "validation_error"]},
     }  # fmt: skip
 
 
 async def test_node(server: Live) -> None:
     said = await play_node(server, "openfga", **given(server))
     assert said == EXPECTED | {
-        "noModel": None, "noMore": [], "clientBatch": [[True, None], [False, "validation_error"]],
+        "noModel": None, "noMore": [], "clientBatch": [[None, "validation_error"], [True, None]],
         "batchErrors": {"lacks-the-hour": [False, "validation_error"], "no-such-relation": [False, "validation_error"]},
     }  # fmt: skip
 
@@ -93,8 +91,7 @@ async def environment(server: Live) -> dict[str, str]:
         await fga.write(*(f"user:{user} viewer doc:{n}" for user, seen in SEEN.items() for n in seen))
     return {
         "FGA_API_URL": server.issuer.rstrip("/"), "FGA_STORE_ID": fga.store, "FGA_CLIENT_ID": "fga",
-        "FGA_CLIENT_SECRET": SECRET, "FGA_API_TOKEN_ISSUER": server.issuer.removeprefix("https://").rstrip("/"),
-        "FGA_API_AUDIENCE": access_of(server.house),
+        "FGA_CLIENT_SECRET": SECRET, "FGA_API_TOKEN_ISSUER": server.issuer, "FGA_API_AUDIENCE": access_of(server.house),
     }  # fmt: skip
 
 
@@ -109,7 +106,8 @@ async def test_auth0_ai_langchain(server: Live, environment: dict[str, str]) -> 
     assert len(batches) == 3 * len(SEEN)  # of 50, 50 and 20
 
 
-async def test_auth0_ai_vercel(server: Live, environment: dict[str, str]) -> None:
-    asked = {"environment": environment, "users": list(SEEN), "documents": DOCUMENTS}
-    said = await play_node(server, "ai_vercel_fga", **asked)
+async def test_auth0_ai(server: Live, environment: dict[str, str]) -> None:
+    host = server.issuer.removeprefix("https://").rstrip("/")  # its @openfga/sdk 0.8 puts https:// before it by itself
+    of = {**environment, "FGA_API_TOKEN_ISSUER": host}
+    said = await play_node(server, "auth0_ai_fga", environment=of, users=list(SEEN), documents=DOCUMENTS)
     assert said == {"filtered": SEEN, "tool": {"ann": "opened 1", "bob": "refused"}}

@@ -164,8 +164,8 @@ async def everything(client):
         )
     )
     said["users"] = [f"{one.object.type}:{one.object.id}" for one in users.users]
-    said["relations"] = await got(
-        client.list_relations(ClientListRelationsRequest("user:bob", ["viewer", "reader"], "doc:2"))
+    said["relations"] = sorted(
+        await got(client.list_relations(ClientListRelationsRequest("user:bob", ["viewer", "reader"], "doc:2")))
     )
     root = (await got(client.expand(ClientExpandRequest("viewer", "doc:2")))).tree.root
     said["expand"] = [root.name, root.leaf.users.users]

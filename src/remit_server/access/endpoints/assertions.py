@@ -10,11 +10,12 @@ from remit_server.access import shown
 from remit_server.access.askers import ADMIN, service
 from remit_server.access.keys import asked_key, written_keys
 from remit_server.access.members import Members, members, path_id, store_id
-from remit_server.access.refusals import TooMany, TooManyAssertions
+from remit_server.access.refusals import StoreNotFound, TooMany, TooManyAssertions
 from remit_server.access.stores import Opened, Stores
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations import tuples
 from remit_server.runtime.machines import Machines
+from remit_server.storage.contract import Lost
 from remit_server.wire.http import Answer, Request, json_answer
 
 MOST: Final = 100
@@ -46,7 +47,10 @@ class Assertions:
         store, event = self._machines.store, self._machines.event(
             "access.assertions_written", client=client.id, subject=opened.id, store=opened.record.name, model=opened.model_id
         )  # fmt: skip
-        await store.commit(store.relation_models.put_assertions(opened.id, opened.model_id, kept), events=(event,))
+        try:
+            await store.commit(*store.relation_models.put_assertions(opened.id, opened.model_id, kept), events=(event,))
+        except Lost as lost:
+            raise StoreNotFound from lost
         return Answer(204)
 
     async def _opened(self, request: Request) -> Opened:
