@@ -101,6 +101,18 @@ async def test_more_than_is_at_hand(shop: Store) -> None:
     assert [len(found[one]), len(found[held])] == [0, 1200]
 
 
+async def test_few_are_all_or_none(shop: Store) -> None:
+    """Those with a condition count for nothing: they neither make many of few nor hide that there are more."""
+    for n, condition in ((FEW, ""), (FEW + 1, "office")):
+        await write(shop, [f"doc:{condition}{i:04} viewer user:ada {condition}" for i in range(n)])
+    few = Few("user:ada", "viewer", "doc")
+    found = (await shop.relations.facts(S, [few, Few("user:bo", "viewer", "doc")]))[few]
+    assert found is not None
+    assert len(found) == FEW
+    await write(shop, ["doc:zzz viewer user:ada"])
+    assert await shop.relations.facts(S, [few]) == {few: None}
+
+
 async def test_what_clashes_changes_nothing(shop: Store) -> None:
     await write(shop, ["doc:1 viewer user:ada"])
     for writes, deletes, why in (

@@ -7,28 +7,25 @@ whole truth of that one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from remit_server.rules.relations.facts import FEW, Fact, Few, Found, Held, Holders, Need
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.contract import Engine, Params, Row, Step
+from remit_server.storage.groups.relation_facts import LAST, Facts, within
 from remit_server.storage.groups.relation_writes import Writes, number_of
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Delete, Insert, Kind, Select, Table, Update
 
 __all__ = ["Change", "RelationStore", "RelationTuple", "Relations"]
 
-LAST: Final = chr(0x10FFFF)
-"""Sorts after every text."""
 SWEPT_AT_ONCE: Final = 500
 """Rows of a removed store in one transaction: requests that write meanwhile wait for no more than this."""
 LATEST: Final = 2**62
 """After every position."""
-_PARTS: Final = "relation_tuples.subject, relation_tuples.condition, relation_tuples.context"
 
 _PLACE: Final[dict[str, Kind]] = dict.fromkeys(("object_", "relation_", "kind_", "subject_", "first", "last"), "text")
 """The tuple after which a page begins, and the objects among which it looks."""
@@ -78,38 +75,6 @@ class Relations:
 
     _REMOVED = Select(t.RELATION_STORES, columns="id", where="removed_at IS NOT NULL")
     _FORGET_STORE = Delete(t.RELATION_STORES, where="relation_stores.id = :id AND removed_at IS NOT NULL")
-
-    _HOLDERS = Select(
-        t.RELATION_TUPLES,
-        columns=_PARTS,
-        where="relation_tuples.store = :store AND relation_tuples.object = :object "
-        "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind "
-        "AND relation_tuples.subject BETWEEN :first AND :last",
-        types={"first": "text", "last": "text"},
-    )
-    # All of it stands in the index by subject, but for a context; few tuples have one.
-    _HELD = Select(
-        t.RELATION_TUPLES,
-        columns="relation_tuples.object, relation_tuples.condition, CASE relation_tuples.condition WHEN '' THEN '' ELSE "
-        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store = relation_tuples.store "
-        "AND whole.object = relation_tuples.object AND whole.relation = relation_tuples.relation "
-        "AND whole.kind = relation_tuples.kind AND whole.subject = relation_tuples.subject) END AS context",
-        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "
-        "AND relation_tuples.relation = :relation AND relation_tuples.object BETWEEN :first AND :last",
-        types={"first": "text", "last": "text"},
-    )
-
-    # Up to the one after the most, where there are as many.
-    _FEW = Select(
-        t.RELATION_TUPLES,
-        columns="relation_tuples.object",
-        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "  # noqa: S608 - FEW is a number
-        "AND relation_tuples.relation = :relation AND relation_tuples.condition = '' "
-        "AND relation_tuples.object BETWEEN :first AND coalesce((SELECT far.object FROM relation_tuples AS far "
-        "WHERE far.store = :store AND far.subject = :subject AND far.relation = :relation "
-        f"AND far.object BETWEEN :first AND :last ORDER BY far.object LIMIT 1 OFFSET {FEW}), :last)",
-        types={"first": "text", "last": "text"},
-    )
 
     _READ = Select(
         t.RELATION_TUPLES,
@@ -182,6 +147,7 @@ class Relations:
         self._engine = engine
         self._writes = Writes(engine)
         self.write = self._writes.write
+        self.facts = Facts(engine).facts
 
     # stores
 
@@ -229,34 +195,7 @@ class Relations:
         """The end of a removed store that is empty."""
         return Step(self._FORGET_STORE, {"id": store_id}, may_miss=True)
 
-    # facts
-
-    async def facts(self, store_id: str, needs: Collection[Need]) -> Found:
-        """What stands in storage for each need: one statement for all `Holders`, one for all `Held`."""
-        found: dict[Need, Sequence[Fact] | None] = {}
-        if holders := [need for need in needs if isinstance(need, Holders)]:
-            asked: list[Params] = [
-                {"store": number_of(store_id), "object": object_, "relation": relation, "kind": kind,
-                 "first": subject, "last": subject or LAST}
-                for object_, relation, kind, subject in holders
-            ]  # fmt: skip
-            for one, rows in zip(holders, await self._engine.each(self._HOLDERS, asked), strict=True):
-                found[one] = [(row["subject"], row["condition"], row["context"]) for row in rows]
-        if held := [need for need in needs if isinstance(need, Held)]:
-            asked = [
-                {"store": number_of(store_id), "subject": subject, "relation": relation, **_within(type_)}
-                for subject, relation, type_ in held
-            ]
-            for need, rows in zip(held, await self._engine.each(self._HELD, asked), strict=True):
-                found[need] = [(row["object"], row["condition"], row["context"]) for row in rows]
-        if few := [need for need in needs if isinstance(need, Few)]:
-            asked = [
-                {"store": number_of(store_id), "subject": subject, "relation": relation, **_within(type_)}
-                for subject, relation, type_, _ in few
-            ]
-            for want, rows in zip(few, await self._engine.each(self._FEW, asked), strict=True):
-                found[want] = [(row["object"], "", "") for row in rows] if len(rows) <= FEW else None
-        return found
+    # tuples
 
     async def present(self, store_id: str, tuples: Iterable[RelationTuple]) -> list[RelationTuple]:
         """Those of these tuples, by their keys, that are there: with the conditions that they have there."""
@@ -276,7 +215,7 @@ class Relations:
         params["kind_"] = kind_of(params["subject_"])
         if object_.endswith(":") or (subject and not object_):
             select = self._READ_SUBJECT_RELATION if relation else self._READ_SUBJECT
-            params |= _within(object_[:-1]) if object_ else {"first": "", "last": LAST}
+            params |= within(object_[:-1]) if object_ else {"first": "", "last": LAST}
         elif not object_:
             select = self._READ
         elif not relation:
@@ -329,11 +268,6 @@ _LEFTOVERS: Final = (
     *(_leftover(table, "store = :store") for table in (t.RELATION_TUPLES, t.RELATION_CHANGES)),
     *(_leftover(table, "store_id = :store_id") for table in (t.RELATION_MODELS, t.RELATION_ASSERTIONS)),
 )
-
-
-def _within(type_: str) -> Params:
-    """Objects of a type: `;` is the character after the colon."""
-    return {"first": f"{type_}:", "last": f"{type_};"}
 
 
 def _store(row: Row) -> RelationStore:
