@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from remit_server.access.askers import about, asker
-from remit_server.access.evaluate import decide, echoing, evaluation, refused
+from remit_server.access.evaluate import body_of, decide, echoing, evaluation, refused
 from remit_server.errors import ProtocolError
 from remit_server.runtime.machines import Machines
-from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request, json_answer
 
 
@@ -17,7 +16,7 @@ class Evaluation:
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
-            asked = evaluation(parse_json(await request.body()))
+            asked = evaluation(await body_of(request))
             await about(self._machines, who, asked.subject_type, asked.subject_id)
             (decision,) = await decide(self._machines, who, [asked])
         except ProtocolError as error:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 from remit_server.access.askers import Asker, about, asker
-from remit_server.access.evaluate import Evaluation, decide, echoing, evaluation, refused
+from remit_server.access.evaluate import Evaluation, body_of, decide, echoing, evaluation, refused
 from remit_server.errors import InvalidRequest, ProtocolError, ServerError
 from remit_server.runtime.machines import Machines
-from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request, json_answer
 
 MOST: Final = 100
@@ -23,7 +22,7 @@ class Evaluations:
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
-            body = parse_json(await request.body())
+            body = await body_of(request)
             if not body.get("evaluations"):  # section 7.1: then it is a single one
                 return echoing(request, json_answer(await self._one(who, body)))
             return echoing(request, json_answer({"evaluations": await self._all(who, body)}))

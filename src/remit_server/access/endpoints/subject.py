@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from remit_server.access.askers import asker
-from remit_server.access.evaluate import echoing, refused
+from remit_server.access.evaluate import body_of, echoing, refused
 from remit_server.access.search import search
 from remit_server.errors import ProtocolError
 from remit_server.runtime.machines import Machines
-from remit_server.wire.form import parse_json
 from remit_server.wire.http import Answer, Request, json_answer
 
 
@@ -18,7 +17,7 @@ class SubjectSearch:
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
-            found = await search(self._machines, who, "subject", parse_json(await request.body()))
+            found = await search(self._machines, who, "subject", await body_of(request))
         except ProtocolError as error:
             raise refused(request, error) from error
         return echoing(request, json_answer(found))
