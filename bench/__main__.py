@@ -20,7 +20,7 @@ import psutil
 import uvloop
 from joserfc.jwk import ECKey, RSAKey
 
-from bench import asking, proxy, vault
+from bench import asking, proxy, relations, vault
 from bench.flows import FLOWS, WITH_SESSION, WITH_USER
 from bench.load import drive
 from bench.postgres import Postgres, postgres
@@ -204,7 +204,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-PARTS = {"vault": vault, "proxy": proxy, "asking": asking}
+PARTS = {"vault": vault, "proxy": proxy, "asking": asking, "relations": relations}
 """Benches of one part, without the peer."""
 
 if __name__ == "__main__" and (part := PARTS.get("".join(sys.argv[1:2]))):

@@ -30,8 +30,9 @@ Tuple = tuple[str, str, str]
 NESTED = 5
 """Groups stand in groups, this deep."""
 READER = "user:reader"
-"""Somebody with 10,000 documents, as far as there are so many."""
+"""Somebody with 10,000 documents of their own, as far as there are so many."""
 READERS_SHARE = 10_000
+PUBLIC = 0.001
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,6 @@ class Drive:
             yield f"folder:{folder}", "owner", someone()
             if chance.random() < 0.3:
                 yield f"folder:{folder}", "viewer", some_group()
-        yield "folder:9", "viewer", "user:*"
         for document in range(self.documents):
             name = f"document:{document}"
             yield name, "parent", f"folder:{chance.randrange(10, self.folders) if self.folders > 10 else 0}"
@@ -96,18 +96,34 @@ class Drive:
                 yield name, "editor", some_group()
             elif way < 0.63:
                 yield name, "blocked", someone()
-            elif way < 0.64:
+            elif way < 0.63 + PUBLIC:
                 yield name, "viewer", "user:*"
         for document in range(min(READERS_SHARE, self.documents)):
             yield f"document:{document}", "viewer", READER
 
     def questions(self, count: int, seed: int) -> list[Tuple]:
-        """Half of them about the document's own folder or people, so that yes and no both come up."""
+        """(object, relation, user). Every other one is about somebody to whom the document was given: yes comes up like no."""
         chance = random.Random(seed)
+        given = self._given(chance, count)
         return [
-            (f"document:{chance.randrange(self.documents)}", "viewer", f"user:{chance.randrange(self.people)}")
-            for _ in range(count)
+            given[n]
+            if n % 2
+            else (f"document:{chance.randrange(self.documents)}", "viewer", f"user:{chance.randrange(self.people)}")
+            for n in range(count)
         ]
+
+    def _given(self, chance: random.Random, count: int) -> list[Tuple]:
+        """Owners and guests, of whom one in thirty was blocked later."""
+        found, every = [], max(self.documents * 14 // 10 // (count * 2), 1)
+        for n, (object_, relation, user) in enumerate(self.tuples()):
+            if (
+                relation in {"owner", "viewer"}
+                and object_.startswith("document")
+                and "*" not in user
+                and n % every == 0
+            ):
+                found.append((object_, "viewer", user))
+        return chance.choices(found, k=count)
 
     def pages(self, count: int, seed: int, length: int = 100) -> list[tuple[str, list[str]]]:
         """What a search brings: one user, and as many documents as a page has."""
