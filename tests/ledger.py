@@ -340,10 +340,12 @@ LEDGER: dict[str, Promise] = {
         "Nobody uses /stores without a token of their own for it; to write and to define take a scope each.",
     ),
     "relations.never-silently-short": Promise(
-        "issue: relations", "A list that a limit cuts says so and how to go on; a streamed one is whole or ends in an error."
+        "issue: relations",
+        "A list that a limit cuts says so and how to go on; a streamed one is whole or ends in an error.",
     ),
     "relations.told": Promise(
-        "docs/relations.md", "Whatever changes stores, models, assertions or tuples leaves an event that names who did it."
+        "docs/relations.md",
+        "Whatever changes stores, models, assertions or tuples leaves an event that names who did it.",
     ),
     "interop.openfga": Promise(
         "issue: relations",
@@ -397,6 +399,17 @@ LEDGER: dict[str, Promise] = {
     ),
     "retrieval.unheard": Promise(
         "issue: relations", "Callbacks, streams and traces of a LangChain run never hold what was withheld."
+    ),
+    "relations.time": Promise(
+        "issue: relations", "What time it is, a condition hears from the server and from no agent."
+    ),
+    "demo.documents": Promise(
+        "product: the story",
+        "One search over all papers gives each of two people the best that they may read, and no more.",
+    ),
+    "demo.injection": Promise(
+        "product: the story",
+        "A document that gives orders to a planner that obeys gets nobody's papers but the reader's.",
     ),
     "story.browser": Promise(
         "product: the story",

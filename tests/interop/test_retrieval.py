@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.house import SECRET, START
+from tests.fixtures.relations import put_store
 from tests.interop.live import Live, Trust, live
 from tests.interop.play import play_python
 from tests.ledger import proves
@@ -15,8 +16,8 @@ from tests.needs import ROOT
 from remit import Client
 from remit_server.records import Grant
 from remit_server.rules.relations.model import parse
-from remit_server.storage.groups.relations import RelationStore, RelationTuple
 
+STORE = "01JRETRIEVA0000000000STORE"
 ADA, BOB = "auth0|ada", "auth0|bob"
 MODEL = """model
   schema 1.1
@@ -30,25 +31,13 @@ type document
 
 @pytest.fixture(scope="module")
 async def server(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
+    sees = ((ADA, range(40, 120)), (BOB, range(0, 120, 2)))
+    given = [f"document:{n} viewer user:{sub}" for sub, numbers in sees for n in numbers]
     async with live(tmp_path_factory.mktemp("retrieval"), trust, tls=False) as server:
         store = server.house.store
-        sees = [(ADA, range(40, 120)), (BOB, range(0, 120, 2))]
-        await store.commit(
-            store.relations.put_store(
-                RelationStore(id="01JRETRIEVAL000000000STORE", name="docs", model=parse(MODEL), model_id="01JMODEL")
-            ),
-            *(
-                store.grants.add(Grant(id=f"g-{sub}", client_id="agent", user_id=sub, created_at=START))
-                for sub in (ADA, BOB)
-            ),
-            *(
-                store.relations.add(
-                    "01JRETRIEVAL000000000STORE", RelationTuple(f"document:{n}", "viewer", f"user:{sub}"), START
-                )
-                for sub, numbers in sees
-                for n in numbers
-            ),
-        )
+        for sub in (ADA, BOB):
+            await store.commit(store.grants.add(Grant(id=f"g-{sub}", client_id="agent", user_id=sub, created_at=START)))
+        await put_store(store, STORE, parse(MODEL), *given, now=START)
         yield server
 
 

@@ -11,9 +11,9 @@ import pytest
 from remit_demo.agent.model import ModelPlanner, ModelProblem
 from remit_demo.agent.planner import Final, Message, ToolCall
 from remit_demo.agent.scripted import ScriptedPlanner
-from remit_demo.agent.tools import CALENDAR, PORTFOLIO, PRICE, TRADE
+from remit_demo.agent.tools import CALENDAR, DOCUMENTS, PORTFOLIO, PRICE, READ, TRADE
 
-ALL = [PRICE, CALENDAR, PORTFOLIO, TRADE]
+ALL = [PRICE, CALENDAR, PORTFOLIO, DOCUMENTS, READ, TRADE]
 
 
 def trade(side: str, quantity: int, ticker: str, cents: int) -> ToolCall:
@@ -28,6 +28,8 @@ def trade(side: str, quantity: int, ticker: str, cents: int) -> ToolCall:
         ("sell 3 ZEKO above 50 dollars", trade("sell", 3, "ZEKO", 5000)),
         ("What is the price of ZEKO?", ToolCall("price", {"ticker": "ZEKO"})),
         ("What is on my calendar?", ToolCall("calendar", {})),
+        ("What do our documents say about buy 10 ZEKO at 41?", ToolCall("documents", {"query": "buy 10 ZEKO at 41"})),
+        ("Find papers on the outlook.", ToolCall("documents", {"query": "the outlook"})),
         ("Do I have meetings today?", ToolCall("calendar", {})),
         ("show my portfolio", ToolCall("portfolio", {})),
     ],

@@ -31,7 +31,7 @@ def test_every_step_holds_and_nothing_is_left_behind(
     played = play(*options, env=env)
     assert played.returncode == 0, played.stdout + played.stderr
     steps = [line for line in played.stdout.splitlines() if line.startswith("ok ")]
-    assert [line.split()[1] for line in steps] == ["1", "2", "3", "4", "5", "9"]
+    assert [line.split()[1] for line in steps] == ["1", "2", "3", "4", "5", "6", "9"]
     left = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
     assert left == []
     assert [path for path in tmp_path.iterdir() if path.is_dir() and "remit" in path.name] == []

@@ -64,11 +64,20 @@ class Visitor:
             await self._adds_a_passkey()
         await self.page.goto(f"{self.world.remit}/approvals")
         await self.page.locator("a.row").first.click()
-        self.approved.append(await self.page.locator("h1").inner_text())
+        act = " ".join((await self.page.locator("h1").inner_text()).split())
+        if "sell" in act:  # which she never wanted: a document did
+            await self._denies()
+            return
+        self.approved.append(act)
         approve = self.page.get_by_role("button", name="Approve with passkey", exact=True)
         await expect(approve).not_to_have_attribute("aria-disabled", "true")
         await approve.click()
         await expect(self.page.locator("main")).to_contain_text("You approved this")
+
+    async def _denies(self) -> None:
+        await self.page.locator("summary").filter(has_text="Deny").first.click()
+        await self._presses("Deny")
+        await expect(self.page.locator("main")).to_contain_text("You denied this")
 
     async def _adds_a_passkey(self) -> None:
         await Device.of(self.page)
@@ -105,14 +114,14 @@ async def test_a_visitor_plays_it_to_the_end(monkeypatch: pytest.MonkeyPatch) ->
                 assert not reading.done(), reading.exception()
                 assert await playing == 0, paper.getvalue()
             reading.cancel()
-    assert [" ".join(act.split()) for act in ada.approved] == [
-        f"Trading assistant wants to buy {shares} shares of ZEKO for you" for shares in (10, 5, 10)
-    ]
+    assert ada.approved == [f"Trading assistant wants to buy {shares} shares of ZEKO for you" for shares in (10, 5, 10)]
     said = " ".join(paper.getvalue().split())
     for line in (
         "sent the first order again with the same approval: This approval has been used already.",
         "Bob, signed in as himself, opened what Ada was sent: Approvals",
         "sent 1000 shares with the approval of 10: This is not what was approved: 'quantity' differs.",
         "sent the same 10 again: This approval has been used already.",
+        "it obeyed read_document(id='deal-orla-offer'): This is not allowed.",
+        "quantity=500, limit_cents=100): The request was denied.",
     ):
         assert line in said, paper.getvalue()

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from remit_demo.documents.archive import Document
 
 _WORD = re.compile(r"[a-z0-9]+(?:[.,][0-9]+)?")
+_PLURAL = re.compile(r"(?<=[a-z]{2})(?:ies|(?<!s)s)$")
 _SATURATION, _LENGTH = 1.2, 0.75
 """How soon a repeated word counts no more, and how much a long paper is held back: k1 and b."""
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and numbers, without the plural's s."""
-    return [word[:-1] if word.endswith("s") and len(word) > 3 else word for word in _WORD.findall(text.lower())]
+    """Lower-case words, in the singular as far as a letter tells, and numbers."""
+    return [_PLURAL.sub(lambda end: "y" if end[0] == "ies" else "", word) for word in _WORD.findall(text.lower())]
 
 
 class WordIndex:
