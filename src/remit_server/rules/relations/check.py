@@ -144,17 +144,21 @@ class _Graph:
         """What is read next: all that could still matter. Other relations to the same object cost no level of their own."""
         if all(root.held for root in self.roots):
             return set()
-        matters = under(self.roots) if any(gate.lost for gate in self._subtractions) else None
-        later: list[_Read] = []
-        self._reads = []
-        for read in self._unread:
-            (self._reads if matters is None or read[1] in matters else later).append(read)
-        self._unread = []
-        aside = self._open(matters)
-        self._reads += self._unread
-        self._unread, self._unopened = later, aside
-        needs = {read[0] for read in self._reads}
-        return needs.union(self._standing.needs()) if self._standing else needs
+        while True:
+            matters = under(self.roots) if any(gate.lost for gate in self._subtractions) else None
+            later: list[_Read] = []
+            self._reads = []
+            for read in self._unread:
+                (self._reads if matters is None or read[1] in matters else later).append(read)
+            self._unread, waiting = [], len(self._unopened)
+            aside = self._open(matters)
+            self._reads += self._unread
+            self._unread, self._unopened = later, aside
+            needs: set[Need] = {read[0] for read in self._reads}
+            if self._standing:
+                needs.update(self._standing.needs())
+            if needs or len(aside) == waiting:
+                return needs  # or else: what was just opened may stand on what was put aside
 
     def _open(self, matters: Collection[Gate] | None) -> list[tuple[Node, Gate]]:
         """Look into the nodes that something undecided stands on; the others are handed back."""
