@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 from tests.fixtures.asking import ask
 from tests.fixtures.house import BROKER, House
-from tests.fixtures.relations import put_store
 from tests.rules.test_policy import BOB, documented, order
-from tests.rules.test_relations import DRIVE
 
-from remit_server.access.judge import RelationJudge
-from remit_server.access.stores import Stores
 from remit_server.oversight.policy import PolicyJudge
 from remit_server.records import Policy
-from remit_server.rules.relations.model import parse
 from remit_server.runtime.ports import Act, Decision, Deny, Permit, RequireApproval
 
 
@@ -93,29 +88,6 @@ async def test_nobody_named_means_the_person_themselves(house: House) -> None:
     assert isinstance(needed, RequireApproval)
     assert needed.approvers == ("user:auth0|ada",)
     assert isinstance(await judged(house, user=None), Deny)
-
-
-async def test_an_act_that_names_a_relation_needs_it(any_house: House) -> None:
-    store = any_house.store
-    judge = RelationJudge(store, Stores(store))
-    client, user = await store.clients.get("agent"), await store.users.get("auth0|ada")
-    assert client
-
-    async def ask(*needs: tuple[str, str], **more: Any) -> bool:
-        act = Act(**{"kind": "token", "client": client, "user": user, "needs": needs, **more})
-        return isinstance(await judge(act), Permit)
-
-    assert await ask()
-    assert not await ask(("viewer", "document:1"))
-    await put_store(store, "s", parse(DRIVE), "document:1 viewer user:auth0|ada")
-    assert await ask(("viewer", "document:1"))
-    assert not await ask(("viewer", "document:1"), user=None)
-    assert not await ask(("viewer", "document:1"), ("editor", "document:1"))
-    for odd in (("viewer", "document"), ("fly", "document:1"), ("viewer", "picture:1"), ("viewer", "document:*")):
-        assert not await ask(odd)
-    # A second store that defines the type leaves it open which one is meant: nobody passes.
-    await put_store(store, "t", parse(DRIVE), name="more")
-    assert not await ask(("viewer", "document:1"))
 
 
 def test_a_server_without_policies_does_not_load_cedar() -> None:

@@ -43,18 +43,31 @@ class Evaluations:
             raise InvalidRequest(f"evaluations_semantic is one of {', '.join(_STOPS)}.")
         if not isinstance(asked, list) or len(asked) > MOST:
             raise InvalidRequest(f"evaluations is a list of at most {MOST}.")
-        decisions = await decide(self._machines, who, [await self._asked(who, each, body) for each in asked])
+        settled: dict[tuple[str, str], ProtocolError | None] = {}
+        decisions = await decide(self._machines, who, [await self._asked(who, each, body, settled) for each in asked])
         for place, decision in enumerate(decisions):
             if decision["decision"] is _STOPS[semantic]:
                 return decisions[: place + 1]
         return decisions
 
-    async def _asked(self, who: Asker, value: Any, defaults: dict[str, Any]) -> Evaluation | ProtocolError:
+    async def _asked(
+        self, who: Asker, value: Any, defaults: dict[str, Any], settled: dict[tuple[str, str], ProtocolError | None]
+    ) -> Evaluation | ProtocolError:
+        """The question, or what is wrong with it; `settled` has the subjects that were looked at."""
         try:
             asked = evaluation(value, defaults)
-            await about(self._machines, who, asked.subject_type, asked.subject_id)
+        except InvalidRequest as error:
+            return error
+        subject = asked.subject_type, asked.subject_id
+        if subject not in settled:
+            settled[subject] = await self._refusal(who, *subject)
+        return settled[subject] or asked
+
+    async def _refusal(self, who: Asker, kind: str, id_: str) -> ProtocolError | None:
+        try:
+            await about(self._machines, who, kind, id_)
         except ProtocolError as error:
             if error.status >= ServerError.status:
                 raise
             return error
-        return asked
+        return None
