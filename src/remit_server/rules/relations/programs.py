@@ -239,8 +239,7 @@ def _key(userset: str) -> Key:
 
 
 def _ends(model: Model) -> dict[Key, set[str]]:
-    """The kinds of subject that can stand at the end of each relation: the least fixpoint, operators aside. A userset stands in
-    itself."""
+    """The kinds of subject that can stand at the end of each relation: the least fixpoint. A userset stands in itself."""
     ends: dict[Key, set[str]] = {
         (type_, name): {f"{type_}#{name}"} for type_, relations in model.types.items() for name in relations
     }
@@ -250,8 +249,7 @@ def _ends(model: Model) -> dict[Key, set[str]]:
         for (type_, name), found in ends.items():
             before = len(found)
             relation = model.types[type_][name]
-            for part in _leaves(relation.expression):
-                found.update(_leading(model, ends, type_, relation, part))
+            found.update(_leading(model, ends, type_, relation, relation.expression))
             grown = grown or len(found) > before
     return ends
 
@@ -266,13 +264,10 @@ def _leading(model: Model, ends: dict[Key, set[str]], type_: str, relation: Rela
         case From(other, source):
             along = model.relation(type_, source)
             return set().union(*(ends.get((kind, other), set()) for kind in (along.kinds if along else ())))
-    return set()
-
-
-def _leaves(part: Expression) -> list[Expression]:
-    match part:
-        case AnyOf(parts) | AllOf(parts):
-            return [leaf for one in parts for leaf in _leaves(one)]
-        case ButNot(base, without):
-            return _leaves(base) + _leaves(without)
-    return [part]
+        case AnyOf(parts):
+            return set().union(*(_leading(model, ends, type_, relation, one) for one in parts))
+        case AllOf(parts):
+            each = [_leading(model, ends, type_, relation, one) for one in parts]
+            return {kind for kind in set().union(*each) if all(kind in one or f"{kind}:*" in one for one in each)}
+        case ButNot(base, _):
+            return _leading(model, ends, type_, relation, base)
