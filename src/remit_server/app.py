@@ -156,12 +156,14 @@ def _face(route: Route, pages: Pages, traces: Traces) -> App:
 
 
 def _nothing(pages: Pages) -> App:
-    """No such path: said in HTML to a browser, in JSON to a program."""
+    """No such path: said in HTML to a browser, in JSON to a program, and below `/stores` as OpenFGA says it."""
 
     async def nowhere(_: Request) -> Answer:
         raise NotFound
 
     def said(error: ProtocolError, request: Request) -> Answer:
+        if request.raw_path.startswith("/stores/"):
+            return refusals.openfga(error, request)
         browser = "text/html" in (request.header("accept") or "")
         return pages.failure(error, request) if browser else error_answer(error)
 

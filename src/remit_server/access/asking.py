@@ -76,4 +76,4 @@ def judged(opened: Opened, contextual: tuple[RelationTuple, ...], *, lists: bool
     for its condition."""
     for brought in contextual:
         if fault := tuples.judge(opened.model, brought):
-            raise (InvalidRequest if lists and isinstance(fault, ConditionFault) else InvalidTuple)(fault)
+            raise (InvalidRequest if lists and isinstance(fault, ConditionFault) else InvalidTuple)(str(fault))

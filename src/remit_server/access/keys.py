@@ -8,6 +8,7 @@ import msgspec
 
 from remit_server.access import members as m
 from remit_server.access.members import Members
+from remit_server.access.refusals import MissingTupleKey
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.tuples import RelationTuple
 
@@ -18,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 def asked_key(holder: Members) -> RelationTuple:
     """The `tuple_key` of a question: `{user, relation, object}`. A condition has no place in it, and is ignored."""
-    key = holder.tuple_key()
+    key = holder.need("tuple_key", MissingTupleKey)
     return RelationTuple(key.text("object", m.OBJECT), key.text("relation", m.RELATION), key.text("user", m.USER))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-from remit_server.access.refusals import InvalidType, MissingTupleKey, PageSizeInvalid
+from remit_server.access.refusals import InvalidType, PageSizeInvalid
 from remit_server.errors import InvalidRequest
 from remit_server.wire.form import parse_json
 from remit_server.wire.http import Request
@@ -89,11 +89,11 @@ class Members:
         value = self._of(name, dict, "an object")
         return None if value is None else Members(value, self.called(name))
 
-    def need(self, name: str) -> Members:
+    def need(self, name: str, refusal: type[InvalidRequest] = InvalidRequest) -> Members:
         """An object that must be there."""
         found = self.inner(name)
         if found is None:
-            raise InvalidRequest(f"{self.called(name)} is missing.")
+            raise refusal(f"{self.called(name)} is missing.")
         return found
 
     def each(self, name: str, most: int | None = None, refusal: type[InvalidRequest] = InvalidRequest) -> list[Members]:
@@ -106,13 +106,6 @@ class Members:
             if not isinstance(value, dict):
                 raise InvalidRequest(f"{self.called(name)}[{place}] must be an object.")
             found.append(Members(value, f"{self.called(name)}[{place}]"))
-        return found
-
-    def tuple_key(self) -> Members:
-        """The member `tuple_key`, whose absence has an error of its own."""
-        found = self.inner("tuple_key")
-        if found is None:
-            raise MissingTupleKey(f"{self.called('tuple_key')} is missing.")
         return found
 
     def size(self, most: int) -> int | None:
@@ -131,7 +124,7 @@ def page_size(value: Any, most: int) -> int:
     """Raises `InvalidRequest` for what is no whole number, `PageSizeInvalid` for one that is no size."""
     if type(value) is str and re.fullmatch(r"-?[0-9]{1,9}", value):
         value = int(value)
-    if type(value) is not int:
+    if type(value) is not int or abs(value) >= 2**31:
         raise InvalidRequest("page_size must be a whole number.")
     if not 1 <= value <= most:
         raise PageSizeInvalid(f"page_size must be 1 to {most}.")

@@ -12,7 +12,7 @@ import msgspec
 
 from remit_server.access import members as m
 from remit_server.access.members import Members
-from remit_server.access.refusals import InvalidModel, NoTypes, TooMany
+from remit_server.access.refusals import InvalidModel, MissingBase, MissingSubtract, NoTypes, TooMany
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.syntax import DEEPEST
 
@@ -118,7 +118,7 @@ def _rewrite(of: Members, depth: int = 0) -> dict[str, Any]:
                 }
             }
         case "difference":
-            base, subtract = body.need("base"), body.need("subtract")
+            base, subtract = body.need("base", MissingBase), body.need("subtract", MissingSubtract)
             return {kind: {"base": _rewrite(base, depth + 1), "subtract": _rewrite(subtract, depth + 1)}}
         case _:
             return {kind: {"child": [_rewrite(child, depth + 1) for child in body.each("child")]}}

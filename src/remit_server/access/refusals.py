@@ -37,6 +37,14 @@ class InvalidType(InvalidRequest):
     code = "type_invalid_pattern"
 
 
+class MissingBase(InvalidRequest):
+    code = "difference_base_missing_value"
+
+
+class MissingSubtract(InvalidRequest):
+    code = "subtract_base_missing_value"
+
+
 class TypeNotFound(InvalidRequest):
     code = "type_not_found"
 

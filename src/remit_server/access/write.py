@@ -49,20 +49,20 @@ async def write(
         raise TooManyTuples(f"A request writes and deletes at most {most} tuples.")
     for tuple_ in writes:
         if fault := tuples.judge(opened.model, tuple_):
-            raise InvalidRequest(fault)
+            raise InvalidRequest(str(fault))
         if tuple_.subject == f"{tuple_.object}#{tuple_.relation}":
             raise InvalidRequest("Whoever has a relation has it: such a tuple says nothing.")
     for tuple_ in deletes:  # what an older model took may be deleted under a newer one
         if fault := tuples.malformed(tuple_):
-            raise InvalidRequest(fault)
+            raise InvalidRequest(str(fault))
     if len({tuple_.key for tuple_ in (*writes, *deletes)}) < len(writes) + len(deletes):
         raise RepeatedTuple
 
-    actor = {"client" if isinstance(by, Client) else "user": by.id}
+    user, client = (None, by.id) if isinstance(by, Client) else (by.id, None)
 
     def event(done: Done) -> Event:
         return machines.event(
-            "access.written", **actor, address=address, subject=opened.id, store=opened.record.name,
+            "access.written", user=user, client=client, address=address, subject=opened.id, store=opened.record.name,
             revision=done.revision, **_told("written", done.written), **_told("deleted", done.deleted),
         )  # fmt: skip
 

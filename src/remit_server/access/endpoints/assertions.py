@@ -63,7 +63,7 @@ def _assertion(given: Members, opened: Opened) -> dict[str, Any]:
     contextual = written_keys(given.each("contextual_tuples", MOST_CONTEXTUAL))
     for brought in contextual:
         if fault := tuples.judge(opened.model, brought):
-            raise InvalidRequest(fault)
+            raise InvalidRequest(str(fault))
     return {
         "tuple_key": {"object": key.object, "relation": key.relation, "user": key.subject},
         "expectation": given.flag("expectation"),

@@ -41,7 +41,7 @@ class BatchCheck:
                 results[name] = _result(error)
         verdicts = await self._engine.check(opened, list(questions.values()))
         results.update((name, _result(verdict)) for name, verdict in zip(questions, verdicts, strict=True))
-        return json_answer({"result": results})
+        return json_answer({"result": {name: results[name] for name in all_of_it}})
 
 
 def _result(verdict: Verdict) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from remit_server.access.asking import Circumstances, under
 from remit_server.access.engine import Engine
 from remit_server.access.keys import contextual_keys
 from remit_server.access.members import members, store_id
-from remit_server.access.refusals import InvalidExpand
+from remit_server.access.refusals import InvalidExpand, MissingTupleKey
 from remit_server.access.stores import Stores
 from remit_server.rules.relations import tuples
 from remit_server.rules.relations.expand import expand
@@ -24,7 +24,7 @@ class Expand:
     async def __call__(self, request: Request) -> Answer:
         await service(request, self._machines)
         body = await members(request)
-        key = body.tuple_key()
+        key = body.need("tuple_key", MissingTupleKey)
         object_, relation = key.text("object", m.OBJECT, needed=False), key.text("relation", m.RELATION, needed=False)
         if not object_ or not relation:
             raise InvalidExpand

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from remit_server.access import members as m
 from remit_server.access import paging, shown
 from remit_server.access.askers import ADMIN, service
 from remit_server.access.members import Members, members, store_id
+from remit_server.access.refusals import StoreNotFound
 from remit_server.access.stores import Stores
 from remit_server.runtime.machines import Machines
 from remit_server.wire.form import parse_query
@@ -42,7 +45,8 @@ class StoreEndpoint:
     async def __call__(self, request: Request) -> Answer:
         if request.method == "DELETE":
             client = await service(request, self._machines, ADMIN)
-            await self._stores.remove(self._machines, client, store_id(request))
+            with suppress(StoreNotFound):  # gone is gone
+                await self._stores.remove(self._machines, client, store_id(request))
             return Answer(204)
         await service(request, self._machines)
         return json_answer(shown.store(await self._stores.record(store_id(request))))
