@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from remit_server.errors import ConfigurationError
 
 Place = tuple[str, ...]
 """What stands somewhere: `(type,)`, `(type, relation)`, `(type, relation, what is written there)`; `("",)` is the schema,
 `("", condition)` a condition, `("", "extend", type)` an extension."""
+
+
+_LONGEST: Final = 300
+"""Characters of a fault that are told: it quotes what somebody wrote."""
 
 
 class Span(NamedTuple):
@@ -41,8 +45,9 @@ class Faulty(ConfigurationError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         first, more = faults[0], len(faults) - 1
+        text = first.text if len(first.text) <= _LONGEST else first.text[:_LONGEST] + "..."
         where = str(first.span) if first.span else None
-        super().__init__(f"{first.text} (and {more} more)" if more else first.text, where=where)
+        super().__init__(f"{text} (and {more} more)" if more else text, where=where)
         self.faults = tuple(faults)
 
 

@@ -64,9 +64,10 @@ def _restriction(value: Any) -> dict[str, Any]:
 
 
 def _rewrite(value: Any, depth: int = 0) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or len(value) != 1 or depth > DEEPEST:
+    rewrites = [(name, body) for name, body in value.items() if body is not None] if isinstance(value, Mapping) else []
+    if len(rewrites) != 1 or depth > DEEPEST:
         raise ConfigurationError("a relation has exactly one rewrite")
-    ((operator, body),) = value.items()
+    ((operator, body),) = rewrites
     match operator:
         case "this":
             return {"this": {}}

@@ -7,45 +7,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from graphlib import CycleError, TopologicalSorter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
+from remit_server.rules.relations import entries
+from remit_server.rules.relations.entries import Types
 from remit_server.rules.relations.faults import Fault
-from remit_server.rules.relations.rewrites import (
-    AllOf,
-    AnyOf,
-    ButNot,
-    Computed,
-    Definition,
-    Direct,
-    Expression,
-    From,
-    Relation,
-    leaves,
-    parts,
-)
+from remit_server.rules.relations.rewrites import Computed, Definition, Direct, From, Relation, leaves, parts
 
 SCHEMAS: Final = ("1.1", "1.2")
+MOST: Final = 100
+"""Faults of one stage that are told: who has more has made one mistake a hundred times."""
 _RESERVED: Final = frozenset({"self", "this"})
 _TYPE: Final = re.compile(r"[^:#@*\s]{1,254}")
 _RELATION: Final = re.compile(r"[^:#@*\s]{1,50}")
 
-Node = tuple[str, str]
-
 
 def faults(form: Mapping[str, Any], definitions: Sequence[Definition]) -> list[Fault]:
     """What is wrong with a model, in its JSON form and as it was understood."""
-    found = [*names(definitions), *_schema(form["schema_version"])]
+    found = [*_some(names(definitions)), *_schema(form["schema_version"])]
     if not found:
-        conditions = form.get("conditions", {})
-        found = list(_undefined(definitions, conditions))
-        found = found or list(_repeated(definitions))
+        types, conditions = Types(definitions), form.get("conditions", {})
+        found = _some(_undefined(types, definitions, conditions)) or _some(_repeated(definitions))
         if all(fault.harmless for fault in found):
-            found += _unreachable(definitions)
-        found += _conditions(definitions, conditions)
+            found += _some(_unreachable(types))
+        found += _some(_conditions(definitions, conditions))
     return [*found, *_mingled(form)]
+
+
+def _some(faults: Iterable[Fault]) -> list[Fault]:
+    return list(islice(faults, MOST))
 
 
 def names(definitions: Iterable[Definition]) -> Iterator[Fault]:
@@ -71,52 +63,47 @@ def _schema(version: str) -> Iterator[Fault]:
         yield Fault("invalid-schema", f"the schema {version} is not supported: write 1.1 or 1.2", version, ("",))
 
 
-def _undefined(definitions: Sequence[Definition], conditions: Mapping[str, Any]) -> Iterator[Fault]:
-    types = dict(reversed(definitions))
+def _undefined(types: Types, definitions: Sequence[Definition], conditions: Mapping[str, Any]) -> Iterator[Fault]:
     for type_, relations in definitions:
-        known = types | {type_: relations}
         for name, relation in relations.items():
-            yield from _takes(known, conditions, type_, name)
+            yield from _takes(types, conditions, (type_, name), relation)
             for leaf in leaves(relation.expression):
                 match leaf:
                     case Computed(other) if other not in relations:
                         text = f"`{other}` is not a relation of `{type_}`"
                         yield Fault("missing-definition", text, other, (type_, name, other))
                     case From():
-                        yield from _source(known, type_, name, leaf)
+                        yield from _source(types, (type_, name), leaf)
 
 
-def _takes(
-    types: Mapping[str, Mapping[str, Relation]], conditions: Mapping[str, Any], type_: str, name: str
-) -> Iterator[Fault]:
-    relation = types[type_][name]
+def _takes(types: Types, conditions: Mapping[str, Any], place: tuple[str, str], relation: Relation) -> Iterator[Fault]:
     if any(isinstance(leaf, Direct) for leaf in leaves(relation.expression)) != bool(relation.takes):
         text = "a direct relation lists the types that it takes, and no other does"
-        yield Fault("assignable-relation-must-have-type", text, name, (type_, name))
+        yield Fault("assignable-relation-must-have-type", text, place[1], place)
     for taken in relation.takes:
-        if taken.type not in types:
+        if taken.type not in types.relations:
             text = f"the type `{taken.type}` is not defined"
-            yield Fault("invalid-type", text, taken.type, (type_, name, f"[{taken.type}"))
+            yield Fault("invalid-type", text, taken.type, (*place, f"[{taken.type}"))
         if taken.condition and taken.condition not in conditions:
             text = f"the condition `{taken.condition}` is not defined"
-            yield Fault("condition-not-defined", text, taken.condition, (type_, name, f"with {taken.condition}"))
-        if taken.relation and taken.relation not in types.get(taken.type, {}):
+            yield Fault("condition-not-defined", text, taken.condition, (*place, f"with {taken.condition}"))
+        if taken.relation and taken.relation not in types.relations.get(taken.type, {}):
             text = f"`{taken.relation}` is not a relation of `{taken.type}`"
-            yield Fault("invalid-relation-type", text, taken.kind, (type_, name, f"[{taken.kind}"))
+            yield Fault("invalid-relation-type", text, taken.kind, (*place, f"[{taken.kind}"))
 
 
-def _source(types: Mapping[str, Mapping[str, Relation]], type_: str, name: str, leaf: From) -> Iterator[Fault]:
-    written, source = f"{leaf.relation} from {leaf.source}", types[type_].get(leaf.source)
-    if source is None:
+def _source(types: Types, place: tuple[str, str], leaf: From) -> Iterator[Fault]:
+    type_, written = place[0], f"{leaf.relation} from {leaf.source}"
+    if leaf.source not in types.relations[type_]:
         text = f"`{leaf.source}` is not a relation of `{type_}`"
-        yield Fault("invalid-relation-type", text, written, (type_, name, written))
-    elif source.expression != Direct() or any(taken.relation or taken.wildcard for taken in source.takes):
+        yield Fault("invalid-relation-type", text, written, (*place, written))
+    elif types.parents(type_, leaf.source) is None:
         text = f"`from` follows direct relations to plain types only, and `{leaf.source}` is not one"
-        yield Fault("tupleuserset-not-direct", text, leaf.source, (type_, name, f"from {leaf.source}"))
-    elif not any(leaf.relation in types.get(taken.type, {}) for taken in source.takes):
-        for taken in source.takes:
+        yield Fault("tupleuserset-not-direct", text, leaf.source, (*place, f"from {leaf.source}"))
+    elif not types.reached(type_, leaf):
+        for taken in types.relations[type_][leaf.source].takes:
             text = f"`{leaf.relation}` is not a relation of `{taken.type}`, which `{leaf.source}` leads to"
-            yield Fault("invalid-relation-on-tupleset", text, written, (type_, name, written))
+            yield Fault("invalid-relation-on-tupleset", text, written, (*place, written))
 
 
 def _repeated(definitions: Iterable[Definition]) -> Iterator[Fault]:
@@ -139,86 +126,17 @@ def _written(part: Computed | From) -> str:
     return part.relation if isinstance(part, Computed) else f"{part.relation} from {part.source}"
 
 
-def _unreachable(definitions: Iterable[Definition]) -> Iterator[Fault]:
-    types = dict(definitions)
-    entered = _entered(types)
-    for type_, relations in types.items():
-        looping = _looping(relations)
+def _unreachable(types: Types) -> Iterator[Fault]:
+    possible = entries.entered(types)
+    for type_, relations in types.relations.items():
+        looping = entries.looping(relations)
         for name in relations:
-            if (type_, name) not in entered:
+            if (type_, name) not in possible:
                 text = f"nobody can ever have `{name}`: no way into it leads to a type"
                 yield Fault("relation-no-entry-point", text, name, (type_, name))
-            elif name in looping:  # a server would take turns for ever; OpenFGA's refuses it too
+            elif name in looping:  # OpenFGA's server refuses this too
                 text = f"`{name}` follows from itself"
                 yield Fault("relation-no-entry-point", text, name, (type_, name))
-
-
-def _entered(types: Mapping[str, Mapping[str, Relation]]) -> set[Node]:
-    """The relations that somebody can have, by the least fixpoint. What is subtracted must be possible too."""
-    waiting = [(type_, name) for type_, relations in types.items() for name in relations]
-    followers: dict[Node, list[Node]] = defaultdict(list)
-    for type_, name in waiting:
-        for node in _ways_in(types, type_, types[type_][name]):
-            followers[node].append((type_, name))
-    entered: set[Node] = set()
-    while waiting:
-        node = waiting.pop()
-        relation = types[node[0]][node[1]]
-        if node not in entered and _enterable(types, node[0], relation, relation.expression, entered.__contains__):
-            entered.add(node)
-            waiting += followers[node]
-    return entered
-
-
-def _ways_in(types: Mapping[str, Mapping[str, Relation]], type_: str, relation: Relation) -> Iterator[Node]:
-    for leaf in leaves(relation.expression):
-        match leaf:
-            case Direct():
-                yield from ((taken.type, taken.relation) for taken in relation.takes if taken.relation)
-            case Computed(name):
-                yield type_, name
-            case From(name, source):
-                yield from ((taken.type, name) for taken in types[type_][source].takes)
-
-
-def _enterable(
-    types: Mapping[str, Mapping[str, Relation]], type_: str, relation: Relation, expression: Expression,
-    entered: Callable[[Node], bool],
-) -> bool:  # fmt: skip
-    match expression:
-        case Direct():
-            return any(not taken.relation or entered((taken.type, taken.relation)) for taken in relation.takes)
-        case Computed(name):
-            return entered((type_, name))
-        case From(name, source):
-            return any(entered((taken.type, name)) for taken in types[type_][source].takes)
-        case AnyOf(joined):
-            return any(_enterable(types, type_, relation, part, entered) for part in joined)
-        case AllOf() | ButNot():
-            return all(_enterable(types, type_, relation, part, entered) for part in parts(expression))
-
-
-def _looping(relations: Mapping[str, Relation]) -> set[str]:
-    """The relations of a type that lead back to themselves without any tuple."""
-    onward = {
-        name: {leaf.relation for leaf in leaves(relation.expression) if isinstance(leaf, Computed)}
-        for name, relation in relations.items()
-    }
-    back: dict[str, set[str]] = {name: set() for name in onward}
-    for name, others in onward.items():
-        for other in others:
-            back[other].add(name)
-    return set(relations).difference(_peeled(onward), _peeled(back))
-
-
-def _peeled(graph: Mapping[str, set[str]]) -> Iterator[str]:
-    """What leads to no cycle."""
-    sorter = TopologicalSorter(graph)
-    with suppress(CycleError):
-        sorter.prepare()
-    while ready := sorter.get_ready():
-        sorter.done(*ready)
-        yield from ready
 
 
 def _conditions(definitions: Iterable[Definition], conditions: Mapping[str, Any]) -> Iterator[Fault]:

@@ -76,7 +76,7 @@ def _contents_faults(node: yaml.Node | None) -> Iterator[Fault]:
 
 
 def _path(value: str) -> str:
-    return unquote(value.replace("+", " ")).replace("\\", "/")
+    return unquote(value).replace("\\", "/")
 
 
 def _written(node: Any) -> Written:

@@ -90,10 +90,10 @@ class Relation:
     """Each kind that it takes, with the names of the conditions that it may carry; an empty name stands for none."""
 
     def __post_init__(self) -> None:
-        kinds: dict[str, frozenset[str]] = {}
+        kinds: dict[str, set[str]] = {}
         for restriction in self.takes:
-            kinds[restriction.kind] = kinds.get(restriction.kind, frozenset()) | {restriction.condition}
-        object.__setattr__(self, "kinds", kinds)
+            kinds.setdefault(restriction.kind, set()).add(restriction.condition)
+        object.__setattr__(self, "kinds", {kind: frozenset(names) for kind, names in kinds.items()})
 
 
 class Definition(NamedTuple):

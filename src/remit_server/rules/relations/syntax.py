@@ -82,7 +82,7 @@ class _Reader(Cursor):
         if self._here.text == "module":
             self._next()
             self._space()
-            self._module = self._name("a module").text
+            self._module = self._name("a module", plain=True).text
         elif self._here.text == "model":
             self._next()
             self._begin("schema", "after `model` comes `schema 1.1` on a line of its own")
@@ -205,7 +205,7 @@ class _Reader(Cursor):
             self._next()
             self._next()
             self._space()
-            last = self._name("a condition")
+            last = self._name("a condition", plain=True)
             found["condition"] = last.text
             self._mark(f"with {last.text}", last)
             self._mark(f"[{kind._replace(condition=last.text)}", first, last)
@@ -215,7 +215,7 @@ class _Reader(Cursor):
     def _condition(self, conditions: dict[str, Any]) -> None:
         self._line()
         self._space()
-        name = self._name("a condition")
+        name = self._name("a condition", plain=True)
         self._once(("", name.text), name, f"the condition `{name.text}` is defined twice")
         self._skip("space")
         parameters: dict[str, Any] = {}
@@ -233,7 +233,7 @@ class _Reader(Cursor):
         self._gap()
         if self._here.text in SIMPLE | GENERIC:
             self._wrong("before a type stands the name of a parameter")
-        name = self._name("a parameter")
+        name = self._name("a parameter", plain=True)
         if name.text in parameters:
             self._fault(f"`{condition}` has `{name.text}` twice", name)
         self._expect(":", gap=True)

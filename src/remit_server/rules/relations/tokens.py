@@ -115,9 +115,11 @@ class Cursor:
             self._wrong(f"`{text}` is expected")
         return self._next()
 
-    def _name(self, what: str) -> Token:
+    def _name(self, what: str, *, plain: bool = False) -> Token:
         if self._here.kind != "name" or self._here.text in WORDS:
             self._wrong(f"{what} is expected")
+        if plain and not {"/", "."}.isdisjoint(self._here.text):
+            self._wrong(f"{what} is not written `{self._here.text}`: without `/` and `.`")
         return self._next()
 
     def _fault(self, text: str, token: Token) -> None:
