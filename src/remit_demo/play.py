@@ -20,6 +20,8 @@ from remit_demo.agent.model import ModelPlanner, ModelProblem
 from remit_demo.agent.planner import Planner
 from remit_demo.agent.screen import Terminal
 from remit_demo.agent.scripted import ScriptedPlanner
+from remit_demo.documents.archive import archive
+from remit_demo.documents.embeddings import MeaningIndex
 from remit_demo.documents.library import Library
 from remit_demo.stage import Stage, StoryBroken
 from remit_demo.story import STORY
@@ -29,23 +31,30 @@ _PORT = 8400
 _STEP_SECONDS = 120
 
 
-def run(check: bool = False, postgres: bool = False, model: str | None = None) -> int:
+def run(check: bool = False, postgres: bool = False, model: str | None = None, embeddings: bool = False) -> int:
     """Play the story.
 
     Args:
         check: without a person or a browser, one line a step; Ada's clicks are made over HTTP.
         postgres: keep Remit's data in PostgreSQL (``DATABASE_URL``, or a server of the demo's own).
         model: base URL of an OpenAI-compatible endpoint to plan with, instead of the script.
+        embeddings: search the documents by meaning, which takes the extra ``rag``, instead of by words.
 
     Returns:
         0 when every line of the story held, 1 otherwise.
     """
     terminal = Terminal()
     planner: Planner = ModelPlanner(model) if model else ScriptedPlanner()
+    try:
+        library = Library(MeaningIndex(archive()) if embeddings else None)
+    except ModuleNotFoundError as missing:
+        print(f"--embeddings needs {missing.name}: pip install 'remit[rag]'", file=sys.stderr)
+        return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the servers end and the files go
     try:
         with running_world(port=0 if check else _PORT, postgres=postgres, tick_seconds=0.05 if check else 1.5) as world:
-            return asyncio.run(_check(world, planner, terminal) if check else _play(world, planner, terminal))
+            playing = _check if check else _play
+            return asyncio.run(playing(world, planner, library, terminal))
     except WorldProblem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -53,9 +62,9 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None) -
         return 130
 
 
-async def _check(world: World, planner: Planner, terminal: Terminal) -> int:
+async def _check(world: World, planner: Planner, library: Library, terminal: Terminal) -> int:
     transcript, ada = _Transcript(), Ada(world)
-    async with _assistant(world, planner, transcript) as assistant, contextlib.aclosing(ada):
+    async with _assistant(world, planner, library, transcript) as assistant, contextlib.aclosing(ada):
         stage = Stage(world, assistant, transcript, ada)
         for step in STORY:
             try:
@@ -68,10 +77,10 @@ async def _check(world: World, planner: Planner, terminal: Terminal) -> int:
     return 0
 
 
-async def _play(world: World, planner: Planner, terminal: Terminal) -> int:
+async def _play(world: World, planner: Planner, library: Library, terminal: Terminal) -> int:
     screen = _Person(terminal)
-    _introduce(world, planner, terminal)
-    async with _assistant(world, planner, screen) as assistant:
+    _introduce(world, planner, library, terminal)
+    async with _assistant(world, planner, library, screen) as assistant:
         screen.hear = assistant.hear
         stage = Stage(world, assistant, screen, None)
         for step in STORY:
@@ -88,13 +97,14 @@ async def _play(world: World, planner: Planner, terminal: Terminal) -> int:
     return 0
 
 
-def _introduce(world: World, planner: Planner, terminal: Terminal) -> None:
+def _introduce(world: World, planner: Planner, library: Library, terminal: Terminal) -> None:
     terminal.heading("Remit demo")
     for label, value in (
         ("Remit", world.remit),
         ("Approvals", f"{world.remit}/approvals"),
         ("Meridian", f"{world.meridian}  (another company, with Ada's calendar)"),
         ("Planner", planner.label),
+        ("Search by", library.index.label),
         ("Ada at Remit", f"{world.ada.email}  {world.ada.password}"),
         ("Ada at Meridian", f"{world.ada_at_meridian.email}  {world.ada_at_meridian.password}"),
     ):
@@ -102,7 +112,9 @@ def _introduce(world: World, planner: Planner, terminal: Terminal) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _assistant(world: World, planner: Planner, screen: _Transcript | _Person) -> AsyncIterator[Assistant]:
+async def _assistant(
+    world: World, planner: Planner, library: Library, screen: _Transcript | _Person
+) -> AsyncIterator[Assistant]:
     async with (
         Client(world.issuer, "trading-assistant", world.assistant_secret) as client,
         httpx2.AsyncClient(base_url=world.broker) as http,
@@ -110,7 +122,7 @@ async def _assistant(world: World, planner: Planner, screen: _Transcript | _Pers
         desk = Desk(http, AUDIENCE, screen, poll_seconds=screen.poll_seconds)
         places = Places(broker_audience=AUDIENCE, account=ADA_DEPOT)
         yield Assistant(
-            client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http, library=Library()
+            client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http, library=library
         )
 
 
