@@ -355,6 +355,15 @@ LEDGER: dict[str, Promise] = {
     "access.port": Promise(
         "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."
     ),
+    "access.statements": Promise(
+        "issue: relations", "A batch of questions takes at most 15 statements, whatever its size; what is known takes one."
+    ),
+    "access.read-your-writes": Promise(
+        "issue: relations", "What was written at one node is seen by the next question at any other."
+    ),
+    "access.one-revision": Promise(
+        "issue: relations", "An answer is of one revision of the tuples, whoever writes while it is found."
+    ),
     "access.port-fails-closed": Promise(
         "issue: relations",
         "What a provider of relations cannot answer is a no with a fault, and spoils no other answer.",
