@@ -294,7 +294,7 @@ class _Telling:
             RelationTuple(need.object, need.relation, *fact),
             self._outcome(hop.gate),
             hop.met,
-            str(hop.error or ""),
+            hop.error.text if hop.error else "",
             self._values(fact),
             self.node(hop.to) if hop.to and hop.met != "no" else None,
         )
