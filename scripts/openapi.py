@@ -20,6 +20,7 @@ from remit_server.vault.refresh import Refresher
 
 CLIENT = " client_id client_secret client_assertion client_assertion_type"
 TARGET = " scope resource* audience*"
+CIRCUMSTANCES = " contextual_tuples:object context:object authorization_model_id consistency"
 AUTHORIZATION = (
     " response_type redirect_uri state nonce code_challenge code_challenge_method response_mode prompt max_age:number"
     " acr_values login_hint id_token_hint dpop_jkt connection authorization_details" + TARGET
@@ -116,11 +117,39 @@ DESCRIBED = {
     "POST /access/v1/evaluations": Operation(
         "evaluations:objects subject:object action:object resource:object options:object", JSON, "Decisions"
     ),
-    "POST /stores/{store_id}/check": Operation(
-        "tuple_key:object! contextual_tuples:object authorization_model_id", JSON, "Checked"
+    "GET /stores": Operation("page_size:number continuation_token name", gives="Stores"),
+    "POST /stores": Operation("name!", JSON, "Store", 201),
+    "GET /stores/{store_id}": Operation(gives="Store"),
+    "DELETE /stores/{store_id}": Operation(status=204),
+    "GET /stores/{store_id}/authorization-models": Operation("page_size:number continuation_token", gives="Models"),
+    "POST /stores/{store_id}/authorization-models": Operation(
+        "schema_version! type_definitions:objects! conditions:object", JSON, "ModelWritten", 201
     ),
-    "POST /stores/{store_id}/read": Operation("tuple_key:object page_size:int continuation_token", JSON, "Tuples"),
+    "GET /stores/{store_id}/authorization-models/{model_id}": Operation(gives="Model"),
+    "GET /stores/{store_id}/assertions/{model_id}": Operation(gives="Assertions"),
+    "PUT /stores/{store_id}/assertions/{model_id}": Operation("assertions:objects", JSON, status=204),
+    "POST /stores/{store_id}/check": Operation("tuple_key:object!" + CIRCUMSTANCES, JSON, "Checked"),
+    "POST /stores/{store_id}/batch-check": Operation(
+        "checks:objects! authorization_model_id consistency", JSON, "BatchChecked"
+    ),
+    "POST /stores/{store_id}/list-objects": Operation(
+        "type! relation! user! page_size:int continuation_token" + CIRCUMSTANCES, JSON, "Objects"
+    ),
+    "POST /stores/{store_id}/streamed-list-objects": Operation(
+        "type! relation! user!" + CIRCUMSTANCES, JSON, status=200
+    ),
+    "POST /stores/{store_id}/list-users": Operation(
+        "object:object! relation! user_filters:objects! contextual_tuples:objects context:object page_size:int "
+        "continuation_token authorization_model_id consistency",
+        JSON,
+        "Users",
+    ),
+    "POST /stores/{store_id}/expand": Operation("tuple_key:object!" + CIRCUMSTANCES, JSON, "Tree"),
+    "POST /stores/{store_id}/read": Operation(
+        "tuple_key:object page_size:int continuation_token consistency", JSON, "Tuples"
+    ),
     "POST /stores/{store_id}/write": Operation("writes:object deletes:object authorization_model_id", JSON, "Done"),
+    "GET /stores/{store_id}/changes": Operation("type page_size:number continuation_token start_time", gives="Changes"),
     "GET /activity/export": Operation(status=200),
     "POST /console/agents/{id}/suspend": Operation("csrf!", FORM, status=303),
     "POST /console/agents/{id}/resume": Operation("csrf!", FORM, status=303),
@@ -134,6 +163,7 @@ DESCRIBED = {
         "csrf! object! relation! user! filter.object filter.relation filter.user", FORM
     ),
     "GET /console/relations/{store_id}/changes": Operation("before"),
+    "GET /console/relations/{store_id}/why": Operation("user relation object"),
     "GET /metrics": Operation(gives="text/plain"),
     "GET /login": Operation("resume"),
     "POST /login": Operation("csrf! identifier password credential resume", FORM),
@@ -206,6 +236,8 @@ def record(**members: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(members), "properties": members}
 
 
+STORE = record(id=TEXT, name=TEXT, created_at=TEXT, updated_at=TEXT)
+MODEL = record(id=TEXT, schema_version=TEXT, type_definitions={"type": "array", "items": {"type": "object"}})
 SCHEMAS = {
     "Error": record(error={"enum": [error.code for error in ProtocolError.__subclasses__()]}, error_description=TEXT),
     "Tokens": record(access_token=TEXT, token_type={"enum": ["Bearer", "DPoP"]}, expires_in=NUMBER, scope=TEXT),
@@ -243,6 +275,17 @@ SCHEMAS = {
     "Decision": record(decision={"type": "boolean"}),
     "Decisions": {"anyOf": [{"required": ["evaluations"]}, {"required": ["decision"]}]},
     "Checked": record(allowed={"type": "boolean"}),
+    "Store": STORE,
+    "Stores": record(stores={"type": "array", "items": STORE}, continuation_token=TEXT),
+    "ModelWritten": record(authorization_model_id=TEXT),
+    "Model": record(authorization_model=MODEL),
+    "Models": record(authorization_models={"type": "array", "items": MODEL}, continuation_token=TEXT),
+    "Assertions": record(authorization_model_id=TEXT, assertions={"type": "array", "items": {"type": "object"}}),
+    "BatchChecked": record(result={"type": "object", "additionalProperties": {"type": "object"}}),
+    "Objects": record(objects=TEXTS),
+    "Users": record(users={"type": "array", "items": {"type": "object"}}),
+    "Tree": record(tree=record(root={"type": "object"})),
+    "Changes": record(changes={"type": "array", "items": {"type": "object"}}, continuation_token=TEXT),
     "Tuples": record(tuples={"type": "array", "items": {"type": "object"}}, continuation_token=TEXT),
     "Problem": record(type=TEXT, title=TEXT, status=NUMBER, detail=TEXT),
     "Refusal": record(code=TEXT, message=TEXT),

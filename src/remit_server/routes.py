@@ -114,6 +114,7 @@ from remit_server.ui.pages.suspend import Suspend
 from remit_server.ui.pages.trial import TrialPage
 from remit_server.ui.pages.tuples import TuplesPage
 from remit_server.ui.pages.unblock import Unblock
+from remit_server.ui.pages.why import WhyPage
 from remit_server.ui.pages.worker import Worker
 from remit_server.ui.returning import Returning
 from remit_server.vault.endpoints.accounts import Account, Accounts
@@ -301,6 +302,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET POST", "/console/relations/{store_id}/tuples", tuples, "page"),
         Route("POST", "/console/relations/{store_id}/tuples/delete", DeleteTuple(m, tuples, stores), "page"),
         Route("GET", "/console/relations/{store_id}/changes", ChangesPage(m, pages, stores), "page"),
+        Route("GET", "/console/relations/{store_id}/why", WhyPage(m, pages, stores, engine), "page"),
         Route("GET POST", "/setup", Setup(m, pages), "page"),
         Route("GET", "/static/{name}", Static(pages.assets)),
     )

@@ -11,7 +11,13 @@ from threading import Thread
 
 from msgspec.structs import replace
 
+from remit_server.rules.relations.check import Question
+from remit_server.rules.relations.facts import Contextual
+from remit_server.rules.relations.model import compiled, parse
+from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.rules.relations.why import why as why_so
 from remit_server.ui.assets import Assets
+from remit_server.ui.explaining import answer
 from remit_server.ui.highlight import spans
 from remit_server.ui.pages.qr import drawn
 from remit_server.ui.policy import content_security_policy
@@ -647,7 +653,7 @@ type document
     define viewer: ([user with until, group#member] or owner or viewer from parent) but not shut_out
 
 condition until(now: timestamp, end: timestamp) {
-  now < end && "never" != "x"
+  now < end
 }
 """
 STORE = "01JDB4Z3T8Q7W2K9M5N6P0R1S2"
@@ -760,103 +766,34 @@ why = WhyView(
     ),
     relations=("member", "viewer"),
 )
-through_the_folder = (
-    Station(
-        place="document:plan", relation="viewer", outcome="yes", rule="viewer from parent", href="/x",
-        words="whoever is viewer of its parent", tuples=(its_parent,),
-    ),
-    Station(
-        place="folder:q3", relation="viewer", outcome="yes", href="/x", words="given to a group", tuples=(on_folder,)
-    ),
-    Station(place="group:eng", relation="member", outcome="yes", href="/x", tuples=(in_group,)),
-    Station(place="user:ada", outcome="yes", href="/x"),
-)  # fmt: skip
-not_shut_out = (
-    Station(
-        place="document:plan", relation="shut_out", outcome="no", href="/x", note="No tuple names user:ada.",
-        add_href="/x",
-    ),
-)  # fmt: skip
-why_yes = replace(
-    why,
-    answer=WhyAnswer(
-        outcome="yes",
-        sentence="user:ada has viewer of document:plan.",
-        summary="user:ada is member of group:eng, which is viewer of folder:q3, which is parent of document:plan.",
-        steps=through_the_folder,
-    ),
-)
-why_but = replace(
-    why,
-    answer=WhyAnswer(
-        outcome="yes",
-        sentence="user:ada has viewer of document:plan.",
-        steps=(
-            Station(
-                place="document:plan", relation="viewer", outcome="yes", href="/x",
-                words="the first must hold, and the second must not",
-                branches=(
-                    Branch(outcome="yes", label="viewer from parent", steps=through_the_folder),
-                    Branch(outcome="no", label="but not shut_out", steps=not_shut_out),
-                ),
-            ),
-        ),
-    ),
-)  # fmt: skip
+KNOWN = [
+    RelationTuple(each.object, each.relation, each.user, each.condition, each.context)
+    for each in (in_group, on_folder, its_parent, till_friday)
+] + [RelationTuple("group:eng", "member", "group:leads#member"), RelationTuple("document:plan", "shut_out", "user:eve")]
+
+
+def explained(user: str, relation: str = "viewer", object_: str = "document:plan", **context: str) -> WhyAnswer:
+    """A real answer over these tuples."""
+    model = compiled(parse(MODEL))
+    question = Question(user, relation, object_, Contextual(KNOWN), context)
+    steps = why_so(model, question)
+    next(steps)
+    try:
+        while True:
+            steps.send({})
+    except StopIteration as end:
+        return answer(STORE, model, question, end.value)
+
+
+why_yes = replace(why, object=TypedField(value="folder:q3"), answer=explained("user:ada", "viewer", "folder:q3"))
+why_but = replace(why, answer=explained("user:ada"))
 why_no = replace(
     why,
     user=TypedField(value="user:bob"),
     parameters=(replace(why.parameters[0], value="2026-11-29T09:00:00Z"), why.parameters[1]),
-    answer=WhyAnswer(
-        outcome="no",
-        sentence="user:bob does not have viewer of document:plan.",
-        summary="No way of 3 leads from document:plan to user:bob.",
-        steps=(
-            Station(
-                place="document:plan", relation="viewer", outcome="no", href="/x", words="any of these would do",
-                branches=(
-                    Branch(
-                        outcome="no",
-                        label="[user with until, group#member]",
-                        steps=(
-                            Station(
-                                place="document:plan", relation="viewer", outcome="no", tuples=(till_friday,),
-                                note="The condition until does not hold.", href="/x",
-                            ),
-                        ),
-                    ),
-                    Branch(
-                        outcome="no",
-                        label="owner",
-                        steps=(
-                            Station(
-                                place="document:plan", relation="owner", outcome="no", href="/x", add_href="/x",
-                                note="No tuple names user:bob.",
-                            ),
-                        ),
-                    ),
-                    Branch(
-                        outcome="no",
-                        label="viewer from parent",
-                        steps=(
-                            Station(
-                                place="document:plan", relation="parent", outcome="no", href="/x", tuples=(its_parent,)
-                            ),
-                            Station(
-                                place="folder:q3", relation="viewer", outcome="no", href="/x", tuples=(on_folder,),
-                            ),
-                            Station(
-                                place="group:eng", relation="member", outcome="no", href="/x", add_href="/x",
-                                note="No tuple names user:bob.",
-                            ),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-        cut="2 more ways of the same kind end in the same place and are not drawn.",
-    ),
-)  # fmt: skip
+    answer=explained("user:bob", now="2026-11-29T09:00:00Z"),
+)
+why_unknown = replace(why, user=TypedField(value="user:bob"), answer=explained("user:bob"))
 
 
 def nested(depth: int) -> tuple[Station, ...]:
@@ -1193,6 +1130,7 @@ SAMPLES: dict[str, View] = {
     "why-yes": why_yes,
     "why-but": why_but,
     "why-no": why_no,
+    "why-unknown": why_unknown,
     "why-wrong": replace(
         why,
         user=TypedField(value="ada", error="The user is not written type:id, type:* or type:id#relation."),

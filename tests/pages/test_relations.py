@@ -9,63 +9,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from msgspec.structs import replace
 from tests.fixtures.browser import Browser, forms
 from tests.fixtures.house import House
 from tests.fixtures.relations import put_store, stored, write
+from tests.pages.conftest import HOME, MODEL, STORE, TUPLES, administrator
 
 from remit_server.rules.relations.model import parse
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.storage.groups.relations import RelationStore
 from remit_server.ui.pages import relations, tuples
-
-STORE = "01JDB4Z3T8Q7W2K9M5N6P0R1S2"
-HOME = f"/console/relations/{STORE}"
-MODEL = """model
-  schema 1.1
-
-type user
-
-type group
-  relations
-    define member: [user, group#member]
-
-type folder
-  relations
-    define parent: [folder]
-    define viewer: [user, user:*, group#member] or viewer from parent
-
-type document
-  relations
-    define parent: [folder]
-    define owner: [user]
-    define shut_out: [user]
-    define viewer: ([user with until, group#member] or owner or viewer from parent) but not shut_out
-
-condition until(now: timestamp, end: timestamp) {
-  now < end
-}
-"""
-TUPLES = (
-    "document:plan owner user:bob",
-    "document:plan parent folder:q3",
-    "folder:q3 viewer group:eng#member",
-    "group:eng member user:ada",
-)
-
-
-@pytest.fixture
-async def ada(house: House) -> Browser:
-    """An administrator, and a store with a few tuples."""
-    await put_store(house.store, STORE, parse(MODEL), *TUPLES, now=house.clock.now())
-    return await administrator(house)
-
-
-async def administrator(house: House) -> Browser:
-    user = await house.store.users.by_email("ada@example.com")
-    assert user is not None
-    await house.store.commit(house.store.users.put(replace(user, administrator=True)))
-    return await house.sign_in()
 
 
 async def add(browser: Browser, store: str = STORE, **typed: str) -> Any:
@@ -83,8 +35,8 @@ class TestWhoMayEnter:
     READ = ("", f"/{STORE}", f"/{STORE}/tuples", f"/{STORE}/changes", f"/{STORE}/why")
 
     @pytest.mark.parametrize("path", READ)
-    async def test_only_administrators(self, house: House, ada: Browser, path: str) -> None:
-        assert (await ada.get(f"/console/relations{path}")).status_code == 200
+    async def test_only_administrators(self, house: House, console: Browser, path: str) -> None:
+        assert (await console.get(f"/console/relations{path}")).status_code == 200
         bob = await house.sign_in("bob")
         page = await bob.get(f"/console/relations{path}")
         assert page.status_code == 403
@@ -92,40 +44,44 @@ class TestWhoMayEnter:
         assert (await house.browser().get(f"/console/relations{path}")).request.url.path == "/login"
 
     @pytest.mark.parametrize("path", READ[1:])
-    async def test_a_store_that_is_not_there_is_not_found(self, ada: Browser, path: str) -> None:
-        assert (await ada.get(f"/console/relations{path.replace(STORE, 'other')}")).status_code == 404
+    async def test_a_store_that_is_not_there_is_not_found(self, console: Browser, path: str) -> None:
+        assert (await console.get(f"/console/relations{path.replace(STORE, 'other')}")).status_code == 404
 
     @pytest.mark.parametrize("path", ["tuples", "tuples/delete"])
-    async def test_nobody_else_writes(self, house: House, ada: Browser, path: str) -> None:
+    async def test_nobody_else_writes(self, house: House, console: Browser, path: str) -> None:
         before = await stored(house.store, STORE)
         sent = {"object": "document:plan", "relation": "owner", "user": "user:bob" if "delete" in path else "user:eve"}
         bob = await house.sign_in("bob")
         await bob.get("/device")
         csrf = bob.form.value("csrf") or ""
         assert (await bob.post(f"{HOME}/{path}", {"csrf": csrf, **sent})).status_code == 403
-        assert (await ada.post(f"{HOME}/{path}", {"csrf": "guessed", **sent})).status_code == 403
+        assert (await console.post(f"{HOME}/{path}", {"csrf": "guessed", **sent})).status_code == 403
         assert (await house.browser().post(f"{HOME}/{path}", {"csrf": csrf, **sent})).status_code == 403
         assert await stored(house.store, STORE) == before
 
 
 class TestStores:
-    async def test_the_console_leads_to_them(self, ada: Browser) -> None:
-        assert 'href="/console/relations"' in (await ada.get("/console")).text
+    async def test_the_console_leads_to_them(self, console: Browser) -> None:
+        assert 'href="/console/relations"' in (await console.get("/console")).text
 
-    async def test_each_with_its_model_and_how_much_is_in_it(self, house: House, ada: Browser) -> None:
-        page = (await ada.get("/console/relations")).text
+    async def test_each_with_its_model_and_how_much_is_in_it(self, house: House, console: Browser) -> None:
+        page = (await console.get("/console/relations")).text
         assert "documents" in page
         assert "4 types · 4 tuples · revision 1" in page
 
-    async def test_nobody_counts_a_million(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_nobody_counts_a_million(
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(relations, "COUNTED", 3)
-        assert "more than 3 tuples" in (await ada.get("/console/relations")).text
+        assert "more than 3 tuples" in (await console.get("/console/relations")).text
 
-    async def test_many_come_page_by_page(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_many_come_page_by_page(
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(relations, "ON_A_PAGE", 1)
         await put_store(house.store, "01JDB6", parse(MODEL), name="drafts")
-        first = (await ada.get("/console/relations")).text
-        second = (await ada.get(f"/console/relations?after={STORE}")).text
+        first = (await console.get("/console/relations")).text
+        second = (await console.get(f"/console/relations?after={STORE}")).text
         assert f'href="/console/relations?after={STORE}"' in first
         assert "drafts" not in first
         assert "drafts" in second
@@ -136,44 +92,44 @@ class TestStores:
 
 
 class TestModel:
-    async def test_it_stands_there_as_it_is_written(self, ada: Browser) -> None:
-        page = (await ada.get(HOME)).text
+    async def test_it_stands_there_as_it_is_written(self, console: Browser) -> None:
+        page = (await console.get(HOME)).text
         source = page.split('<pre class="source"')[1].split("</pre>")[0]
         lines = [re.sub("<[^>]*>", "", line) for line in source.split("<code>")[1].split("</span><span>")]
         assert parse(unescape("\n".join(lines))) == parse(MODEL)
         assert '<span class="name">viewer</span>' in source
 
-    async def test_who_can_come_to_have_what(self, ada: Browser) -> None:
-        page = (await ada.get(HOME)).text
+    async def test_who_can_come_to_have_what(self, console: Browser) -> None:
+        page = (await console.get(HOME)).text
         (document,) = [each for each in page.split("<table") if "<bdi>document</bdi></caption>" in each]
         viewer = " ".join(unescape(re.sub("<[^>]*>", "", document.split(">viewer</bdi>")[1].split("</tr>")[0])).split())
         assert viewer == "user with until, group#member user, user:*"
         assert f'href="{HOME}/tuples?object=document%3A&amp;relation=owner"' in document
 
     async def test_earlier_models_are_kept_and_said_to_be_earlier(
-        self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (first,) = await house.store.relation_models.page(STORE)
         await put_store(house.store, STORE, parse(MODEL.replace("shut_out", "barred")), now=house.clock.now())
-        page = (await ada.get(HOME)).text
+        page = (await console.get(HOME)).text
         assert "barred" in page
         assert "earlier model" not in page
         assert f'href="{HOME}?model={first.id}"' in page
-        page = (await ada.get(f"{HOME}?model={first.id}")).text
+        page = (await console.get(f"{HOME}?model={first.id}")).text
         assert "shut_out" in page
         assert "barred" not in page
         assert "earlier model" in page
         monkeypatch.setattr("remit_server.ui.pages.relation.VERSIONS", 1)
-        older = (await ada.get(HOME)).text.split('">Older<')[0].rsplit('href="', 1)[1].replace("&amp;", "&")
-        assert f"?model={first.id}" in (await ada.get(older)).text
-        assert (await ada.get(f"{HOME}?model=other")).status_code == 404
+        older = (await console.get(HOME)).text.split('">Older<')[0].rsplit('href="', 1)[1].replace("&amp;", "&")
+        assert f"?model={first.id}" in (await console.get(older)).text
+        assert (await console.get(f"{HOME}?model=other")).status_code == 404
 
-    async def test_a_store_without_one_says_so(self, house: House, ada: Browser) -> None:
+    async def test_a_store_without_one_says_so(self, house: House, console: Browser) -> None:
         await house.store.commit(house.store.relations.add_store(RelationStore(id="empty", name="drafts")))
         for path in ("", "/empty", "/empty/tuples", "/empty/changes"):
-            assert (await ada.get(f"/console/relations{path}")).status_code == 200
-        assert "no model yet" in (await ada.get("/console/relations/empty")).text
-        page = await add(ada, store="empty", object="document:plan", relation="owner", user="user:eve")
+            assert (await console.get(f"/console/relations{path}")).status_code == 200
+        assert "no model yet" in (await console.get("/console/relations/empty")).text
+        page = await add(console, store="empty", object="document:plan", relation="owner", user="user:eve")
         assert page.status_code == 422
         assert "no authorization model" in page.text
 
@@ -200,10 +156,10 @@ class TestSearch:
     )
     @pytest.mark.parametrize("size", [1, 50])
     async def test_by_any_part(
-        self, ada: Browser, monkeypatch: pytest.MonkeyPatch, query: str, found: tuple[str, ...], size: int
+        self, console: Browser, monkeypatch: pytest.MonkeyPatch, query: str, found: tuple[str, ...], size: int
     ) -> None:
         monkeypatch.setattr(tuples, "ON_A_PAGE", size)
-        assert await self.all(ada, query) == list(found)
+        assert await self.all(console, query) == list(found)
 
     async def all(self, browser: Browser, query: str) -> list[str]:
         """What all pages show, from the forms that would delete it."""
@@ -222,14 +178,14 @@ class TestSearch:
         raise AssertionError("pages without end")
 
     async def test_a_rare_relation_does_not_make_one_page_read_all(
-        self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await write(house.store, STORE, [f"document:a{n} owner user:bob" for n in range(8)])
         monkeypatch.setattr(tuples, "READ", 2)
         monkeypatch.setattr(tuples, "FURTHEST", 2)
-        page = (await ada.get(f"{HOME}/tuples?relation=member")).text
+        page = (await console.get(f"{HOME}/tuples?relation=member")).text
         assert "group:" not in page.split("Add a tuple")[1].split("Next page")[0].split("</form>")[1]
-        assert await self.all(ada, "relation=member") == list(TUPLES[3:])
+        assert await self.all(console, "relation=member") == list(TUPLES[3:])
 
     @pytest.mark.parametrize(
         ("query", "says"),
@@ -242,27 +198,27 @@ class TestSearch:
         ],
     )
     async def test_what_cannot_be_looked_for_is_said_beside_its_field(
-        self, ada: Browser, query: str, says: str
+        self, console: Browser, query: str, says: str
     ) -> None:
-        page = await ada.get(f"{HOME}/tuples?{query}")
+        page = await console.get(f"{HOME}/tuples?{query}")
         assert page.status_code == 422
         error = page.text.split('class="error"')[1].split("</p>")[0]
         assert says in error
         assert parse_qs(query).popitem()[1][0] in page.text
 
-    async def test_a_place_that_is_none_is_refused(self, ada: Browser) -> None:
-        assert (await ada.get(f"{HOME}/tuples?after=x")).status_code == 400
+    async def test_a_place_that_is_none_is_refused(self, console: Browser) -> None:
+        assert (await console.get(f"{HOME}/tuples?after=x")).status_code == 400
 
-    async def test_a_condition_is_shown(self, house: House, ada: Browser) -> None:
+    async def test_a_condition_is_shown(self, house: House, console: Browser) -> None:
         await write(house.store, STORE, ['document:plan viewer user:eve until {"end":"2027-01-01T00:00:00Z"}'])
-        page = (await ada.get(f"{HOME}/tuples?user=user:eve")).text
+        page = (await console.get(f"{HOME}/tuples?user=user:eve")).text
         assert "until" in page
         assert "2027-01-01T00:00:00Z" in page
 
 
 class TestAdding:
-    async def test_it_is_written_as_over_the_api(self, house: House, ada: Browser) -> None:
-        page = await add(ada, object="document:plan", relation="owner", user="user:eve")
+    async def test_it_is_written_as_over_the_api(self, house: House, console: Browser) -> None:
+        page = await add(console, object="document:plan", relation="owner", user="user:eve")
         assert page.status_code == 200
         assert "Added: user:eve has owner of document:plan." in page.text
         assert RelationTuple("document:plan", "owner", "user:eve") in await stored(house.store, STORE)
@@ -271,9 +227,9 @@ class TestAdding:
         assert event.about["written"] == [["document:plan", "owner", "user:eve"]]
         assert event.about["revision"] == 2
 
-    async def test_with_a_condition(self, house: House, ada: Browser) -> None:
+    async def test_with_a_condition(self, house: House, console: Browser) -> None:
         sent = {"condition": "until", "context": ' {"end": "2027-01-01T00:00:00Z"} '}
-        page = await add(ada, object=" document:plan", relation="viewer", user="user:eve ", **sent)
+        page = await add(console, object=" document:plan", relation="viewer", user="user:eve ", **sent)
         assert page.status_code == 200
         wanted = RelationTuple("document:plan", "viewer", "user:eve", "until", '{"end":"2027-01-01T00:00:00Z"}')
         assert wanted in await stored(house.store, STORE)
@@ -296,93 +252,93 @@ class TestAdding:
         ],
     )
     async def test_what_the_model_does_not_take_is_said_beside_its_field(
-        self, house: House, ada: Browser, wrong: dict[str, str], field: str
+        self, house: House, console: Browser, wrong: dict[str, str], field: str
     ) -> None:
         before = await stored(house.store, STORE)
         whole = {"object": "document:plan", "relation": "owner", "user": "user:eve", "condition": "", "context": ""}
-        page = await add(ada, **{**whole, **wrong})
+        page = await add(console, **{**whole, **wrong})
         assert page.status_code == 422
         assert f'id="add-{field}-error"' in page.text
         assert page.text.count('class="error"') == 1
         assert typed(page.text) == {**whole, **wrong}, "what was typed is lost"
         assert await stored(house.store, STORE) == before
 
-    async def test_everything_that_is_badly_written_is_said_at_once(self, ada: Browser) -> None:
-        page = await add(ada, object="plan", relation="a b", user="eve", condition="", context="{")
+    async def test_everything_that_is_badly_written_is_said_at_once(self, console: Browser) -> None:
+        page = await add(console, object="plan", relation="a b", user="eve", condition="", context="{")
         assert page.text.count('class="error"') == 4
 
-    async def test_what_is_there_already_is_said(self, house: House, ada: Browser) -> None:
-        page = await add(ada, object="document:plan", relation="owner", user="user:bob")
+    async def test_what_is_there_already_is_said(self, house: House, console: Browser) -> None:
+        page = await add(console, object="document:plan", relation="owner", user="user:bob")
         assert page.status_code == 422
         assert "there already" in page.text
         assert typed(page.text)["user"] == "user:bob"
 
-    async def test_the_rest_of_a_search_stands_in_the_fields(self, ada: Browser) -> None:
-        page = await ada.get(f"{HOME}/tuples?object=document:&relation=owner&user=user:ada")
+    async def test_the_rest_of_a_search_stands_in_the_fields(self, console: Browser) -> None:
+        page = await console.get(f"{HOME}/tuples?object=document:&relation=owner&user=user:ada")
         assert typed(page.text) == {
             "object": "", "relation": "owner", "user": "user:ada", "condition": "", "context": "",
         }  # fmt: skip
 
-    async def test_a_link_fills_the_form_and_adds_nothing(self, house: House, ada: Browser) -> None:
+    async def test_a_link_fills_the_form_and_adds_nothing(self, house: House, console: Browser) -> None:
         before = await stored(house.store, STORE)
-        page = await ada.get(f"{HOME}/tuples?add.object=document:plan&add.relation=owner&add.user=user:eve")
+        page = await console.get(f"{HOME}/tuples?add.object=document:plan&add.relation=owner&add.user=user:eve")
         assert typed(page.text)["user"] == "user:eve"
         assert await stored(house.store, STORE) == before
 
-    async def test_whoever_signs_in_again_finds_what_they_typed(self, house: House, ada: Browser) -> None:
-        await ada.get(f"{HOME}/tuples")
+    async def test_whoever_signs_in_again_finds_what_they_typed(self, house: House, console: Browser) -> None:
+        await console.get(f"{HOME}/tuples")
         house.clock.forward(400 * 86400)
-        await ada.get("/login")  # by now it is a browser without a session, with a form of its own
+        await console.get("/login")  # by now it is a browser without a session, with a form of its own
         sent = {"object": "document:plan", "relation": "owner", "user": "user:eve"}
-        await ada.post(f"{HOME}/tuples", {"csrf": ada.form.value("csrf"), **sent})
-        assert ada.page.request.url.path == "/login"
-        page = await house.sign_in(browser=ada)
+        await console.post(f"{HOME}/tuples", {"csrf": console.form.value("csrf"), **sent})
+        assert console.page.request.url.path == "/login"
+        page = await house.sign_in(browser=console)
         assert typed(page.page.text) == {**sent, "condition": "", "context": ""}
         assert 'id="add-user"' in page.page.text
 
-    async def test_hostile_names_are_shown_and_do_nothing(self, house: House, ada: Browser) -> None:
+    async def test_hostile_names_are_shown_and_do_nothing(self, house: House, console: Browser) -> None:
         name = "document:\u202e<b>x</b>\u200b"
-        page = await add(ada, object=name, relation="owner", user="user:eve")
+        page = await add(console, object=name, relation="owner", user="user:eve")
         assert page.status_code == 200
         assert RelationTuple(name, "owner", "user:eve") in await stored(house.store, STORE)
         assert "<b>" not in page.text
         assert "⟨U+202E⟩" in page.text
         button = next(form for form in forms(page.text) if form.action.endswith("/delete"))
-        assert "Deleted" in (await ada.submit(button)).text
+        assert "Deleted" in (await console.submit(button)).text
         assert name not in {each.object for each in await stored(house.store, STORE)}
 
 
 class TestDeleting:
-    async def test_by_its_button(self, house: House, ada: Browser) -> None:
-        page = await ada.get(f"{HOME}/tuples?object=document:plan")
+    async def test_by_its_button(self, house: House, console: Browser) -> None:
+        page = await console.get(f"{HOME}/tuples?object=document:plan")
         button = next(form for form in forms(page.text) if form.value("user") == "user:bob" and form.method == "post")
-        page = await ada.submit(button)
+        page = await console.submit(button)
         assert "Deleted: user:bob" in page.text
         assert RelationTuple("document:plan", "owner", "user:bob") not in await stored(house.store, STORE)
         assert 'value="document:plan"' in page.text, "the search is lost"
         (event, *_) = await house.events("access.written")
         assert event.about["deleted"] == [["document:plan", "owner", "user:bob"]]
         assert event.actor.user == "auth0|ada"
-        again = await ada.submit(button)
+        again = await console.submit(button)
         assert again.status_code == 400
         assert "not there" in again.text
 
-    async def test_what_an_older_model_took_can_go(self, house: House, ada: Browser) -> None:
+    async def test_what_an_older_model_took_can_go(self, house: House, console: Browser) -> None:
         await put_store(house.store, STORE, parse(MODEL.replace("define owner: [user]", "define owner: [group]")))
-        page = await ada.get(f"{HOME}/tuples?object=document:plan&relation=owner")
+        page = await console.get(f"{HOME}/tuples?object=document:plan&relation=owner")
         button = next(form for form in forms(page.text) if form.action.endswith("/delete"))
-        assert "Deleted" in (await ada.submit(button)).text
+        assert "Deleted" in (await console.submit(button)).text
 
 
 class TestChanges:
-    async def test_who_what_and_when_newest_first(self, house: House, ada: Browser) -> None:
-        await add(ada, object="document:plan", relation="owner", user="user:eve")
+    async def test_who_what_and_when_newest_first(self, house: House, console: Browser) -> None:
+        await add(console, object="document:plan", relation="owner", user="user:eve")
         house.clock.forward(3600)
-        await ada.post(
+        await console.post(
             f"{HOME}/tuples/delete",
-            {"csrf": ada.form.value("csrf"), "object": "document:plan", "relation": "owner", "user": "user:bob"},
+            {"csrf": console.form.value("csrf"), "object": "document:plan", "relation": "owner", "user": "user:bob"},
         )
-        page = (await ada.get(f"{HOME}/changes")).text
+        page = (await console.get(f"{HOME}/changes")).text
         deleted, added = page.index("revision 3"), page.index("revision 2")
         assert deleted < added
         assert "Ada Lovelace" in page[:deleted]
@@ -390,12 +346,12 @@ class TestChanges:
         assert ">added<" in page[added:]
         assert "1 h ago" in page[added:]
 
-    async def test_page_by_page(self, house: House, ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_page_by_page(self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("remit_server.ui.pages.changes.ON_A_PAGE", 1)
-        await add(ada, object="document:plan", relation="owner", user="user:eve")
-        page = (await ada.get(f"{HOME}/changes")).text
+        await add(console, object="document:plan", relation="owner", user="user:eve")
+        page = (await console.get(f"{HOME}/changes")).text
         assert "revision 2" in page
         older = page.split('">Older<')[0].rsplit('href="', 1)[1]
         assert urlsplit(older).path == f"{HOME}/changes"
-        assert "revision 2" not in (await ada.get(older)).text
-        assert (await ada.get(f"{HOME}/changes?before=x")).status_code == 400
+        assert "revision 2" not in (await console.get(older)).text
+        assert (await console.get(f"{HOME}/changes?before=x")).status_code == 400

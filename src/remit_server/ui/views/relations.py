@@ -192,11 +192,11 @@ class Parameter(Struct, frozen=True, kw_only=True):
 class Step(Struct, frozen=True, kw_only=True):
     """A station on the way from the object to the user."""
 
-    place: str
-    """`document:plan` or the user."""
+    outcome: Literal["yes", "no", "unknown"]
+    place: str = ""
+    """`document:plan` or the user; empty where a branch begins, which is the place where the way parted."""
     relation: str = ""
     """Empty at the end of a way, which is the user."""
-    outcome: Literal["yes", "no", "unknown"]
     rule: str = ""
     """How the way goes on, as the model writes it: `viewer from parent`."""
     words: str = ""
