@@ -327,6 +327,13 @@ LEDGER: dict[str, Promise] = {
         "docs/adr/0021",
         "A tuple carries a condition that its relation takes, and a context that the condition can read.",
     ),
+    # Relations: lists and explanations
+    "relations.lists-are-what-check-says": Promise(
+        "issue: relations", "A list of objects or users holds all whom check allows and nobody whom it denies."
+    ),
+    "relations.why-is-what-check-says": Promise(
+        "issue: relations", "An explanation says what check says, and each yes is a way along stored tuples."
+    ),
     # Relations over HTTP
     "relations.openfga-suites": Promise(
         "issue: relations", "OpenFGA's own suites pass over HTTP, stored and contextual, on both databases."
@@ -356,7 +363,8 @@ LEDGER: dict[str, Promise] = {
         "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."
     ),
     "access.statements": Promise(
-        "issue: relations", "A batch of questions takes at most 15 statements, whatever its size; what is known takes one."
+        "issue: relations",
+        "A batch of questions takes at most 15 statements, whatever its size; what is known takes one.",
     ),
     "access.read-your-writes": Promise(
         "issue: relations", "What was written at one node is seen by the next question at any other."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger import proves
 from tests.rules.relations.memory import answered, tuples
 from tests.rules.relations.suites import asked
 from tests.rules.relations.worlds import NAMES, OBJECTS, SUBJECTS, worlds
@@ -153,6 +154,7 @@ def test_openfgas_suites() -> None:
     assert (wrong, count) == ([], 604)
 
 
+@proves("relations.lists-are-what-check-says")
 def test_a_list_is_what_check_says_of_each() -> None:
     for model, stored in worlds(range(150)):
         for subject in SUBJECTS:

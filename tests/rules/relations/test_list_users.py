@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger import proves
 from tests.rules.relations.memory import answered, tuples
 from tests.rules.relations.suites import asked
 from tests.rules.relations.worlds import NAMES, OBJECTS, worlds
@@ -156,6 +157,7 @@ def test_openfgas_suites() -> None:
     assert (wrong, count) == ([], 692)
 
 
+@proves("relations.lists-are-what-check-says")
 def test_who_is_listed_is_whom_check_allows() -> None:
     for model, stored in worlds(range(150)):
         for object_ in OBJECTS:
