@@ -417,6 +417,9 @@ LEDGER: dict[str, Promise] = {
     "retrieval.unheard": Promise(
         "issue: relations", "Callbacks, streams and traces of a LangChain run never hold what was withheld."
     ),
+    "retrieval.withheld": Promise(
+        "sdk-and-pages", "How many documents were withheld is counted by the server, for the trail alone: no agent hears it."
+    ),
     "relations.time": Promise(
         "issue: relations", "What time it is, a condition hears from the server and from no agent."
     ),

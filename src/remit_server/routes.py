@@ -27,6 +27,7 @@ from remit_server.access.endpoints.subject import SubjectSearch
 from remit_server.access.endpoints.write import Write
 from remit_server.access.engine import Engine
 from remit_server.access.stores import Stores
+from remit_server.access.withheld import Withheld
 from remit_server.approvals.channels.inbox import Inbox
 from remit_server.approvals.channels.ways import Trial, ways_of
 from remit_server.approvals.channels.web_push import WebPush
@@ -166,7 +167,7 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
     devices = Devices(m, pages, web_push)
     told = NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
-    stores, engine = Stores(m.store), Engine(m.store)
+    stores, engine, withheld = Stores(m.store), Engine(m.store), Withheld(m)
     tuples = TuplesPage(m, pages, stores)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)
@@ -235,8 +236,8 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
         Route("GET", "/.well-known/oauth-authorization-server", metadata, cors=True),
         Route("GET", "/.well-known/jwks.json", Jwks(m), cors=True),
         # access: AuthZEN, and what speaks OpenFGA
-        Route("POST", "/access/v1/evaluation", Evaluation(m)),
-        Route("POST", "/access/v1/evaluations", Evaluations(m)),
+        Route("POST", "/access/v1/evaluation", Evaluation(m, withheld)),
+        Route("POST", "/access/v1/evaluations", Evaluations(m, withheld)),
         Route("POST", "/access/v1/search/subject", SubjectSearch(m)),
         Route("POST", "/access/v1/search/resource", ResourceSearch(m)),
         Route("POST", "/access/v1/search/action", ActionSearch(m)),

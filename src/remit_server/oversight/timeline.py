@@ -79,6 +79,7 @@ _SAYS: Final[dict[str, str]] = {
     "vault.given_back": "What {connection} granted was given back, because connecting was not completed",
     "vault.proxied": "{client} called {connection} through the vault{call}",
     "vault.call_refused": "{client} tried a call at {connection} that no rule allows{times}",
+    "access.denied": "{client} asked about {asked} objects for a person, and {withheld} of them were withheld",
 }
 
 Name = Callable[[str | None], str]
@@ -109,6 +110,8 @@ def sentence(event: Event, *, user: Name, client: Name, connection: Name, act: N
         "act": f": {told}" if event.kind.startswith("approval.") and (told := act(event.subject)) else "",
         "scope": f": {scope}" if scope else "",
         "times": f", {times} times" if (times := event.about.get("times")) else "",
+        "asked": event.about.get("asked"),
+        "withheld": event.about.get("withheld"),
         "call": f": {event.about.get('method')} {str(event.about.get('path'))[:120]}",
     }
     return says.format(**words)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from remit_server.access.askers import about, asker
 from remit_server.access.evaluate import body_of, decide, echoing, evaluation, refused
+from remit_server.access.withheld import Withheld
 from remit_server.errors import ProtocolError
 from remit_server.runtime.machines import Machines
 from remit_server.wire.http import Answer, Request, json_answer
 
 
 class Evaluation:
-    def __init__(self, machines: Machines) -> None:
-        self._machines = machines
+    def __init__(self, machines: Machines, withheld: Withheld) -> None:
+        self._machines, self._withheld = machines, withheld
 
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
             asked = evaluation(await body_of(request))
             await about(self._machines, who, asked.subject_type, asked.subject_id)
-            (decision,) = await decide(self._machines, who, [asked])
+            (decision,) = decisions = await decide(self._machines, who, [asked])
+            await self._withheld.note(who, [asked], decisions)
         except ProtocolError as error:
             raise refused(request, error) from error
         return echoing(request, json_answer(decision))

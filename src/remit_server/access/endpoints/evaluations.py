@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from remit_server.access.askers import Asker, about, asker
 from remit_server.access.evaluate import Evaluation, body_of, decide, echoing, evaluation, refused
+from remit_server.access.withheld import Withheld
 from remit_server.errors import InvalidRequest, ProtocolError, ServerError
 from remit_server.runtime.machines import Machines
 from remit_server.wire.http import Answer, Request, json_answer
@@ -16,8 +17,8 @@ _STOPS: Final = {"execute_all": None, "deny_on_first_deny": False, "permit_on_fi
 
 
 class Evaluations:
-    def __init__(self, machines: Machines) -> None:
-        self._machines = machines
+    def __init__(self, machines: Machines, withheld: Withheld) -> None:
+        self._machines, self._withheld = machines, withheld
 
     async def __call__(self, request: Request) -> Answer:
         try:
@@ -32,7 +33,8 @@ class Evaluations:
     async def _one(self, who: Asker, body: dict[str, Any]) -> dict[str, Any]:
         asked = evaluation(body)
         await about(self._machines, who, asked.subject_type, asked.subject_id)
-        (decision,) = await decide(self._machines, who, [asked])
+        (decision,) = decisions = await decide(self._machines, who, [asked])
+        await self._withheld.note(who, [asked], decisions)
         return decision
 
     async def _all(self, who: Asker, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -44,7 +46,9 @@ class Evaluations:
         if not isinstance(asked, list) or len(asked) > MOST:
             raise InvalidRequest(f"evaluations is a list of at most {MOST}.")
         settled: dict[tuple[str, str], ProtocolError | None] = {}
-        decisions = await decide(self._machines, who, [await self._asked(who, each, body, settled) for each in asked])
+        questions = [await self._asked(who, each, body, settled) for each in asked]
+        decisions = await decide(self._machines, who, questions)
+        await self._withheld.note(who, questions, decisions)
         for place, decision in enumerate(decisions):
             if decision["decision"] is _STOPS[semantic]:
                 return decisions[: place + 1]
