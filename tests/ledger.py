@@ -313,6 +313,14 @@ LEDGER: dict[str, Promise] = {
     "approval.not-by-agents": Promise(
         "standards 3.8", "No agent answers a request, another agent's included: it never gets the scope to."
     ),
+    # Relations: the language
+    "relations.language": Promise(
+        "docs/adr/0020",
+        "OpenFGA's own cases for its language pass, text, JSON and modules, and each fault has upstream's type and place.",
+    ),
+    "relations.models-in-linear-time": Promise(
+        "docs/adr/0020", "No model within the limit of size takes long to read and judge, however it is made."
+    ),
     # Relations: conditions and tuples
     "relations.condition-unsaid-decides-nothing": Promise(
         "docs/adr/0021", "A condition that lacks a parameter is an error that names it, and never a yes."
@@ -419,6 +427,9 @@ LEDGER: dict[str, Promise] = {
     ),
     "retrieval.withheld": Promise(
         "sdk-and-pages", "How many documents were withheld is counted by the server, for the trail alone: no agent hears it."
+    ),
+    "demo.embeddings": Promise(
+        "issue: relations", "With the extra rag the demo finds papers by meaning, with a model that needs no network."
     ),
     "relations.time": Promise(
         "issue: relations", "What time it is, a condition hears from the server and from no agent."

@@ -24,6 +24,7 @@ PURE = {
     "enum",
     "fractions",
     "functools",
+    "graphlib",
     "hashlib",
     "hmac",
     "ipaddress",
@@ -40,11 +41,13 @@ PURE = {
     "zlib",
     # libraries that compute
     "cedarpy",
+    "cel_expr_python",
     "joserfc",
     "jsonschema",
     "msgspec",
     "rfc8785",
     "webauthn",
+    "yaml",
     # the cellar itself
     "remit_server.config",
     "remit_server.errors",

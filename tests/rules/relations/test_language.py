@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.ledger import proves
 
 from remit_server.errors import ConfigurationError
 from remit_server.rules.relations import modules, syntax
@@ -21,6 +22,7 @@ from remit_server.rules.relations.model import faults
 from remit_server.rules.relations.tuples import RelationTuple, malformed
 from remit_server.rules.relations.writing import written
 
+pytestmark = proves("relations.language")
 DATA = Path(__file__).parents[2] / "conformance" / "language"
 PAIRS = sorted(path.name for path in (DATA / "transformer").iterdir())
 MODULES = sorted((DATA / "transformer-module").iterdir())
@@ -172,6 +174,7 @@ def test_json_in_camel_case_is_the_same(name: str) -> None:
     assert form(json.loads(text)) == form(model)
 
 
-def test_what_is_no_yaml() -> None:
+@pytest.mark.parametrize("text", ["schema: [", "[" * 10_000])
+def test_what_is_no_yaml(text: str) -> None:
     with pytest.raises(ConfigurationError, match="not YAML"):
-        modules.listing("schema: [")
+        modules.listing(text)

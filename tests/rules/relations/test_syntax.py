@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from tests.ledger import proves
 
 from remit_server.errors import ConfigurationError
 from remit_server.rules.relations import syntax
@@ -101,6 +102,13 @@ def test_a_model_has_a_size(text: str) -> None:
         syntax.read(text)
 
 
+def test_a_model_has_a_number_of_conditions() -> None:
+    parameters = {"x": {"type_name": "TYPE_NAME_INT"}}
+    conditions = {f"c{n}": {"name": f"c{n}", "expression": "x < 1", "parameters": parameters} for n in range(101)}
+    with pytest.raises(ConfigurationError, match="at most 100 conditions"):
+        compiled({"schema_version": "1.1", "type_definitions": [{"type": "user"}], "conditions": conditions})
+
+
 HOSTILE = {
     "a chain": ["    define r0: [user]\n", *(f"    define r{n}: r{n - 1}\n" for n in range(1, 8000))],
     "a chain upwards": [*(f"    define r{n}: r{n + 1}\n" for n in range(8000)), "    define r8000: [user]\n"],
@@ -115,6 +123,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@proves("relations.models-in-linear-time")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_text_takes_long(name: str) -> None:
     text = HEAD + "type d\n  relations\n" + "".join(HOSTILE[name])

@@ -42,7 +42,7 @@ def listing(text: str) -> Listing:
         raise ConfigurationError("this fga.mod is too large")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigurationError(f"fga.mod is not YAML: {error}") from error
     members = {key.value: value for key, value in root.value} if isinstance(root, yaml.MappingNode) else {}
     schema, contents = (members.get(name) for name in Listing._fields)
