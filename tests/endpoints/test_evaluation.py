@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.fixtures.house import BROKER, SECRET, START, House
+from tests.fixtures.openfga import SCOPES
 from tests.fixtures.relations import put_store
 from tests.rules.relations.test_check import DRIVE
 
@@ -24,9 +25,10 @@ async def furnished(house: House) -> House:
     kept: dict[str, Any] = {"secrets": (secret,), "grants": ("client_credentials",), "created_at": START}
     asks, writes = {ACCESS: ()}, {ACCESS: ("relations:write",)}
     await store.commit(
-        store.apis.put(Api(identifier=ACCESS, name="Access", scopes={"relations:write": "Write relations"})),
+        store.apis.put(Api(identifier=ACCESS, name="Access", scopes=SCOPES)),
         store.clients.put(Client(id="search", name="Search", kind="service", apis=asks, **kept)),
         store.clients.put(Client(id="writer", name="Writer", kind="service", apis=writes, **kept)),
+        store.clients.put(Client(id="keeper", name="Keeper", kind="service", apis={ACCESS: tuple(SCOPES)}, **kept)),
         store.clients.put(Client(id="agent-too", name="Other", kind="agent", apis=writes, **kept)),
         store.clients.put(Client(id="walk-in", name="Walk-in", kind="service", apis=writes, dynamic=True, **kept)),
         store.grants.add(Grant(id="g1", client_id="agent", user_id="auth0|ada", created_at=START)),
