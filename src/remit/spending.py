@@ -80,8 +80,8 @@ def _refusal(answer: OAuthRefusal, approved: rar.Detail, act: Mapping[str, Any])
 class Offline:
     """What has been spent is known to a store of this API. The issuer does not hear of it, and its pages say "not used"."""
 
-    def __init__(self, store: ReplayStore, *, audience: str, leeway: int, clock: Clock) -> None:
-        self._store, self._audience, self._leeway, self._clock = store, audience, leeway, clock
+    def __init__(self, store: ReplayStore, *, leeway: int, clock: Clock) -> None:
+        self._store, self._leeway, self._clock = store, leeway, clock
         where = "the store that this API was given"
         if isinstance(store, MemoryReplayStore):
             where = "this process alone, until it ends"

@@ -78,7 +78,7 @@ class Verifier:
             server = Server(self._issuer, self._transport, client_id=client_id, credential=proof, clock=clock)
             self._spending = AtTheIssuer(server)
         else:
-            self._spending = Offline(self._store, audience=audience, leeway=leeway, clock=clock)
+            self._spending = Offline(self._store, leeway=leeway, clock=clock)
 
     @property
     def once(self) -> str:

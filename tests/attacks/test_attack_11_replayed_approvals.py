@@ -33,6 +33,25 @@ async def test_of_twenty_who_try_one_carries_it_out(any_house: House) -> None:
 
 
 @proves("approval.spent-once")
+async def test_what_is_stopped_in_the_moment_of_its_use_is_not_carried_out(
+    any_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, store = any_house, any_house.store
+    body = await bought(house)
+    read = store.approvals.by_grant
+
+    async def stopped_next(grant_id: str) -> Any:
+        found = await read(grant_id)
+        await store.commit(store.grants.revoke(grant_id, house.clock.now(), "stopped"))
+        return found
+
+    monkeypatch.setattr(store.approvals, "by_grant", stopped_next)
+    refused = await spend(house, body["access_token"], ORDER)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert await house.events("approval.spent") == []
+
+
+@proves("approval.spent-once")
 async def test_each_of_several_acts_once(any_house: House) -> None:
     house = any_house
     body = await bought(house, authorization_details=json.dumps([ORDER, OTHER, ORDER]))

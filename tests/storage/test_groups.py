@@ -336,6 +336,16 @@ class TestApprovals:
         assert done.approved == approved.approved
         assert list(await store.approvals.approved("c_1", "auth0|ada", 1)) == [done]
 
+    async def test_what_was_taken_back_is_not_spent(self, store: Store) -> None:
+        asked = approval()
+        await store.commit(store.grants.add(grant(id="g_stopped")))
+        await store.commit(store.approvals.add(asked))
+        approved = replace(asked, approved=({"type": "a"},), approved_digest="d")
+        await store.commit(store.approvals.decide(approved, "approved", "auth0|ada", NOW, grant_id="g_stopped"))
+        await store.commit(store.approvals.take(asked.id, NOW, use_until=LATER))
+        await store.commit(store.grants.revoke("g_stopped", NOW, "stopped"))
+        assert await loses(store, store.approvals.spend(asked.id, 0, "broker", NOW))
+
     async def test_closing_what_one_client_has_asked_one_person(self, store: Store) -> None:
         open_, others, hers = approval(), approval(client_id="c_2"), approval(user_id="auth0|eve")
         for each in (open_, others, hers):

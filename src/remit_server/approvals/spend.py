@@ -46,9 +46,13 @@ async def spend(
         except Lost:
             continue
         return Spent(approval=approval, detail=approval.approved[place], at=now)
-    await _refused(machines, api, approval, act, address=address, why="spent")
     fresh = await store.approvals.get(approval.id)
     assert fresh is not None, "it is not removed while its tokens live"
+    if any(
+        not fresh.spent >> place & 1 for place in places
+    ):  # free, and refused all the same: the agreement has just ended
+        raise InvalidGrant("What the token was given for has been taken back.")
+    await _refused(machines, api, approval, act, address=address, why="spent")
     raise AlreadySpent(members={"spent_at": fresh.spent_at, "spent_by": fresh.spent_by})
 
 

@@ -63,9 +63,13 @@ async def stopping(machines: Machines, user: User, client_id: str, *, address: s
     return Unit(steps, [event], list(dict.fromkeys(topic for each in open_ for topic in wakes(each))))
 
 
-async def done(machines: Machines, unit: Unit) -> None:
-    """Write it."""
-    await machines.store.commit(*unit.steps, events=tuple(unit.events), wakes=tuple(unit.wakes))
+async def done(machines: Machines, *units: Unit) -> None:
+    """Write them, as one."""
+    await machines.store.commit(
+        *(step for unit in units for step in unit.steps),
+        events=tuple(event for unit in units for event in unit.events),
+        wakes=tuple(wake for unit in units for wake in unit.wakes),
+    )
 
 
 async def unblock(machines: Machines, user: User, client_id: str, *, address: str | None = None) -> None:

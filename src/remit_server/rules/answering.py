@@ -6,8 +6,9 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from remit_server.errors import Conflict, InvalidRequest, NotFound
-from remit_server.records import Approval, DetailType, User
+from remit_server.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from remit_server.records import Approval, Client, DetailType, User
+from remit_server.rules import scopes
 
 LONGEST_REASON = 200
 OPEN: Final = frozenset({"pending", "info_requested"})
@@ -18,6 +19,14 @@ def addressed(approval: Approval | None, user: User) -> Approval:
     if approval is None or approval.user_id != user.id:
         raise NotFound("There is no such request for you.")
     return approval
+
+
+def carried_by(client: Client, approval: Approval) -> None:
+    """Raises `Forbidden` where this client may not carry the person's answer: the one that asks, an agent, a stranger's app."""
+    if approval.client_id == client.id:
+        raise Forbidden("Who asks cannot answer: the person answers with another app.")
+    if scopes.ANSWER not in scopes.of_account(client):
+        raise Forbidden("Only the organisation's own apps may carry a person's answer, and agents never.")
 
 
 def judge(approval: Approval, *, version: int, digest: str, now: int) -> None:

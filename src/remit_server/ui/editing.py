@@ -27,6 +27,12 @@ _NUMBER: Final = re.compile(r"(?:[0-9]{1,15}|[0-9]{1,3}(?:[ ,'][0-9]{3}){1,4})(?
 """A comma groups thousands: where somebody means 1,5 as one and a half, it is no number."""
 
 
+def version(form: Form) -> int:
+    """Of the request, as the card was shown; what is no number of ours is no version that a card has shown."""
+    typed = form.need("version")
+    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 10 else -1
+
+
 class Editable(Struct, frozen=True, kw_only=True):
     """One value that may be made less. `path` leads to it within a detail: a member, or one within a window."""
 

@@ -12,7 +12,7 @@ from remit_server.approvals.answer import Answer as Said
 from remit_server.approvals.answer import Authentication, answer
 from remit_server.approvals.proof import Shown
 from remit_server.approvals.shown import shown
-from remit_server.errors import Forbidden, InvalidRequest
+from remit_server.errors import InvalidRequest
 from remit_server.rules import answering, scopes
 from remit_server.runtime.machines import Machines
 from remit_server.wire.bearer import person
@@ -50,20 +50,13 @@ class Answer:
         machines = self._machines
         who, user = await person(request, machines, scopes=(scopes.ANSWER,))
         approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), user)
-        if approval.client_id == who.client.id:
-            raise Forbidden("Who asks cannot answer: the person answers with another app.")
-        if scopes.ANSWER not in scopes.of_account(who.client):
-            raise Forbidden("Only the organisation's own apps may carry a person's answer, and agents never.")
+        answering.carried_by(who.client, approval)
         try:
             body = msgspec.json.decode(await request.body(), type=Body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest(f"The body is not an answer: {error}") from error
-        members = {name: value for name, value in _members(body) if name != "answer"}
-        said = Said(outcome=_OUTCOMES[body.answer], **members)
+        members = msgspec.structs.asdict(body)
+        said = Said(outcome=_OUTCOMES[members.pop("answer")], **members)
         grant = await machines.store.grants.get(who.token.grant_id) if who.token.grant_id else None
         proof = Authentication(auth_time=grant.auth_time, amr=grant.amr, acr=grant.acr) if grant else Authentication()
         return json_answer(await shown(machines, await answer(machines, approval, user, said, proof)))
-
-
-def _members(body: Body) -> list[tuple[str, Any]]:
-    return [(name, getattr(body, name)) for name in body.__struct_fields__]

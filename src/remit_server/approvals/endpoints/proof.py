@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from remit_server.approvals import proof
 from remit_server.approvals.ahead import Remember
-from remit_server.errors import Forbidden, InvalidRequest
+from remit_server.errors import InvalidRequest
 from remit_server.rules import answering, editing, scopes
 from remit_server.runtime.machines import Machines
 from remit_server.wire.bearer import person
@@ -34,8 +34,7 @@ class Proof:
         machines = self._machines
         who, user = await person(request, machines, scopes=(scopes.ANSWER,))
         approval = answering.addressed(await machines.store.approvals.get(request.params["id"]), user)
-        if approval.client_id == who.client.id or scopes.ANSWER not in scopes.of_account(who.client):
-            raise Forbidden("Only the organisation's own apps may carry a person's answer, and agents never.")
+        answering.carried_by(who.client, approval)
         try:
             body = msgspec.json.decode(await request.body(), type=Body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -112,7 +112,9 @@ class Approvals:
     _SPEND = Update(
         t.APPROVALS,
         set="spent = spent | :bit, spent_at = :now, spent_by = :spent_by",
-        where="approvals.id = :id AND approvals.state = 'taken' AND (approvals.spent & :bit) = 0",
+        # A stop of the agent and a use of its approval meet here: the agreement stands in the moment of the use, or it is none.
+        where="approvals.id = :id AND approvals.state = 'taken' AND (approvals.spent & :bit) = 0 AND NOT EXISTS "
+        "(SELECT 1 FROM grants WHERE grants.id = approvals.grant_id AND grants.revoked_at IS NOT NULL)",
     )
 
     _TO_TELL = Select(t.APPROVALS, where="notify_at <= :now", columns="id", tail="ORDER BY notify_at LIMIT :most")

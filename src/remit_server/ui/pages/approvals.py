@@ -154,7 +154,7 @@ class ApprovalPage:
 
     async def _said(self, approval: Approval, form: Form) -> Said:
         """What the form says. Raises `InvalidDetails` and `InvalidRequest` for what could not be meant."""
-        shown: dict[str, Any] = {"version": _version(form.need("version")), "digest": form.need("digest")}
+        shown: dict[str, Any] = {"version": editing.version(form), "digest": form.need("digest")}
         match form.need("answer"):
             case "approve":
                 types = await known_types(self._machines)
@@ -252,11 +252,6 @@ async def _newest(machines: Machines, user: User) -> int:
     """The number of this person's newest event: what comes after it is not on a page that is made from now on."""
     newest = await machines.store.trail.of_user(user.id, limit=1)
     return newest[0][0] if newest else 0
-
-
-def _version(typed: str) -> int:
-    """The number in a form of ours; anything else is no version that a page has shown."""
-    return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 10 else -1
 
 
 def state_of(approval: Approval, now: int) -> State:

@@ -23,11 +23,8 @@ class Proof:
         if isinstance(sent, Answer):
             return sent
         approval = answering.addressed(await machines.store.approvals.get(id_), sent.user)
-        version = sent.form.need("version")
-        answering.judge(
-            approval, version=int(version) if version.isdecimal() and len(version) < 10 else -1,
-            digest=sent.form.need("digest"), now=machines.clock.now(),
-        )  # fmt: skip
+        version, digest = editing.version(sent.form), sent.form.need("digest")
+        answering.judge(approval, version=version, digest=digest, now=machines.clock.now())
         details = editing.edited(approval, sent.form, types := await known_types(machines))
         digest = rules.judge(approval.details, details, types).digest
         remember = ahead.remembered(approval, sent.form, types)

@@ -33,12 +33,13 @@ class StopPage:
         if isinstance(sent, Answer):
             return sent
         approval, address = await self._asked(id_, sent.user), request.address
+        units = [await standing.stopping(machines, sent.user, approval.client_id, address=address)]
         if sent.form.has("report"):
             report = standing.reporting(
                 machines, sent.user, approval.client_id, reason=None, approval=approval.id, address=address
             )
-            await standing.done(machines, report)
-        await standing.done(machines, await standing.stopping(machines, sent.user, approval.client_id, address=address))
+            units.insert(0, report)
+        await standing.done(machines, *units)
         return await self._page(sent.who, sent.user, approval, done=True)
 
     async def _asked(self, id_: str, user: User) -> Approval:
