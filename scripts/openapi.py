@@ -318,6 +318,7 @@ def document(rows: Iterable[Route] | None = None) -> dict[str, Any]:
             "securitySchemes": {
                 "client": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
+                "relations": {"type": "http", "scheme": "bearer"},
             },
         },
     }
@@ -348,6 +349,8 @@ def _operation(row: Route, method: str) -> dict[str, Any]:
         operation["security"] = [{"client": []}, {}]
     elif row.face == "oauth" and row.path.startswith(("/me/", "/userinfo", "/oidc/register/")):
         operation["security"] = [{"token": []}]
+    elif row.face == "openfga":
+        operation["security"] = [{"relations": []}]
     return operation | ({"parameters": parameters} if parameters else {}) | {"responses": _responses(row, known)}
 
 

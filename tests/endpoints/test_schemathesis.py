@@ -16,6 +16,7 @@ from scripts import openapi
 from tests.fixtures import asking
 from tests.fixtures.databases import NewDatabase
 from tests.fixtures.house import SECRET, House, built
+from tests.fixtures.openfga import registered, speaking
 from tests.ledger import proves
 from tests.needs import ROOT
 
@@ -36,6 +37,9 @@ password = "{secret}"
 
 [auth.openapi.token]
 bearer = "{token}"
+
+[auth.openapi.relations]
+bearer = "{relations}"
 """
 PASSED_ON = "^/vault/proxy/"
 """Whatever method a rule names is passed on there, and a document can only list some. Bad input tries it."""
@@ -71,8 +75,11 @@ async def listening(new_database: NewDatabase) -> AsyncIterator[tuple[House, str
 async def test_the_server_answers_as_the_document_says(listening: tuple[House, str], tmp_path: Path) -> None:
     house, url = listening
     token = (await asking.own_app(house))["Authorization"].removeprefix("Bearer ")
+    await registered(house)
+    async with (await speaking(house)).http as http:
+        relations = http.headers["Authorization"].removeprefix("Bearer ")
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(secret=SECRET, token=token))
+    config.write_text(CONFIG.format(secret=SECRET, token=token, relations=relations))
     run = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(config), "run",
         str(ROOT / "docs/reference/openapi.json"), "--url", url, "--phases", "coverage,fuzzing", "--max-examples", "5",
