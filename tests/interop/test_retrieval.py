@@ -43,7 +43,14 @@ async def server(trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 
 async def play(server: Live, script: str, packages: str) -> Any:
     return await play_python(
-        server, script, packages=packages, client="agent", secret=SECRET, people=[ADA, BOB], source=[str(ROOT / "src")]
+        server,
+        script,
+        packages=packages,
+        client="agent",
+        secret=SECRET,
+        people=[ADA, BOB],
+        source=[str(ROOT / "src")],
+        page=(ROOT / "docs/retrieval.md").read_text(),
     )
 
 
@@ -53,6 +60,7 @@ async def test_langchain(server: Live, packages: str) -> None:
     found = await play(server, "retrieve_langchain", packages)
     said = found["async"]
     assert (said["ada"], said["bob"]) == ([40, 41, 42, 43], [0, 2, 4, 6])
+    assert said["few"] == [40, 41, 42, 43]
     assert said["batch"] == [[0, 2, 4, 6]] * 2
     assert said["told"] == [40, 41, 42, 43]
     assert said["heard"] == [[40, 41, 42, 43]], "a listener hears of what is shown, and of nothing else"

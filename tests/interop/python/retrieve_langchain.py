@@ -4,7 +4,7 @@ import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
 
-from flow import given, result
+from flow import given, on_page, result
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -88,13 +88,17 @@ async def main():
     found = {}
     async with Client(given["issuer"], given["client"], given["secret"]) as client:
         ada, bob, stranger = (client.for_user(sub) for sub in (ADA, BOB, "auth0|nobody"))
-        vectors = AuthorizedRetriever(base=store().as_retriever(search_kwargs={"k": 2}), obj=named)
+        page = on_page("remit.integrations.langchain")
+        vectors = page["retriever_over"](store())
 
         async def asked(user, retriever=vectors, **config):
             with user:
                 return ids(await retriever.ainvoke("0", config or None))
 
-        found["ada"], found["bob"] = await asyncio.gather(asked(ada), asked(bob))
+        both = await asyncio.gather(page["ask"](vectors, ada, "0"), page["ask"](vectors, bob, "0"))
+        found["ada"], found["bob"] = map(ids, both)
+        few = AuthorizedRetriever(base=store().as_retriever(search_kwargs={"k": 2}), obj=named)
+        found["few"] = await asked(ada, few)
         with bob:
             found["batch"] = [ids(each) for each in await vectors.abatch(["0", "1"])]
         listener, chain = Listener(), RunnableLambda(str) | vectors  # a step of a chain inherits who listens to it

@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from flow import given, result
+from flow import given, on_page, result
 from llama_index.core import VectorStoreIndex
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.retrievers import BaseRetriever
@@ -63,13 +63,15 @@ async def main():
     found = {}
     async with Client(given["issuer"], given["client"], given["secret"]) as client:
         ada, bob, stranger = (client.for_user(sub) for sub in (ADA, BOB, "auth0|nobody"))
-        vectors = AuthorizedRetriever(index().as_retriever(similarity_top_k=2), obj=named)
+        page = on_page("remit.integrations.llamaindex")
+        vectors = page["nodes_over"](index())
 
         async def asked(user, retriever=vectors):
             with user:
                 return ids(await retriever.aretrieve("0"))
 
-        found["ada"], found["bob"] = await asyncio.gather(asked(ada), asked(bob))
+        both = await asyncio.gather(page["ask_nodes"](vectors, ada, "0"), page["ask_nodes"](vectors, bob, "0"))
+        found["ada"], found["bob"] = map(ids, both)
         odd = [TextNode(text="no id"), node(40), node(40, id_="chunk 2"), TextNode(text="", metadata={"name": "x"})]
         found["odd"] = await asked(ada, AuthorizedRetriever(Rows(odd), obj=named))
         once = reference(50, node(7))
@@ -78,7 +80,7 @@ async def main():
 
         hits = [NodeWithScore(node=node(n), score=1.0) for n in (38, 41, 39, 40)]
         with ada:
-            found["post"] = ids(await AuthorizedPostprocessor(obj=named).apostprocess_nodes(hits, query_str="0"))
+            found["post"] = ids(await page["last"].apostprocess_nodes(hits, query_str="0"))
 
         def in_a_worker():
             return (
