@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
@@ -14,14 +15,17 @@ import pytest
 from playwright.async_api import Browser, Locator, expect
 from tests.fixtures.asking import ORDER, asked
 from tests.fixtures.house import BROKER, PASSWORD, clients, request_of
+from tests.fixtures.relations import put_store
 from tests.fixtures.town import Town, chromium_running, town_at
 from tests.fixtures.vault import BOB
 from tests.ledger import proves
+from tests.pages.conftest import MODEL, STORE, TUPLES
 
 from remit_server.management import set_up
 from remit_server.records import Approval, Event, User
 from remit_server.records.event import Actor
 from remit_server.rules import totp
+from remit_server.rules.relations.model import parse
 from remit_server.vault import connect
 
 pytestmark = pytest.mark.browser
@@ -287,6 +291,50 @@ async def test_activity_and_console(town: Town) -> None:
     await bob.page.select_option("#agent", label="Nightly report")
     await bob.press("Show")
     await bob.meets("Activity", "activity-of-one")
+    assert not bob.findings, "\n".join(bob.findings)
+
+
+@CLEAN
+async def test_relations(town: Town) -> None:
+    if await town.house.store.relations.store(STORE) is None:
+        await put_store(town.house.store, STORE, parse(MODEL), *TUPLES, now=town.house.clock.now())
+    bob = await town.signed_in("bob")
+    fields = bob.page.locator("details form")
+    await bob.open("/console")
+    await bob.follow("Relations")
+    await bob.meets("Relations", "relations")
+    await bob.follow("documents")
+    await bob.meets("documents", "store")
+    await bob.follow("Tuples")
+    await bob.meets("documents", "tuples")
+    await bob.page.locator("summary", has_text="Add a tuple").click()
+    for label, value in (("User", "user:*"), ("has", "owner"), ("of", "document:plan")):
+        await fields.get_by_label(label, exact=True).fill(value)
+    await bob.press("Add this tuple")
+    await bob.meets("documents", "tuples-wrong")
+    await expect(fields.get_by_label("User", exact=True)).to_have_accessible_description(re.compile("does not take"))
+    await fields.get_by_label("User", exact=True).fill("user:eve")
+    await bob.press("Add this tuple")
+    await bob.meets("documents", "tuples-added")
+    await expect(bob.page.get_by_role("status")).to_contain_text("Added: user:eve has owner of document:plan.")
+    await bob.page.locator("li", has_text="eve").locator("summary").click()
+    await bob.page.get_by_role("button", name="Yes, delete it").click()
+    await expect(bob.page.get_by_role("status")).to_contain_text("Deleted: user:eve")
+    await bob.follow("Changes")
+    await bob.meets("documents", "changes")
+    await bob.follow("Why?")
+    await bob.page.get_by_label("Does").fill("user:ada")
+    await bob.page.get_by_label("have").fill("viewer")
+    await bob.page.get_by_label("of", exact=True).fill("document:plan")
+    await bob.press("Why?")
+    await bob.meets("documents", "why-yes")
+    await expect(bob.page.get_by_role("heading", level=2)).to_have_text("Yes. user:ada has viewer of document:plan.")
+    await bob.page.get_by_label("Does").fill("user:eve")
+    await bob.page.get_by_label("Does").press("Enter")
+    await bob.meets("documents", "why-no")
+    await bob.follow("Add it…")
+    await bob.meets("documents", "tuples-to-add")
+    await expect(fields.get_by_label("User", exact=True)).to_have_value("user:eve")
     assert not bob.findings, "\n".join(bob.findings)
 
 
