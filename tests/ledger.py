@@ -321,6 +321,11 @@ LEDGER: dict[str, Promise] = {
     "relations.models-in-linear-time": Promise(
         "docs/adr/0020", "No model within the limit of size takes long to read and judge, however it is made."
     ),
+    # Relations: storage
+    "relations.writes-are-exact": Promise(
+        "docs/adr/0022",
+        "Of equal writes one wins, revisions have no gaps, and who saw a revision reads all of it, whatever writes meanwhile.",
+    ),
     # Relations: conditions and tuples
     "relations.condition-unsaid-decides-nothing": Promise(
         "docs/adr/0021", "A condition that lacks a parameter is an error that names it, and never a yes."
@@ -330,6 +335,9 @@ LEDGER: dict[str, Promise] = {
     ),
     "relations.condition-cost": Promise(
         "docs/adr/0021", "A condition is evaluated only where its cost is bounded beforehand; nothing else is begun."
+    ),
+    "relations.openfga-fuzz": Promise(
+        "issue: relations", "On models and tuples made at random, Remit answers as the engine of OpenFGA does."
     ),
     "relations.tuples-fit-their-model": Promise(
         "docs/adr/0021",
@@ -426,7 +434,8 @@ LEDGER: dict[str, Promise] = {
         "issue: relations", "Callbacks, streams and traces of a LangChain run never hold what was withheld."
     ),
     "retrieval.withheld": Promise(
-        "sdk-and-pages", "How many documents were withheld is counted by the server, for the trail alone: no agent hears it."
+        "sdk-and-pages",
+        "How many documents were withheld is counted by the server, for the trail alone: no agent hears it.",
     ),
     "demo.embeddings": Promise(
         "issue: relations", "With the extra rag the demo finds papers by meaning, with a model that needs no network."

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.fixtures.databases import NewDatabase
 from tests.ledger import proves
 from tests.storage.conftest import MASTER, NOW, Open
-from tests.storage.samples import LATER, client, code, event, token
+from tests.storage.samples import LATER, client, code, event, grant, token
 
 from remit_server.storage.contract import Busy, Lost, Step, Unit, Unstorable
 from remit_server.storage.open import open_store
 from remit_server.storage.sql import tables as t
-from remit_server.storage.sql.statements import Insert, Update
+from remit_server.storage.sql.statements import Delete, Insert, Select, Update
 from remit_server.storage.store import Store
 
 NULL_IN_A_KEY = Step(Insert(t.BURNED), {"hash": None, "expires_at": LATER})
+
+SPEND = Delete(t.BURNED, where="burned.hash = :hash")
 
 
 class TestUnits:
@@ -76,6 +79,26 @@ class TestUnits:
         await asyncio.gather(*(store.commit(*store.once.attempt("ada", NOW, 60)) for _ in range(20)))
         assert await store.once.attempts("ada", NOW) == 20
 
+    async def test_a_step_of_many_rows_changes_all_or_loses(self, store: Store) -> None:
+        burn = Insert(t.BURNED)
+        rows = [{"hash": f"h{n}", "expires_at": LATER} for n in range(600)]
+        await store.commit(Step(burn, rows), Step(SPEND, [{"hash": "h0"}, {"hash": "h599"}]))
+        for step in (
+            Step(burn, [{"hash": "new", "expires_at": LATER}, rows[1]]),
+            Step(SPEND, [{"hash": "h1"}, {"hash": "h0"}]),
+        ):
+            with pytest.raises(Lost):
+                await store.commit(step, events=(event(),))
+            (missed,) = await store.commit(replace(step, may_miss=True))
+            assert missed is None
+        assert (await store.trail.verify()).count == 0
+
+    async def test_steps_of_many_rows_in_one_batch_each_learn_of_their_own(self, store: Store) -> None:
+        burn = Insert(t.BURNED)
+        units = [[{"hash": f"{unit}-{n}", "expires_at": LATER} for n in range(3)] for unit in (0, 1, 1, 2)]
+        outcomes = await asyncio.gather(*(store.commit(Step(burn, rows)) for rows in units), return_exceptions=True)
+        assert [isinstance(outcome, Lost) for outcome in outcomes] == [False, False, True, False]
+
     async def test_a_unit_of_events_only(self, store: Store) -> None:
         await store.commit(events=(event(), event()))
         assert (await store.trail.verify()).count == 2
@@ -116,6 +139,36 @@ class TestBadRows:
         assert bad is None
         assert good is not None
         assert await store.grants.live(key, "c_5") == []
+
+
+class TestManyPointReads:
+    BY_CLIENT = Select(t.GRANTS, columns="grants.id", where="grants.client_id = :client_id")
+
+    async def test_each_gets_its_own_rows(self, store: Store) -> None:
+        await store.commit(*(store.grants.add(grant(id=f"g{n}", client_id=f"c{n % 2}")) for n in range(5)))
+        asked = [{"client_id": id_} for id_ in ("c1", "none", "c0", "c1")]
+        found = await store.engine.each(self.BY_CLIENT, asked)
+        assert [sorted(row["id"] for row in rows) for rows in found] == [
+            ["g1", "g3"],
+            [],
+            ["g0", "g2", "g4"],
+            ["g1", "g3"],
+        ]
+        assert list(await store.engine.each(self.BY_CLIENT, [])) == []
+
+    async def test_those_that_wait_together_are_not_mixed_up(self, store: Store) -> None:
+        await store.commit(*(store.grants.add(grant(id=f"g{n}", client_id=f"c{n}")) for n in range(5)))
+        asked = [[{"client_id": f"c{n}"} for n in range(size)] for size in (0, 3, 1, 5)]
+        found = await asyncio.gather(*(store.engine.each(self.BY_CLIENT, some) for some in asked))
+        assert [[row["id"] for rows in some for row in rows] for some in found] == [
+            [f"g{n}" for n in range(size)] for size in (0, 3, 1, 5)
+        ]
+
+    @pytest.mark.parametrize("odd", ["c0\0", "c0\0x", "\ud800", "\\u0000"])
+    async def test_what_cannot_be_stored_spoils_no_other(self, store: Store, odd: str) -> None:
+        await store.commit(store.grants.add(grant(id="g0", client_id="c0")))
+        found = await store.engine.each(self.BY_CLIENT, [{"client_id": odd}, {"client_id": "c0"}])
+        assert [len(rows) for rows in found] == [0, 1]
 
 
 class TestUnderLoad:

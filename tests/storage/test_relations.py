@@ -12,7 +12,7 @@ from tests.storage.conftest import NOW, Open
 from tests.storage.samples import event
 from tests.storage.test_sweep import expired
 
-from remit_server.rules.relations.facts import Held, Holders
+from remit_server.rules.relations.facts import FEW, Few, Held, Holders
 from remit_server.storage.contract import Lost, Unstorable
 from remit_server.storage.groups.relation_models import RelationModel
 from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write

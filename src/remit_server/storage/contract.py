@@ -69,7 +69,8 @@ class Unstorable(InvalidRequest):
 @dataclass(frozen=True, slots=True)
 class Step:
     """One statement with its values, or with those of many rows, which go to the database together: such a step changes
-    nothing when one of its rows changes nothing. A step that `may_miss` does not lose the unit when it changes nothing.
+    nothing when one of its rows changes nothing, though others of its rows may stay changed. A step that `may_miss` does not
+    lose the unit when it changes nothing.
 
     `wake` is announced when the unit is written: a step that changes what others have cached brings its topic along.
     """

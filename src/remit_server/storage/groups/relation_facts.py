@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from remit_server.rules.relations.facts import FEW, Fact, Few, Found, Held, Holders, Need
+from remit_server.rules.relations.tuples import kind_of
 from remit_server.storage.contract import Engine, Params
 from remit_server.storage.groups.relation_writes import number_of
 from remit_server.storage.sql import tables as t
@@ -25,25 +26,23 @@ class Facts:
         "AND relation_tuples.subject BETWEEN :first AND :last",
         types={"first": "text", "last": "text"},
     )
-    # All of it stands in the index by subject, but for a context; few tuples have one.
+    # Few tuples have a context: the others are not looked up.
     _HELD = Select(
-        t.RELATION_TUPLES,
-        columns="relation_tuples.object, relation_tuples.condition, CASE relation_tuples.condition WHEN '' THEN '' ELSE "
-        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store = relation_tuples.store "
-        "AND whole.object = relation_tuples.object AND whole.relation = relation_tuples.relation "
-        "AND whole.kind = relation_tuples.kind AND whole.subject = relation_tuples.subject) END AS context",
-        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "
-        "AND relation_tuples.relation = :relation AND relation_tuples.object BETWEEN :first AND :last",
-        types={"first": "text", "last": "text"},
+        t.RELATION_HELD,
+        columns="relation_held.object, relation_held.condition, CASE relation_held.condition WHEN '' THEN '' ELSE "
+        "(SELECT whole.context FROM relation_tuples AS whole WHERE whole.store = :store AND whole.object = relation_held.object "
+        "AND whole.relation = :relation AND whole.kind = :kind AND whole.subject = :subject) END AS context",
+        where="relation_held.store = :store AND relation_held.subject = :subject "
+        "AND relation_held.relation = :relation AND relation_held.object BETWEEN :first AND :last",
+        types={"kind": "text", "first": "text", "last": "text"},
     )
-
     # Up to the one after the most, where there are as many without a condition.
     _FEW = Select(
-        t.RELATION_TUPLES,
-        columns="relation_tuples.object",
-        where="relation_tuples.store = :store AND relation_tuples.subject = :subject "  # noqa: S608 - FEW is a number
-        "AND relation_tuples.relation = :relation AND relation_tuples.condition = '' "
-        "AND relation_tuples.object BETWEEN :first AND coalesce((SELECT far.object FROM relation_tuples AS far "
+        t.RELATION_HELD,
+        columns="relation_held.object",
+        where="relation_held.store = :store AND relation_held.subject = :subject "  # noqa: S608 - FEW is a number
+        "AND relation_held.relation = :relation AND relation_held.condition = '' "
+        "AND relation_held.object BETWEEN :first AND coalesce((SELECT far.object FROM relation_held AS far "
         "WHERE far.store = :store AND far.subject = :subject AND far.relation = :relation "
         f"AND far.condition = '' AND far.object BETWEEN :first AND :last ORDER BY far.object LIMIT 1 OFFSET {FEW}), :last)",
         types={"first": "text", "last": "text"},
@@ -65,7 +64,13 @@ class Facts:
                 found[one] = [(row["subject"], row["condition"], row["context"]) for row in rows]
         if held := [need for need in needs if isinstance(need, Held)]:
             asked = [
-                {"store": number_of(store_id), "subject": subject, "relation": relation, **within(type_)}
+                {
+                    "store": number_of(store_id),
+                    "subject": subject,
+                    "relation": relation,
+                    "kind": kind_of(subject),
+                    **within(type_),
+                }
                 for subject, relation, type_ in held
             ]
             for need, rows in zip(held, await self._engine.each(self._HELD, asked), strict=True):

@@ -118,6 +118,12 @@ class Writes:
         where="relation_tuples.store = :store AND relation_tuples.object = :object "
         "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind AND relation_tuples.subject = :subject",
     )
+    _HOLD = Insert(t.RELATION_HELD)
+    _RELEASE = Delete(
+        t.RELATION_HELD,
+        where="relation_held.store = :store AND relation_held.subject = :subject AND relation_held.relation = :relation "
+        "AND relation_held.object = :object AND relation_held.condition = :condition",
+    )
     _LOG = Insert(t.RELATION_CHANGES)
 
     def __init__(self, engine: Engine) -> None:
@@ -207,23 +213,24 @@ class Writes:
         raise Busy("other processes write to the same relation store")
 
     def _unit(self, store_id: str, revision: int, there: dict[Key, RelationTuple], plan: _Plan) -> Unit:
-        gone = [key for key, tuple_ in there.items() if plan.there.get(key) != tuple_]
+        gone = [tuple_ for key, tuple_ in there.items() if plan.there.get(key) != tuple_]
         new = [tuple_ for key, tuple_ in plan.there.items() if there.get(key) != tuple_]
         store = number_of(store_id)
         steps = [Step(self._NEXT, {"id": store_id, "revision": revision, "next": plan.revision})]
         if gone:
-            steps.append(Step(self._REMOVE, [{"store": store, **_named(key)} for key in gone]))
+            rows = [{"store": store, "kind": kind_of(tuple_.subject), **tuple_._asdict()} for tuple_ in gone]
+            steps += [Step(self._REMOVE, rows), Step(self._RELEASE, rows)]
         if new:
-            steps.append(
-                Step(
-                    self._ADD,
-                    [
-                        {"store": store, **_named(tuple_.key), "condition": tuple_.condition,
-                         "context": tuple_.context, "created_at": plan.written_at[tuple_.key]}
-                        for tuple_ in new
-                    ],
-                )
-            )  # fmt: skip
+            rows = [
+                {
+                    "store": store,
+                    "kind": kind_of(tuple_.subject),
+                    "created_at": plan.written_at[tuple_.key],
+                    **tuple_._asdict(),
+                }
+                for tuple_ in new
+            ]
+            steps += [Step(self._ADD, rows), Step(self._HOLD, rows)]
         steps.append(Step(self._LOG, [{"store": store, **change} for change in plan.changes]))
         return Unit(steps, plan.events)
 

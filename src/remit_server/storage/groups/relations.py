@@ -27,7 +27,15 @@ SWEPT_AT_ONCE: Final = 500
 LATEST: Final = 2**62
 """After every position."""
 
-_PLACE: Final[dict[str, Kind]] = dict.fromkeys(("object_", "relation_", "kind_", "subject_", "first", "last"), "text")
+_WHOLE: Final = "CROSS JOIN relation_tuples AS whole"
+_OF_SUBJECT: Final = (
+    "relation_held.store = :store AND relation_held.subject = :subject AND relation_held.object BETWEEN :first AND :last "
+    "AND whole.store = :store AND whole.object = relation_held.object AND whole.relation = relation_held.relation "
+    "AND whole.kind = :kind AND whole.subject = :subject"
+)
+_PLACE: Final[dict[str, Kind]] = dict.fromkeys(
+    ("object_", "relation_", "kind_", "subject_", "kind", "first", "last"), "text"
+)
 """The tuple after which a page begins, and the objects among which it looks."""
 
 
@@ -100,18 +108,21 @@ class Relations:
         where="relation_tuples.store = :store AND relation_tuples.object = :object "
         "AND relation_tuples.relation = :relation AND relation_tuples.kind = :kind AND relation_tuples.subject = :subject",
     )
+    # CROSS, which SQLite does not reorder.
     _READ_SUBJECT = Select(
-        t.RELATION_TUPLES,
-        where="store = :store AND subject = :subject AND (relation, object) > (:relation_, :object_) "
-        "AND object BETWEEN :first AND :last",
-        tail="ORDER BY relation, object LIMIT :size",
+        t.RELATION_HELD,
+        columns="whole.*",
+        join=_WHOLE,
+        where=f"{_OF_SUBJECT} AND (relation_held.relation, relation_held.object) > (:relation_, :object_)",
+        tail="ORDER BY relation_held.relation, relation_held.object LIMIT :size",
         types=_PLACE,
     )
     _READ_SUBJECT_RELATION = Select(
-        t.RELATION_TUPLES,
-        where="store = :store AND subject = :subject AND relation = :relation AND object > :object_ "
-        "AND object BETWEEN :first AND :last",
-        tail="ORDER BY object LIMIT :size",
+        t.RELATION_HELD,
+        columns="whole.*",
+        join=_WHOLE,
+        where=f"{_OF_SUBJECT} AND relation_held.relation = :relation AND relation_held.object > :object_",
+        tail="ORDER BY relation_held.object LIMIT :size",
         types=_PLACE,
     )
 
@@ -128,12 +139,12 @@ class Relations:
         where="store = :store AND (revision, position) > (:revision, :position)",
         tail="ORDER BY revision, position LIMIT :size",
     )
-    # Left to itself, SQLite looks through the changes of all types.
+    # In the order of the index by type, and of no other: else a rare type is looked for among all changes.
     _CHANGES_OF_TYPE = Select(
         t.RELATION_CHANGES,
         where="store = :store AND (revision, position) IN (SELECT one.revision, one.position FROM relation_changes AS one "
-        "WHERE one.store = :store AND one.type = :type AND (one.revision, one.position) > (:revision, :position) "
-        "ORDER BY one.revision, one.position LIMIT :size)",
+        "WHERE one.store = :store AND (one.type, one.revision, one.position) > (:type, :revision, :position) "
+        "AND one.type <= :type ORDER BY one.type, one.revision, one.position LIMIT :size)",
         tail="ORDER BY revision, position",
     )
     _FIRST_SINCE = Select(
@@ -265,7 +276,7 @@ def _leftover(table: Table, belongs: str) -> tuple[Select, Delete]:
 
 
 _LEFTOVERS: Final = (
-    *(_leftover(table, "store = :store") for table in (t.RELATION_TUPLES, t.RELATION_CHANGES)),
+    *(_leftover(table, "store = :store") for table in (t.RELATION_TUPLES, t.RELATION_HELD, t.RELATION_CHANGES)),
     *(_leftover(table, "store_id = :store_id") for table in (t.RELATION_MODELS, t.RELATION_ASSERTIONS)),
 )
 

@@ -63,14 +63,14 @@ CREATE TABLE signing_keys (kid {text} NOT NULL PRIMARY KEY, alg {text} NOT NULL,
 CREATE TABLE secrets (name {text} NOT NULL PRIMARY KEY, body {blob} NOT NULL);
 CREATE TABLE data_keys (id {text} NOT NULL, wrapped_by {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (id, wrapped_by));
 CREATE TABLE relation_stores (id {text} NOT NULL PRIMARY KEY, number {int} NOT NULL UNIQUE, name {text} NOT NULL, revision {int} NOT NULL, model_id {text} NOT NULL, created_at {int} NOT NULL, updated_at {int} NOT NULL, removed_at {int});
-CREATE INDEX relation_stores_by_name ON relation_stores (name, id);
+CREATE INDEX relation_stores_by_name ON relation_stores (name);
 CREATE INDEX relation_stores_removed ON relation_stores (removed_at) WHERE removed_at IS NOT NULL;
 CREATE TABLE relation_models (store_id {text} NOT NULL, id {text} NOT NULL, created_at {int} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (store_id, id));
 CREATE TABLE relation_types (type {text} NOT NULL, store_id {text} NOT NULL, PRIMARY KEY (type, store_id)){clustered};
 CREATE INDEX relation_types_by_store ON relation_types (store_id);
 CREATE TABLE relation_assertions (store_id {text} NOT NULL, model_id {text} NOT NULL, body {blob} NOT NULL, PRIMARY KEY (store_id, model_id));
 CREATE TABLE relation_tuples (store {int} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, kind {text} NOT NULL, subject {text} NOT NULL, condition {text} NOT NULL, context {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store, object, relation, kind, subject)){clustered};
-CREATE INDEX relation_tuples_by_subject ON relation_tuples (store, subject, relation, object, condition, kind);
+CREATE TABLE relation_held (store {int} NOT NULL, subject {text} NOT NULL, relation {text} NOT NULL, object {text} NOT NULL, condition {text} NOT NULL, PRIMARY KEY (store, subject, relation, object, condition)){clustered};
 CREATE TABLE relation_changes (store {int} NOT NULL, revision {int} NOT NULL, position {int} NOT NULL, operation {text} NOT NULL, type {text} NOT NULL, object {text} NOT NULL, relation {text} NOT NULL, subject {text} NOT NULL, condition {text} NOT NULL, context {text} NOT NULL, created_at {int} NOT NULL, PRIMARY KEY (store, revision, position)){clustered};
 CREATE INDEX relation_changes_by_type ON relation_changes (store, type, revision, position);
 CREATE INDEX relation_changes_by_time ON relation_changes (store, created_at, revision) WHERE position = 0;

@@ -73,9 +73,11 @@ def sqlite_select(select: Select) -> str:
 def sqlite_each(select: Select) -> str:
     """A point read for many requests at once: `:asked` is a JSON array of objects, and `p_row` (from 0) tells which of them a
     row answers. CROSS JOIN, which SQLite does not reorder: whatever it believes of a table, it looks each request up."""
-    found, joined = (substitute(text, "(v.value ->> '{}')".format) for text in (select.where, select.join))
+    wanted, found, joined = (
+        substitute(text, "(v.value ->> '{}')".format) for text in (select.wanted, select.where, select.join)
+    )
     return (
-        f"SELECT v.key AS p_row, {select.wanted} FROM json_each(:asked) AS v CROSS JOIN {select.table.name} ON {found} "
+        f"SELECT v.key AS p_row, {wanted} FROM json_each(:asked) AS v CROSS JOIN {select.table.name} ON {found} "
         f"{joined} {select.tail}"
     )
 
@@ -142,10 +144,9 @@ def postgresql_change(statement: Change) -> str:
 @cache
 def postgresql_point(select: Select) -> str:
     """A point read for many requests at once."""
-    found, joined = (substitute(text, _value(select)) for text in (select.where, select.join))
+    wanted, found, joined = (substitute(text, _value(select)) for text in (select.wanted, select.where, select.join))
     return (
-        f"SELECT v.p_row, {select.wanted} FROM {_requests(select)} JOIN {select.table.name} ON {found} {joined} "
-        f"{select.tail}"
+        f"SELECT v.p_row, {wanted} FROM {_requests(select)} JOIN {select.table.name} ON {found} {joined} {select.tail}"
     )
 
 

@@ -106,7 +106,7 @@ class Select:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return _named(self.join, self.where, self.tail)
+        return _named(self.columns, self.join, self.where, self.tail)
 
     @property
     def wanted(self) -> str:

@@ -91,6 +91,10 @@ RELATION_TUPLES = _table(
     "relation_tuples", "store object relation kind subject",
     store=INT, object=TEXT, relation=TEXT, kind=TEXT, subject=TEXT, condition=TEXT, context=TEXT, created_at=INT,
 )  # fmt: skip
+RELATION_HELD = _table(
+    "relation_held", "store subject relation object condition",
+    store=INT, subject=TEXT, relation=TEXT, object=TEXT, condition=TEXT,
+)  # fmt: skip
 RELATION_CHANGES = _table(
     "relation_changes", "store revision position",
     store=INT, revision=INT, position=INT, operation=TEXT, type=TEXT, object=TEXT, relation=TEXT, subject=TEXT,
