@@ -375,6 +375,9 @@ LEDGER: dict[str, Promise] = {
         "openfga-sdk 0.9.9 and 0.10.5, @openfga/sdk and Auth0's FGA classes work unmodified, every method of them.",
     ),
     # Retrieval
+    "relations.sample-stores": Promise(
+        "issue: relations", "Every assertion of OpenFGA's sample stores holds, those of modular models included."
+    ),
     "access.port": Promise(
         "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."
     ),

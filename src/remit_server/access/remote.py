@@ -49,6 +49,10 @@ _OURS: Final = frozenset({
 class Refused(Exception):
     """The server says no to a request; the words are its own."""
 
+    def __init__(self, words: str, status: int = 400) -> None:
+        super().__init__(words)
+        self.status = status
+
 
 @dataclass
 class OpenFga:
@@ -63,7 +67,7 @@ class OpenFga:
         """A JSON answer. `path` is below the store. Raises `Refused` or `RelationsUnavailable`."""
         reply = await self._sent(method, path, body)
         try:
-            return reply.json()
+            return reply.json() if reply.status != 204 else {}
         except OutboundRefused as error:
             raise _unavailable("the answer is not JSON") from error
 
@@ -88,9 +92,9 @@ class OpenFga:
         if 200 <= reply.status < 300:
             return reply
         code, words = _said(reply)
-        if reply.status not in {400, 422} or code in _OURS:
+        if reply.status not in {400, 409, 422} or code in _OURS:
             raise _unavailable(f"{reply.status} {code}")
-        raise Refused(words)
+        raise Refused(words, reply.status)
 
     async def _once(self, method: str, url: str, content: bytes, credential: str | None) -> Reply:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "agents": "List, suspend and resume agents.",
     "people": "Help somebody who lost their second factor.",
     "keys": "Rotate keys, or move to another master key.",
+    "relations": "Check and test models of relations; move stores between Remit and OpenFGA.",
     "audit": "Verify and export the trail.",
     "backup": "Write everything to one file.",
     "restore": "Fill an empty database from a backup.",

@@ -1,0 +1,1 @@
+"""Moving what a relation store holds between Remit and OpenFGA, either way."""
