@@ -49,14 +49,18 @@ def model_of(asked: Members, most: int) -> dict[str, Any]:
 
 
 def _type(definition: Members) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": definition.text("type", m.TYPE)}
-    if relations := definition.inner("relations"):
-        found["relations"] = {_named(relations, name): _rewrite(relations.need(name)) for name in relations}
-    if metadata := definition.inner("metadata"):
-        described: dict[str, Any] = _origin(metadata)
-        if relations := metadata.inner("relations"):
-            described["relations"] = {_named(relations, name): _metadata(relations.need(name)) for name in relations}
-        found["metadata"] = described
+    relations, metadata = definition.inner("relations") or Members({}), definition.inner("metadata")
+    return {
+        "type": definition.text("type", m.TYPE),
+        "relations": {_named(relations, name): _rewrite(relations.need(name)) for name in relations},
+        "metadata": (_described(metadata) or None) if metadata else None,
+    }
+
+
+def _described(metadata: Members) -> dict[str, Any]:
+    found = _origin(metadata)
+    if relations := metadata.inner("relations"):
+        found["relations"] = {_named(relations, name): _metadata(relations.need(name)) for name in relations}
     return found
 
 
