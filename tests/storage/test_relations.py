@@ -164,6 +164,16 @@ async def test_writes_at_once_are_judged_one_after_the_other(shop: Store) -> Non
     assert await keys(shop) == one
 
 
+async def test_a_tuple_too_long_for_an_index_fails_alone(shop: Store) -> None:
+    """PostgreSQL's take up to 2,704 bytes, SQLite's anything."""
+    long = "".join(chr(0x10000 + n * 37 % 60_000) for n in range(1000))
+    outcomes = await asyncio.gather(
+        write(shop, [f"doc:1 viewer user:{long}"]), write(shop, ["doc:1 viewer user:ada"]), return_exceptions=True
+    )
+    expected = Done if shop.engine.dialect == "sqlite" else Unstorable
+    assert [type(outcome) for outcome in outcomes] == [expected, Done]
+
+
 async def test_an_asker_that_goes_away_holds_nobody_up(shop: Store) -> None:
     first = asyncio.create_task(write(shop, ["doc:1 viewer user:ada"]))
     await asyncio.sleep(0)

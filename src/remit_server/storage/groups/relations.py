@@ -75,7 +75,7 @@ class Relations:
     _DEFINING = Select(
         t.RELATION_TYPES,
         columns="relation_stores.*",
-        join="JOIN relation_stores ON relation_stores.id = relation_types.store_id",
+        join="JOIN relation_stores ON relation_stores.id = relation_types.store_id AND relation_stores.removed_at IS NULL",
         where="relation_types.type = :type",
     )
     _ADD_STORE = Insert(t.RELATION_STORES)

@@ -29,8 +29,8 @@ AWAY: Final = (
 )
 """The database, or the way to it, fails: not the request. The connection is given up, whoever waits gets `Busy`."""
 
-UNSTORABLE: Final = (ValueError, OverflowError, asyncpg.DataError)
-"""A value does not fit, as asyncpg (before it is sent) or PostgreSQL (SQLSTATE class 22) finds."""
+UNSTORABLE: Final = (ValueError, OverflowError, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
+"""A value does not fit, as asyncpg (before it is sent) or PostgreSQL (SQLSTATE classes 22 and 54) finds."""
 
 SETTINGS: Final = {
     "application_name": "remit",
