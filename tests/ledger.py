@@ -372,7 +372,7 @@ LEDGER: dict[str, Promise] = {
     ),
     "interop.openfga": Promise(
         "issue: relations",
-        "openfga-sdk 0.9.9 and 0.10.5, @openfga/sdk and Auth0's FGA classes work unmodified, every method of them.",
+        "OpenFGA's SDKs for Python (0.9.9 and 0.10.5) and Node.js work unmodified, every method, and so do Auth0's FGA classes.",
     ),
     # Retrieval
     "relations.sample-stores": Promise(
