@@ -79,8 +79,8 @@ def copy(place: Place, source: str, target: str, state: Path | None) -> None:
     click.echo(
         f"{len(done.models)} models, {done.asserted} assertions and {done.copied} tuples copied; {done.followed} changes followed."
     )
-    for line in done.left[:TOLD]:
-        click.echo(f"left behind: {reveal(line)}")
+    for name, why in list(done.left.items())[:TOLD]:
+        click.echo(f"left behind: {reveal(f'{name}: {why}')}")
     if done.left:
         click.echo(f"{len(done.left)} tuples were left behind.")
         raise SystemExit(1)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from remit_server.access.copying.ends import Change, Differs, End
+from remit_server.access.copying.ends import Change, Differs, End, Model
 from remit_server.access.remote import Refused
 from remit_server.rules.relations.tuples import RelationTuple
 
@@ -34,7 +34,7 @@ class Progress(Struct, kw_only=True):
     copied: int = 0
     followed: int = 0
     asserted: int = 0
-    left: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
     """Tuples that the target does not take, and why."""
 
 
@@ -54,7 +54,8 @@ class Copy:
             self._at.tuples = after or None
             self._save(self._at)
         while True:
-            changes, self._at.changes = await self._source.changes(self._at.changes, self._at.began - MARGIN)
+            since = max(0, self._at.began - MARGIN)
+            changes, self._at.changes = await self._source.changes(self._at.changes, since)
             if not changes:
                 return self._at
             await self._follow(changes)
@@ -67,8 +68,11 @@ class Copy:
             if model.id not in self._at.models:
                 # The newest here must be the newest there; an older one may stand anywhere.
                 alike = there[-1:] if model is models[-1] else there
-                same = next((one.id for one in alike if one.body == model.body), None)
-                self._at.models[model.id] = same or await self._target.put_model(model.body)
+                same = next((one for one in alike if one.body == model.body), None)
+                if same is None:
+                    same = Model(await self._target.put_model(model.body), model.body)
+                    there.append(same)
+                self._at.models[model.id] = same.id
                 self._save(self._at)
         for here, id_ in self._at.models.items():
             asserted = await self._source.assertions(here)
@@ -79,6 +83,8 @@ class Copy:
     async def _follow(self, changes: Sequence[Change]) -> None:
         """What each tuple came to in the end."""
         last = {change.tuple.key: change for change in changes}
+        for change in changes:
+            self._at.left.pop(_named(change.tuple), None)
         deleted = [change.tuple for change in last.values() if not change.written]
         if deleted:
             await self._target.delete(deleted)
@@ -95,8 +101,12 @@ class Copy:
                 half = len(tuples) // 2
                 return await self._written(tuples[:half]) + await self._written(tuples[half:])
             if not isinstance(refused, Differs):
-                self._at.left.append(f"{' '.join(tuples[0][:4]).strip()}: {refused}")
+                self._at.left[_named(tuples[0])] = str(refused)
                 return 0
             await self._target.delete(tuples)
             await self._target.write(tuples)
         return len(tuples)
+
+
+def _named(tuple_: RelationTuple) -> str:
+    return " ".join(tuple_.key)

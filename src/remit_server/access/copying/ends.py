@@ -9,10 +9,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from remit_server.access.members import Members
-from remit_server.access.model_json import model_of
 from remit_server.access.remote import OpenFga, Refused, tuple_json
-from remit_server.errors import ConfigurationError, InvalidRequest
+from remit_server.errors import ConfigurationError
 from remit_server.records import Actor, Event
 from remit_server.rules.relations import tuples as forms
 from remit_server.rules.relations.model import compiled
@@ -27,7 +25,7 @@ from remit_server.storage.store import Store
 PAGE: Final = 100
 """Tuples and changes at once: as many as OpenFGA takes and gives."""
 MODELS: Final = 50
-_LARGEST_MODEL: Final = 1024 * 1024
+_SAYS_BY_BEING: Final = frozenset({"this", "wildcard"})
 
 
 class Differs(Refused):
@@ -80,12 +78,12 @@ class End(Protocol):
         ...
 
 
-def same_form(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A model without what each server adds to it. Raises `Refused` for one that is none."""
-    try:
-        return model_of(Members(body), _LARGEST_MODEL)
-    except InvalidRequest as error:
-        raise Refused(error.text) from error
+def same_form(value: Any) -> Any:
+    """A model, or a part of one, without what says nothing: each server adds other empty members."""
+    if isinstance(value, Mapping):
+        parts = {name: same_form(part) for name, part in value.items()}
+        return {name: part for name, part in parts.items() if part not in (None, "", [], {}) or name in _SAYS_BY_BEING}
+    return [same_form(part) for part in value] if isinstance(value, list) else value
 
 
 class Remote:
@@ -100,7 +98,7 @@ class Remote:
         while True:
             query = urlencode({"page_size": MODELS, "continuation_token": token} if token else {"page_size": MODELS})
             said = await self._fga.call("GET", f"/authorization-models?{query}")
-            found += [Model(one["id"], same_form(one)) for one in said.get("authorization_models", ())]
+            found += [Model(one["id"], same_form({**one, "id": None})) for one in said.get("authorization_models", ())]
             token = str(said.get("continuation_token") or "")
             if not token:
                 return found[::-1]
