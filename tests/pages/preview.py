@@ -695,7 +695,7 @@ a_store = StoreView(
                 RelationLine(name="parent", given=("folder",), reached=("folder",), tuples_href="/x"),
                 RelationLine(name="owner", given=("user",), reached=("user",), tuples_href="/x"),
                 RelationLine(
-                    name="viewer", given=("user with until", "group#member"), reached=("user", "everybody of user"),
+                    name="viewer", given=("user with until", "group#member"), reached=("user", "user:*"),
                     tuples_href="/x",
                 ),
                 RelationLine(name="can_read", reached=("user",)),
@@ -1074,6 +1074,7 @@ SAMPLES: dict[str, View] = {
     "relations-hostile": replace(
         relations,
         viewer=ODD_STORE["viewer"],
+        elsewhere=f"https://{ENDLESS}.example",
         stores=(replace(relations.stores[0], id=HOSTILE, name=ODD, model_id=ENDLESS, sound=False),),
     ),
     "store": a_store,

@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.fixtures.browser import Browser, forms
-from tests.fixtures.house import House
+from tests.fixtures.house import House, built, sqlite
 from tests.fixtures.relations import put_store, stored, write
 from tests.pages.conftest import HOME, MODEL, STORE, TUPLES, administrator
 
+from remit_server.access.stores import Stores
+from remit_server.access.write import write as written
+from remit_server.config import RelationsServer
+from remit_server.records import Actor, Event
+from remit_server.records.event import KINDS
 from remit_server.rules.relations.model import parse
 from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.storage.groups.relation_writes import Done, Write
 from remit_server.storage.groups.relations import RelationStore
-from remit_server.ui.pages import relations, tuples
+from remit_server.ui.pages import changes, relations, tuples
 
 
 async def add(browser: Browser, store: str = STORE, **typed: str) -> Any:
@@ -86,6 +93,13 @@ class TestStores:
         assert "drafts" not in first
         assert "drafts" in second
         assert "documents" not in second
+
+    async def test_where_another_server_answers_it_is_said(self, tmp_path: Path) -> None:
+        server = RelationsServer(url="http://127.0.0.1:9", store=STORE)
+        async with built(sqlite(tmp_path), relations_server=server) as house:
+            page = await (await administrator(house)).get("/console/relations")
+        assert "OpenFGA server at" in page.text
+        assert "127.0.0.1:9" in page.text
 
     async def test_none_says_how_to_make_one(self, house: House) -> None:
         assert "No store yet" in (await (await administrator(house)).get("/console/relations")).text
@@ -346,8 +360,46 @@ class TestChanges:
         assert ">added<" in page[added:]
         assert "1 h ago" in page[added:]
 
+    async def test_of_many_at_once_some_are_shown_and_the_rest_is_counted(
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(changes, "SHOWN", 3)
+        opened, ada = await Stores(house.store).open(STORE), await house.store.users.get("auth0|ada")
+        assert ada is not None
+        many = [RelationTuple(f"document:{n}", "owner", "user:eve") for n in range(90)]
+        await written(house.machines, opened, ada, writes=many)
+        page = (await console.get(f"{HOME}/changes")).text
+        assert page.count("user=user%3Aeve") == 3
+        assert "and 87 more" in page
+
+    async def test_what_an_event_only_counts_comes_from_the_log(
+        self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def event(done: Done) -> Event:
+            about = {"revision": done.revision, "written": len(done.written), "deleted": len(done.deleted)}
+            return Event(id="e", at=house.clock.now(), kind="access.written", actor=Actor(), subject=STORE, about=about)
+
+        monkeypatch.setattr(changes, "SHOWN", 2)
+        new = [RelationTuple(f"document:{n}", "owner", "user:eve") for n in range(3)]
+        gone = [RelationTuple("document:plan", "owner", "user:bob")]
+        await house.store.relations.write(STORE, 1, Write(house.clock.now(), event, new, gone))
+        page = (await console.get(f"{HOME}/changes")).text
+        assert "The operator, with remit apply" in page
+        assert page.index(">deleted<") < page.index("user=user%3Abob") < page.index(">added<")
+        assert page.count("user=user%3Aeve") == 1
+        assert "and 2 more" in page
+
+    async def test_a_new_model_is_told_in_words(self, house: House, console: Browser) -> None:
+        event = Event(
+            id="m", at=house.clock.now(), kind="access.model_written", actor=Actor(client="web"), subject=STORE
+        )
+        await house.store.commit(events=(event,))
+        page = (await console.get(f"{HOME}/changes")).text
+        assert "Trading desk" in page
+        assert KINDS["access.model_written"] in page
+
     async def test_page_by_page(self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("remit_server.ui.pages.changes.ON_A_PAGE", 1)
+        monkeypatch.setattr(changes, "ON_A_PAGE", 1)
         await add(console, object="document:plan", relation="owner", user="user:eve")
         page = (await console.get(f"{HOME}/changes")).text
         assert "revision 2" in page

@@ -10,6 +10,7 @@ from remit_server.records import Event
 from remit_server.records.event import KINDS
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
+from remit_server.storage.groups.relations import LATEST
 from remit_server.ui.html import Pages
 from remit_server.ui.pages.console import administrator
 from remit_server.ui.pages.relations import entered, in_store
@@ -41,7 +42,7 @@ class Changes:
         names = await self._names(events)
         view = ChangesView(
             **await in_store(machines, administrator(who), record),
-            writes=tuple(_write(record.id, event, names) for event in events),
+            writes=tuple([await self._write(record.id, event, names) for event in events]),
             first_href=None if before is None else room(record.id, "changes"),
             older_href=room(record.id, "changes", before=str(found[ON_A_PAGE - 1][0]))
             if len(found) > ON_A_PAGE
@@ -61,24 +62,34 @@ class Changes:
                 names[id_] = client.name if client else id_
         return names
 
+    async def _write(self, store_id: str, event: Event, names: dict[str, str]) -> Write:
+        deleted, written = (event.about.get(name, ()) for name in ("deleted", "written"))
+        if isinstance(deleted, int):  # an event tells of many tuples by their number: the log of the store has them
+            changes = await self._logged(store_id, event.about["revision"])
+            told = deleted + written
+        else:
+            changes = [Change(tuple=drawn(store_id, RelationTuple(*each)), added=False) for each in deleted]
+            changes += [Change(tuple=drawn(store_id, RelationTuple(*each)), added=True) for each in written]
+            told = sum(
+                event.about.get(f"{name}_in_all", len(event.about.get(name, ()))) for name in ("deleted", "written")
+            )
+        by = [names[id_] for id_ in (event.actor.user, event.actor.client) if id_]
+        return Write(
+            at=event.at,
+            who=" through ".join(by) or "The operator, with remit apply",
+            revision=event.about.get("revision"),
+            words="" if changes else f"{KINDS[event.kind]}.",
+            changes=tuple(changes[:SHOWN]),
+            more=max(0, told - SHOWN),
+        )
 
-def _write(store_id: str, event: Event, names: dict[str, str]) -> Write:
-    about = event.about
-    changes = [
-        Change(tuple=drawn(store_id, RelationTuple(*parts)), added=added)
-        for name, added in (("deleted", False), ("written", True))
-        for parts in about.get(name, ())
-    ]
-    told = sum(about.get(f"{name}_in_all", len(about.get(name, ()))) for name in ("deleted", "written"))
-    by = [names[id_] for id_ in (event.actor.user, event.actor.client) if id_]
-    return Write(
-        at=event.at,
-        who=" through ".join(by) or "The operator, with remit apply",
-        revision=about.get("revision"),
-        words="" if event.kind == "access.written" else f"{KINDS[event.kind]}.",
-        changes=tuple(changes[:SHOWN]),
-        more=told - len(changes[:SHOWN]),
-    )
+    async def _logged(self, store_id: str, revision: int) -> list[Change]:
+        found = await self._machines.store.relations.changes(store_id, (revision - 1, LATEST), size=SHOWN)
+        return [
+            Change(tuple=drawn(store_id, each.tuple), added=each.operation == "write")
+            for each in found
+            if each.revision == revision
+        ]
 
 
 def _before(query: Form) -> int | None:

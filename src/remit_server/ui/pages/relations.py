@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from remit_server.access.stores import Stores
 from remit_server.errors import ProtocolError
@@ -40,7 +41,8 @@ class Relations:
             viewer=await viewer_of(machines, administrator(who)),
             now=machines.clock.now(),
             stores=tuple(rows),
-            next_href=f"/console/relations?after={rows[-1].id}" if len(found) > ON_A_PAGE else None,
+            next_href="/console/relations?" + urlencode({"after": rows[-1].id}) if len(found) > ON_A_PAGE else None,
+            elsewhere=server.url if (server := machines.settings.relations_server) else None,
         )
         return self._pages(Page(view))
 

@@ -29,6 +29,8 @@ class RelationsView(View, frozen=True, kw_only=True):
     now: int
     stores: tuple[StoreRow, ...] = ()
     next_href: str | None = None
+    elsewhere: str | None = None
+    """The OpenFGA server that answers in the place of these stores."""
 
 
 class InStore(View, frozen=True, kw_only=True):
