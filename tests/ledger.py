@@ -374,9 +374,20 @@ LEDGER: dict[str, Promise] = {
         "issue: relations",
         "OpenFGA's SDKs for Python (0.9.9 and 0.10.5) and Node.js work unmodified, every method, and so do Auth0's FGA classes.",
     ),
+    "relations.console": Promise(
+        "docs/relations.md",
+        "Only administrators see and change relations at the console; a change there is judged, and told with who made it.",
+    ),
+    "relations.why": Promise(
+        "docs/relations.md", "What the console draws of why somebody can or cannot is what a check answers."
+    ),
     # Retrieval
     "relations.sample-stores": Promise(
         "issue: relations", "Every assertion of OpenFGA's sample stores holds, those of modular models included."
+    ),
+    "relations.checked-with-places": Promise(
+        "issue: relations",
+        "`remit relations check` tells all that is wrong with a model, each with file, line and column.",
     ),
     "access.port": Promise(
         "issue: relations", "The engine and an OpenFGA server give the same answers to the same questions."

@@ -1,0 +1,91 @@
+"""`remit relations` as people use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx2
+from tests.cli.conftest import Run
+from tests.fixtures.openfga_server import KEY
+from tests.ledger import proves
+
+SAMPLES = Path(__file__).parent.parent / "conformance" / "sample-stores"
+WRONG = """model
+  schema 1.1
+type user
+type document
+  relations
+    define owner: [user]
+    define viewer: [somebody] or owner
+    define editor: writer
+"""
+
+
+@proves("relations.checked-with-places")
+def test_all_that_is_wrong_with_a_model_is_told_with_its_place(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "wrong.fga").write_text(WRONG)
+    said = run("relations", "check", tmp_path / "wrong.fga")
+    assert said.returncode == 2
+    first, second = said.stderr.removeprefix("remit: ").splitlines()
+    assert first.startswith(f"{tmp_path}/wrong.fga:7:21: ")
+    assert second.startswith(f"{tmp_path}/wrong.fga:8:20: ")
+    good = run("relations", "check", SAMPLES / "modular" / "fga.mod", SAMPLES / "gdrive" / "model.fga")
+    assert good.returncode == 2, "one file at a time"
+    good = run("relations", "check", SAMPLES / "modular" / "fga.mod")
+    assert (good.returncode, good.stdout) == (0, f"{SAMPLES}/modular/fga.mod: schema 1.2, 7 types, 0 conditions.\n")
+
+
+def test_tests_of_stores(run: Run, tmp_path: Path) -> None:
+    drive = SAMPLES / "gdrive" / "store.fga.yaml"
+    said = run("relations", "test", drive)
+    assert (said.returncode, said.stdout) == (0, f"{drive}: 9 of 9 assertions hold.\n")
+    spoiled = tmp_path / "store.fga.yaml"
+    text = (SAMPLES / "ip-based-access" / "store.fga.yaml").read_text()
+    spoiled.write_text(text.replace(": true", ": TRUE").replace(": false", ": true").replace(": TRUE", ": false"))
+    said = run("relations", "test", drive, spoiled)
+    assert said.returncode == 2
+    assert "2 of 4 assertions hold" in said.stdout
+    assert " is false" in said.stdout
+    for broken in ("[", "tests: []", "model: nothing", "model_file: nowhere.fga"):
+        spoiled.write_text(broken)
+        said = run("relations", "test", spoiled)
+        assert (said.returncode, "Traceback" in said.stderr) == (2, False), broken
+
+
+@proves("access.copy")
+def test_there_and_back(run: Run, acme: Path, openfga_url: str) -> None:
+    assert run("apply", acme, "--yes", "--data", "data").returncode == 0
+    with httpx2.Client(base_url=openfga_url, headers={"authorization": f"Bearer {KEY}"}) as http:
+        store = http.post("/stores", json={"name": "copy"}).json()["id"]
+        there = f"{openfga_url}/stores/{store}"
+        tokens = {"REMIT_FROM_TOKEN": KEY, "REMIT_TO_TOKEN": KEY}
+
+        refused = run("relations", "copy", "--from", "documents", "--to", there, "--data", "data")
+        assert refused.returncode == 1
+        copied = run("relations", "copy", "--from", "documents", "--to", there, "--data", "data", environ=tokens)
+        assert copied.returncode == 0, copied.stderr
+        assert "1 models" in copied.stdout
+        assert http.post(f"/stores/{store}/read", json={}).json()["tuples"]
+    back = run(
+        "relations", "copy", "--from", there, "--to", "again", "--data", "data", "--state", "state.json", environ=tokens
+    )
+    assert back.returncode == 0, back.stderr
+    assert KEY not in copied.stdout + copied.stderr + back.stdout + back.stderr
+    assert back.stdout.partition(";")[0] == copied.stdout.partition(";")[0]
+    for source, target in (
+        ("nothing", "again"),
+        ("documents", "ftp://x/stores/1"),
+        (f"{openfga_url}/stores/x", "again"),
+    ):
+        wrong = run("relations", "copy", "--from", source, "--to", target, "--data", "data", environ=tokens)
+        assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False), wrong.stderr
+
+
+def test_a_note_of_another_copy_is_refused(run: Run, acme: Path, tmp_path: Path) -> None:
+    assert run("apply", acme, "--yes", "--data", "data").returncode == 0
+    note = tmp_path / "note.json"
+    for text in ("{", '{"source":"a","target":"b","began":1}'):
+        note.write_text(text)
+        said = run("relations", "copy", "--from", "documents", "--to", "more", "--data", "data", "--state", note)
+        assert said.returncode == 2
+        assert str(note) in said.stderr
