@@ -8,25 +8,24 @@ found is what check finds: the same plans, the same gates (solving.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, Literal
 
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations.check import BROADEST, DEEPEST, Node, Question, TooComplex
-from remit_server.rules.relations.conditions import Unevaluable
-from remit_server.rules.relations.facts import Fact, Holders, Need, Steps
+from remit_server.rules.relations.check import BROADEST, DEEPEST, Node, Question
+from remit_server.rules.relations.facts import Fact, Steps
 from remit_server.rules.relations.model import Model
-from remit_server.rules.relations.programs import Along, Either, Every, Kinds, Plan, Same, Tuples, Without, programs
+from remit_server.rules.relations.programs import Along, Either, Every, Same, Without
 from remit_server.rules.relations.solving import Gate, Solved
-from remit_server.rules.relations.tuples import RelationTuple, kind_of
+from remit_server.rules.relations.tuples import RelationTuple
+from remit_server.rules.relations.ways import Link, Outcome, Way, Ways, written
 
 MOST_REASONS: Final = 200
 MOST_HOPS: Final = 20
 """Of one reason."""
 
-Outcome = Literal["yes", "no", "unknown"]
 How = Literal["tuples", "same", "from", "any", "all", "but not", "itself", "never", "again", "unread"]
 
 
@@ -77,7 +76,7 @@ class Why:
 
 
 def why(model: Model, question: Question) -> Steps[Why]:
-    graph = _Graph(model, question)
+    graph = Ways(model, question)
     root = graph.node(question.node)
     graph.open()
     deep = 0
@@ -94,149 +93,15 @@ def why(model: Model, question: Question) -> Steps[Why]:
     return Why(reason.outcome, reason, verdict if isinstance(verdict, InvalidRequest) else None, telling.cut)
 
 
-class _Way:
-    """A plan at an object."""
-
-    __slots__ = ("gate", "hops", "parts", "plan", "same")
-
-    def __init__(self, plan: Plan, gate: Gate, parts: Sequence[_Way] = ()) -> None:
-        self.plan, self.gate, self.parts = plan, gate, parts
-        self.same: Node | None = None
-        """The node that it stands for."""
-        self.hops: list[_Hop] = []
-
-
-class _Hop:
-    __slots__ = ("error", "fact", "gate", "met", "need", "to")
-
-    def __init__(self, need: Holders, fact: Fact, to: Node | None) -> None:
-        self.need, self.fact, self.to = need, fact, to
-        self.met: Outcome = "yes"
-        self.error: InvalidRequest | None = None
-        self.gate = Gate()
-
-
-class _Node:
-    __slots__ = ("gate", "itself", "way")
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self.way: _Way | None = None
-        self.itself = False
-
-
-class _Graph:
-    def __init__(self, model: Model, question: Question) -> None:
-        self.model, self.question = model, question
-        self.programs, self._kind = programs(model), kind_of(question.subject)
-        self.nodes: dict[Node, _Node] = {}
-        self.gates: list[Gate] = []
-        self.reads: list[tuple[Holders, _Way, Kinds, str | None]] = []
-        """What is read next; and the relation that is asked of whoever is found, empty for a userset's own, None for none."""
-        self.unread: set[_Way] = set()
-        self._unopened: list[Node] = []
-
-    @property
-    def size(self) -> int:
-        return len(self.nodes)
-
-    def node(self, node: Node) -> _Node:
-        if node not in self.nodes:
-            one = self.nodes[node] = _Node(self._gate())
-            if f"{node[0]}#{node[1]}" == self.question.subject:
-                one.itself = True
-                one.gate.hold()
-            else:
-                self._unopened.append(node)
-        return self.nodes[node]
-
-    def open(self) -> None:
-        while self._unopened:
-            object_, relation = node = self._unopened.pop()
-            if plan := self.programs.plan(object_.partition(":")[0], relation, self._kind):
-                way = self.nodes[node].way = self._way(plan, object_)
-                self.nodes[node].gate.take(way.gate)
-
-    def take(self, found: Mapping[Need, Sequence[Fact] | None]) -> None:
-        reads, self.reads = self.reads, []
-        for need, way, conditions, leads in reads:
-            for fact in self.question.contextual.over(need, found.get(need) or ()):
-                if fact[1] in conditions:
-                    self._hop(need, way, fact, leads)
-        self.open()
-
-    def leave(self) -> None:
-        """What was not read is not known."""
-        for _, way, _, _ in self.reads:
-            way.gate.take(self._gate("error", error=TooComplex()))
-            self.unread.add(way)
-
-    def _gate(self, kind: Literal["any", "all", "less", "error"] = "any", inputs: Iterable[Gate] = (),
-              error: InvalidRequest | None = None) -> Gate:  # fmt: skip
-        self.gates.append(Gate(kind, inputs, error))
-        return self.gates[-1]
-
-    def _way(self, plan: Plan, object_: str) -> _Way:
-        match plan:
-            case Either(plans) | Every(plans):
-                parts = [self._way(part, object_) for part in plans]
-                return _Way(plan, self._gate("any" if isinstance(plan, Either) else "all", _gates(parts)), parts)
-            case Without(base, without):
-                parts = [self._way(base, object_), self._way(without, object_)]
-                return _Way(plan, self._gate("less", _gates(parts)), parts)
-            case Same(relation):
-                way = _Way(plan, self._gate())
-                way.same = (object_, relation)
-                way.gate.take(self.node(way.same).gate)
-            case Tuples(relation, exact, usersets):
-                way = _Way(plan, self._gate())
-                for kind, conditions in exact:
-                    subject = self.question.subject if kind == self._kind else kind
-                    self.reads.append((Holders(object_, relation, kind, subject), way, conditions, None))
-                for kind, conditions in usersets:
-                    self.reads.append((Holders(object_, relation, kind), way, conditions, ""))
-            case Along(relation, source, kinds):
-                way = _Way(plan, self._gate())
-                for kind, conditions in kinds:
-                    self.reads.append((Holders(object_, source, kind), way, conditions, relation))
-        return way
-
-    def _hop(self, need: Holders, way: _Way, fact: Fact, leads: str | None) -> None:
-        subject, condition, context = fact
-        if leads == "" and subject == self.question.subject:
-            return  # it was read as a tuple that names the subject
-        object_, _, relation = subject.partition("#")
-        hop = _Hop(need, fact, None if leads is None else (object_, leads or relation))
-        way.hops.append(hop)
-        if condition:
-            try:
-                met = self.model.conditions[condition].evaluate(context, self.question.context)
-                hop.met = "yes" if met else "no"
-            except Unevaluable as error:
-                hop.met, hop.error = "unknown", error
-        self.gates.append(hop.gate)
-        if hop.met == "no":
-            return
-        needed = [] if hop.to is None else [self.node(hop.to).gate]
-        if hop.error:
-            needed.append(self._gate("error", error=hop.error))
-        hop.gate.take(self._gate("all", needed))
-        way.gate.take(hop.gate)
-
-
-def _gates(ways: Iterable[_Way]) -> list[Gate]:
-    return [way.gate for way in ways]
-
-
 _DEAR: Final = 4
 """A tuple is a longer way than a rule."""
 
 
 class _Telling:
-    def __init__(self, graph: _Graph) -> None:
+    def __init__(self, graph: Ways) -> None:
         self._graph = graph
         self.solved = Solved(graph.gates)
-        self._costs: dict[_Way | Node | None, float] = {}
+        self._costs: dict[Way | Node | None, float] = {}
         self._price_all()
         self._shown: set[Node] = set()
         self._left = MOST_REASONS
@@ -254,7 +119,7 @@ class _Telling:
         self._shown.add(node)
         return self._way(node, one.way)
 
-    def _way(self, node: Node, way: _Way) -> Reason:
+    def _way(self, node: Node, way: Way) -> Reason:
         outcome, plan, rule = self._outcome(way.gate), way.plan, written(way.plan)
         self._left -= 1
         if self._left < 0:
@@ -270,7 +135,7 @@ class _Telling:
             return Reason(*node, outcome, how, rule, parts=parts)
         return self._tuples(node, way)
 
-    def _tuples(self, node: Node, way: _Way) -> Reason:
+    def _tuples(self, node: Node, way: Way) -> Reason:
         outcome, rule = self._outcome(way.gate), written(way.plan)
         if way in self._graph.unread:
             return Reason(*node, outcome, "unread", rule)
@@ -282,13 +147,13 @@ class _Telling:
         self.cut = self.cut or len(hops) > len(shown)
         return Reason(*node, outcome, how, rule, shown, more=len(hops) - len(shown))
 
-    def _deciding(self, way: _Way, outcome: Outcome) -> Sequence[_Way]:
+    def _deciding(self, way: Way, outcome: Outcome) -> Sequence[Way]:
         """The parts that the outcome comes from."""
         if isinstance(way.plan, Without):
             return way.parts[:1] if self._outcome(way.parts[0].gate) == "no" else way.parts
         return [part for part in way.parts if self._outcome(part.gate) == outcome]
 
-    def _hop(self, hop: _Hop) -> Hop:
+    def _hop(self, hop: Link) -> Hop:
         need, fact = hop.need, hop.fact
         return Hop(
             RelationTuple(need.object, need.relation, *fact),
@@ -322,7 +187,7 @@ class _Telling:
                 if cost < self._costs.get(node, inf):
                     self._costs[node], changed = cost, True
 
-    def _price(self, way: _Way | None) -> float:
+    def _price(self, way: Way | None) -> float:
         if way is None:
             return inf
         parts = [self._price(part) for part in way.parts]
@@ -342,28 +207,7 @@ class _Telling:
         self._costs[way] = cost
         return cost
 
-    def _length(self, hop: _Hop) -> float:
+    def _length(self, hop: Link) -> float:
         if self._outcome(hop.gate) != "yes":
             return inf
         return _DEAR + (self._costs.get(hop.to, inf) if hop.to else 0)
-
-
-def written(plan: Plan) -> str:
-    """A plan in the modelling language."""
-    match plan:
-        case Tuples(_, exact, usersets):
-            return f"[{', '.join(kind for kind, _ in (*exact, *usersets))}]"
-        case Same(relation):
-            return relation
-        case Along(relation, source, _):
-            return f"{relation} from {source}"
-        case Either(parts):
-            return " or ".join(map(_inner, parts))
-        case Every(parts):
-            return " and ".join(map(_inner, parts))
-        case Without(base, without):
-            return f"{_inner(base)} but not {_inner(without)}"
-
-
-def _inner(plan: Plan) -> str:
-    return f"({written(plan)})" if isinstance(plan, Either | Every | Without) else written(plan)
