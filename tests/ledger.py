@@ -366,6 +366,9 @@ LEDGER: dict[str, Promise] = {
         "issue: relations",
         "A list that a limit cuts says so and how to go on; a streamed one is whole or ends in an error.",
     ),
+    "relations.side-by-side": Promise(
+        "docs/relations.md", "Applying touches the stores and tuples that its file names or named, and none that programs made."
+    ),
     "relations.told": Promise(
         "docs/relations.md",
         "Whatever changes stores, models, assertions or tuples leaves an event that names who did it.",
