@@ -13,6 +13,7 @@ import pytest
 from tests.fixtures.browser import Browser, forms
 from tests.fixtures.house import House, built, sqlite
 from tests.fixtures.relations import put_store, stored, write
+from tests.ledger import proves
 from tests.pages.conftest import HOME, MODEL, STORE, TUPLES, administrator
 
 from remit_server.access.stores import Stores
@@ -38,6 +39,7 @@ def typed(page: str) -> dict[str, str]:
     return {name: value for name, value in form.fields if name != "csrf"}
 
 
+@proves("relations.console")
 class TestWhoMayEnter:
     READ = ("", f"/{STORE}", f"/{STORE}/tuples", f"/{STORE}/changes", f"/{STORE}/why")
 
@@ -231,6 +233,7 @@ class TestSearch:
 
 
 class TestAdding:
+    @proves("relations.console")
     async def test_it_is_written_as_over_the_api(self, house: House, console: Browser) -> None:
         page = await add(console, object="document:plan", relation="owner", user="user:eve")
         assert page.status_code == 200

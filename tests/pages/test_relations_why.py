@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from tests.fixtures.browser import Browser, forms
 from tests.fixtures.house import House
 from tests.fixtures.relations import stored, write
+from tests.ledger import proves
 from tests.pages.conftest import HOME, STORE
 from tests.pages.test_relations import typed
 
+from remit_server.access.engine import Engine
+from remit_server.access.stores import Stores
+from remit_server.rules.relations.check import Question
 from remit_server.storage.groups.relations import RelationStore
 
 PLAN = "relation=viewer&object=document:plan"
@@ -47,6 +51,29 @@ async def test_a_yes_is_the_way_that_leads_there(console: Browser) -> None:
     assert f'href="{HOME}/tuples?object=folder%3Aq3&amp;relation=viewer"' in page.text
     assert f'href="{HOME}/tuples?user=user%3Aada"' in page.text
     assert "Add it" not in page.text
+
+
+@proves("relations.why")
+async def test_it_says_what_a_check_answers(house: House, console: Browser) -> None:
+    await write(
+        house.store, STORE, ["folder:q3 viewer user:*", "document:plan shut_out user:eve", "folder:a parent folder:q3"]
+    )
+    opened, engine = await Stores(house.store).open(STORE), Engine(house.store)
+    asked = [
+        Question(user, relation, object_)
+        for user in ("user:ada", "user:bob", "user:eve", "user:*", "group:eng#member", "folder:q3")
+        for object_, relations in (
+            ("document:plan", ("viewer", "owner", "parent", "shut_out")),
+            ("folder:a", ("viewer", "parent")),
+            ("group:eng", ("member",)),
+        )
+        for relation in relations
+    ]
+    verdicts = await engine.check(opened, asked)
+    assert {True, False} == set(verdicts)
+    for each, verdict in zip(asked, verdicts, strict=True):
+        query = urlencode({"user": each.subject, "relation": each.relation, "object": each.object})
+        assert said((await console.get(f"{HOME}/why?{query}")).text)[0].startswith("Yes." if verdict else "No."), each
 
 
 async def test_what_could_take_it_away_is_shown_beside_it(house: House, console: Browser) -> None:

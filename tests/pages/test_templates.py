@@ -13,11 +13,12 @@ from axe_playwright_python.async_playwright import Axe
 from jinja2 import UndefinedError
 from msgspec.structs import replace
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
-from tests.pages.preview import HOSTILE, NOW, SAMPLES, PreviewServer, card
+from tests.pages.preview import HOSTILE, MODEL, NOW, SAMPLES, PreviewServer, card
 
 from remit_server.rules.visible import reveal
 from remit_server.ui import policy, render, wording
 from remit_server.ui.assets import STATIC, Assets
+from remit_server.ui.highlight import spans
 from remit_server.ui.views.sign_in import SignedOutView
 
 RENDERER = render.Renderer(Assets())
@@ -91,6 +92,21 @@ def test_hostile_text_is_escaped_and_what_it_hides_is_shown(name: str) -> None:
 def test_typed_text_goes_back_unchanged() -> None:
     fields = {a.get("name"): a for a in Tags(html_of("sign-in-hostile")).all("input")}
     assert fields["identifier"]["value"] == HOSTILE
+
+
+def test_a_model_in_colours_is_the_model() -> None:
+    for text in (
+        MODEL,
+        'type a # b\n  define "x: [b#c, d:*]\ncondition e(x: string) {\n  x == "}" # type f\n}\ntype g',
+    ):
+        assert "\n".join("".join(span.text for span in line) for line in spans(text)) == text.rstrip("\n")
+    names = [span.text for line in spans(MODEL) for span in line if span.kind == "name"]
+    assert names == [
+        "user", "group", "member", "folder", "parent", "viewer", "document", "parent", "owner", "shut_out", "viewer", "until",
+    ]  # fmt: skip
+    (note,) = [span for line in spans(MODEL) for span in line if span.kind == "note"]
+    assert note.text.startswith("# A document")
+    assert "group#member" in "".join(span.text for line in spans(MODEL) for span in line if span.kind != "note")
 
 
 def test_lone_surrogate_does_not_break_the_page() -> None:
