@@ -90,17 +90,35 @@ class Connection(asyncio.Protocol):
 
 
 def parse(received: bytes) -> Answer | None:
-    """The one HTTP/1.1 answer in `received`, or None while it is incomplete. Both servers send Content-Length."""
+    """The one HTTP/1.1 answer in `received`, or None while it is incomplete."""
     end = received.find(b"\r\n\r\n") + 4
     if end < 4:
         return None
     head = received[:end]
     _, found, rest = head.lower().partition(b"\r\ncontent-length:")
     if not found:
-        raise ValueError(f"an answer without Content-Length: {head!r}")
+        if b"\r\ntransfer-encoding: chunked" not in head.lower():
+            raise ValueError(f"an answer without a length: {head!r}")
+        body = unchunked(received[end:])
+        return None if body is None else Answer(int(head[9:12]), head, body)
     if len(received) < end + int(rest[: rest.index(b"\r")]):
         return None
     return Answer(int(head[9:12]), head, received[end:])
+
+
+def unchunked(rest: bytes) -> bytes | None:
+    """The body in chunks (RFC 9112 section 7.1), or None while it is incomplete."""
+    body = b""
+    while True:
+        size, found, rest = rest.partition(b"\r\n")
+        if not found:
+            return None
+        length = int(size, 16)
+        if len(rest) < length + 2:
+            return None
+        if not length:
+            return body
+        body, rest = body + rest[:length], rest[length + 2 :]
 
 
 async def drive(

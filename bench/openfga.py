@@ -58,7 +58,7 @@ class Peer:
 @contextlib.contextmanager
 def running(program: str, database_url: str, logs: Path) -> Iterator[Peer]:
     """Migrated, started on the servers' core, and answering; ended afterwards."""
-    uri = database_url if "sslmode" in database_url else f"{database_url}?sslmode=disable"
+    uri = f"{database_url}{'&' if '?' in database_url else '?'}sslmode=disable"
     store = ["--datastore-engine", "postgres", "--datastore-uri", uri]
     subprocess.run([program, "migrate", *store], check=True, capture_output=True, timeout=60)
     port, token, log = free_port(), secrets.token_urlsafe(24), logs / "openfga.log"

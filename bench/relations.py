@@ -303,7 +303,8 @@ async def paced(face: Face, held: Drive, seconds: float) -> list[float]:
 async def side_by_side(
     given: argparse.Namespace, faces: Sequence[Face], held: Drive, server: Postgres
 ) -> list[dict[str, Any]]:
-    """Sixteen connections that never rest, in turn."""
+    """Connections that never rest, in turn: sixteen, and two for batches, of which the peer gives up more within its three
+    seconds."""
     found = []
     asked = held.questions(5000, seed=5)
     pages = held.pages(300, seed=6, length=BATCH)
@@ -313,7 +314,8 @@ async def side_by_side(
                 requests = (
                     [face.check(one) for one in asked] if verb == CHECK else [face.batch(*page) for page in pages]
                 )
-                flows = [walk(requests, n * len(requests) // 16) for n in range(16)]
+                lines = 16 if verb == CHECK else 2
+                flows = [walk(requests, n * len(requests) // lines) for n in range(lines)]
                 window = await drive(
                     face.port, flows, warm_up=1, seconds=given.seconds,
                     probe=lambda face=face: {"server": cpu_seconds(face.process), "database": server.cpu_seconds()},
@@ -366,6 +368,15 @@ def page(found: dict[str, Any]) -> str:
         lines += http_page(http)
     about = ("load average before", "one-row commit, ms", "PostgreSQL", "rounds", "seconds")
     return "\n".join([*lines, ", ".join(f"{name} {found[name]}" for name in about if name in found), ""])
+
+
+def write(found: dict[str, Any], output: Path) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    http = found.get("http", {})
+    thinned = {name: times[:: max(1, len(times) // 1000)] for name, times in http.items() if name.endswith(", ms")}
+    (output / "relations.json").write_text(json.dumps(found | {"http": http | thinned}, indent=1) + "\n")
+    (output / "relations.md").write_text(page(found))
+    plot(found, output / "relations.svg")
 
 
 def http_page(http: dict[str, Any]) -> list[str]:

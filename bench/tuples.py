@@ -17,6 +17,7 @@ from remit_server.storage.groups.relations import RelationStore
 from remit_server.storage.store import Store
 
 NAMES = ("store", "object", "relation", "kind", "subject", "condition", "context", "created_at")
+HELD = ("store", "subject", "relation", "object", "condition")
 
 
 async def fill(store: Store, url: str, tuples: Iterable[Tuple], now: int) -> str:
@@ -44,6 +45,8 @@ def _fill_sqlite(path: str, store_id: str, tuples: Iterable[Tuple], now: int) ->
     with link:
         rows = _rows(number, sorted(tuples), now)
         link.executemany(f"INSERT INTO relation_tuples ({', '.join(NAMES)}) VALUES ({marks})", rows)
+        names = ", ".join(HELD)
+        link.execute(f"INSERT INTO relation_held ({names}) SELECT {names} FROM relation_tuples ORDER BY 1, 2, 3, 4")
     link.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     link.close()
 
@@ -55,6 +58,8 @@ async def _fill_postgresql(url: str, store_id: str, tuples: Iterable[Tuple], now
         rows = _rows(number, tuples, now)
         while some := list(itertools.islice(rows, 50_000)):
             await link.copy_records_to_table("relation_tuples", records=some, columns=list(NAMES))
+        names = ", ".join(HELD)
+        await link.execute(f"INSERT INTO relation_held ({names}) SELECT {names} FROM relation_tuples ORDER BY 1, 2, 3, 4")
         await link.execute("ANALYZE")
     finally:
         await link.close()
