@@ -108,13 +108,13 @@ def _whole(least: int, most: int) -> Callable[[Any], int]:
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            value = _double(value)
-            if not value.is_integer():
+            number = _double(value)
+            if not number.is_integer():
                 raise Unfit("a whole number")
-            value = int(value)
+            value = int(number)
         if not least <= value <= most:
             raise Unfit(f"a whole number from {least} to {most}")
-        return value
+        return int(value)
 
     return convert
 
