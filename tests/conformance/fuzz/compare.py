@@ -97,7 +97,7 @@ def compare(cases: Sequence[Case], seeds: Sequence[str]) -> Outcome:
 
 
 def _excuse(case: Case, difference: Disagreement) -> str | None:
-    if ERROR in (difference.ours, difference.theirs):
+    if ERROR in (difference.ours, difference.theirs) or _unclear(case, difference.question):
         found = _settled(case, difference)
     elif isinstance(difference.question, Check):
         found = _check_excuse(case, difference.question, ours=bool(difference.ours))
@@ -123,10 +123,14 @@ def _list_excuse(case: Case, difference: Disagreement) -> str | None:
     found: set[str | None] = set()
     for one in difference.ours ^ difference.theirs:
         question, listed = _as_check(difference.question, one), one in difference.ours
-        if not one.endswith(":*") and any(each.endswith(":*") for each in difference.ours | difference.theirs):
-            return None  # whoever stands beside everybody is named, or not, by more than a check can tell
         [answers] = _asked([replace(case, questions=(question,))])
-        found.add("contradiction" if answers[question] == listed else _check_excuse(case, question, ours=listed))
+        named = not one.endswith(":*") and any(each.endswith(":*") for each in difference.ours & difference.theirs)
+        if (
+            answers[question] != listed or named
+        ):  # whoever stands beside everybody is named, or not, by more than a check
+            found.add(_check_excuse(case, question, ours=listed))
+        else:
+            found.add("contradiction")
     return None if None in found else " and ".join(sorted(map(str, found)))
 
 
