@@ -105,19 +105,20 @@ def running_world(*, port: int = 0, postgres: bool = False, tick_seconds: float 
         )
         stack.enter_context(served(_meridian(world, secret["CALENDAR_SECRET"]), meridian_socket))
         stack.enter_context(served(_broker(world, tick_seconds, secret["BROKER_SECRET"]), broker_socket))
-        config = folder / "remit.yaml"
-        config.write_text(organisation(world.meridian), encoding="utf-8")
-        (folder / "documents.fga").write_text(sharing.model(), encoding="utf-8")
-        (folder / "documents.yaml").write_text(json.dumps(sharing.tuples(datetime.now(UTC))), encoding="utf-8")
+        config = organisation(folder, world.meridian)
         database = stack.enter_context(_postgres(folder)) if postgres else None
         stack.enter_context(_remit(issuer, config, folder, database, {**secret, **password}))
         yield world
 
 
-def organisation(meridian: str) -> str:
-    """Return the demo's remit.yaml, with Meridian at this URL."""
+def organisation(folder: Path, meridian: str) -> Path:
+    """Write the demo's remit.yaml, with Meridian at this URL, and the files that it names; return its path."""
+    path = folder / "remit.yaml"
     text = (files("remit_demo") / "remit.yaml").read_text(encoding="utf-8")
-    return Template(text).substitute(meridian=meridian)
+    path.write_text(Template(text).substitute(meridian=meridian), encoding="utf-8")
+    (folder / "documents.fga").write_text(sharing.model(), encoding="utf-8")
+    (folder / "documents.yaml").write_text(json.dumps(sharing.tuples(datetime.now(UTC))), encoding="utf-8")
+    return path
 
 
 def _meridian(world: World, secret: str) -> Starlette:

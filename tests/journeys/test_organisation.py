@@ -13,8 +13,8 @@ SECRETS = (
 
 
 def test_the_organisation_of_the_demo_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "remit.yaml"
-    path.write_text(organisation("http://127.0.0.1:9100"), encoding="utf-8")
+    path = organisation(tmp_path, "http://127.0.0.1:9100")
     manifest = read(path, dict.fromkeys(SECRETS, "correct horse battery staple, and a little more"))
     assert [client.id for client in manifest.clients] == ["trading-assistant", "standup-bot", "broker-api"]
     assert [connection.name for connection in manifest.connections] == ["calendar"]
+    assert [store.name for store in manifest.relations.stores] == ["documents"]
