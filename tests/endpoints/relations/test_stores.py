@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from tests.endpoints.relations.conftest import DOCS
 from tests.fixtures.databases import NewDatabase
+from tests.fixtures.dpop import dpop_key, proof
 from tests.fixtures.house import House, built
-from tests.fixtures.openfga import SCOPES, Fga, key, registered, speaking
+from tests.fixtures.openfga import SCOPES, Fga, access_of, key, registered, speaking
 from tests.ledger import proves
 
 from remit_server.rules.relations.model import parse
@@ -198,6 +199,27 @@ async def test_whoever_brings_no_token_of_their_own_sees_nothing(house: House) -
             async with fga.http:
                 answer = await fga.http.request(method, url, json=body)
                 assert answer.status_code == expected, (client, url, answer.text)
+
+
+@proves("relations.only-with-the-scope")
+async def test_a_token_bound_to_a_key_is_shown_with_its_proof(house: House) -> None:
+    await registered(house)
+    holder, url = dpop_key(), house.issuer.rstrip("/")
+    form = {"grant_type": "client_credentials", "audience": access_of(house), **house.proof("fga")}
+    answer = await house.http.post("/oauth/token", data=form, headers={"DPoP": proof(house, holder)})
+    token = answer.json()["access_token"]
+
+    async def made(scheme: str, *proofs: str) -> tuple[int, Any]:
+        headers = [("Authorization", f"{scheme} {token}"), *(("DPoP", one) for one in proofs)]
+        answer = await house.http.post("/stores", json={"name": "documents"}, headers=headers)
+        return answer.status_code, answer.json().get("code")
+
+    refused = (401, "auth_failed_invalid_bearer_token")
+    assert await made("Bearer") == refused
+    assert await made("DPoP") == refused
+    shown = {"htu": f"{url}/stores", "access_token": token}
+    assert await made("DPoP", proof(house, dpop_key(), **shown)) == refused
+    assert await made("DPoP", proof(house, holder, **shown)) == (201, None)
 
 
 @proves("relations.told")
