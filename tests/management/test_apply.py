@@ -119,6 +119,85 @@ async def test_tuples_that_applications_wrote_stay(applier: Applier, store: Stor
     assert await stored(store, documents.id) == [tuple_(own)]
 
 
+CONDITIONAL = """model
+  schema 1.1
+type user
+type document
+  relations
+    define viewer: [user, user with office]
+condition office(open: bool) {
+  open
+}
+"""
+
+
+async def test_a_model_is_put_anew_when_it_has_changed(applier: Applier, store: Store, acme: Path) -> None:
+    async def models() -> list[str]:
+        found = await store.relations.store_named("documents")
+        assert found is not None
+        page = await store.relation_models.page(found.id)
+        assert found.model_id == page[0].id
+        return [one.id for one in page]
+
+    await applier.apply(read(acme, ENVIRON))
+    (first,) = await models()
+    edited(acme, ("name: Trading assistant", "name: Trader"))
+    await applier.apply(read(acme, ENVIRON))
+    assert await models() == [first]
+    (acme.parent / "documents.fga").write_text(CONDITIONAL)
+    plan = await applier.apply(read(acme, ENVIRON))
+    assert [(change.act, change.kind) for change in plan.changes] == [("change", "relation store")]
+    assert (await models())[1:] == [first]
+    assert not await applier.apply(read(acme, ENVIRON))
+
+
+async def test_a_tuple_gets_the_condition_that_the_manifest_gives_it(
+    applier: Applier, store: Store, acme: Path
+) -> None:
+    (acme.parent / "documents.fga").write_text(CONDITIONAL)
+    await applier.apply(read(acme, ENVIRON))
+    found = await store.relations.store_named("documents")
+    assert found is not None
+    condition = "condition: {name: office, context: {open: true}}"
+    edited(acme.parent / "documents.yaml", ('"document:plan"}', f'"document:plan", {condition}}}'))
+    plan = await applier.apply(read(acme, ENVIRON))
+    assert [str(one) for one in plan.tuples] == ["~ change tuples of documents: 1 more, 1 fewer"]
+    assert await stored(store, found.id) == [tuple_('document:plan viewer user:auth0|ada office {"open": true}')]
+    after = await store.relations.store(found.id)
+    assert after is not None
+    assert after.revision == found.revision + 1, "nobody finds it gone in between"
+    assert not await applier.apply(read(acme, ENVIRON))
+
+
+async def test_many_tuples_are_written_some_at_a_time(applier: Applier, store: Store, acme: Path) -> None:
+    lines = [
+        f'- {{user: "user:{n}", relation: viewer, object: "document:plan"}}'
+        for n in range(2 * apply.TUPLES_AT_ONCE + 1)
+    ]
+    (acme.parent / "documents.yaml").write_text("\n".join(lines))
+    await applier.apply(read(acme, ENVIRON))
+    found = await store.relations.store_named("documents")
+    assert found is not None
+    assert found.revision == 3
+    assert len(await stored(store, found.id)) == len(lines)
+    (acme.parent / "documents.yaml").write_text("[]")
+    await applier.apply(read(acme, ENVIRON))
+    assert await stored(store, found.id) == []
+
+
+async def test_a_tuple_with_two_conditions_is_refused(acme: Path) -> None:
+    (acme.parent / "documents.fga").write_text(CONDITIONAL)
+    edited(
+        acme.parent / "documents.yaml",
+        (
+            "- {user:",
+            '- {user: "user:auth0|ada", relation: viewer, object: "document:plan", condition: {name: office}}\n- {user:',
+        ),
+    )
+    with pytest.raises(ConfigurationError, match="twice"):
+        read(acme, ENVIRON)
+
+
 async def test_applying_does_not_resume_a_suspended_agent(applier: Applier, store: Store, acme: Path) -> None:
     manifest = read(acme, ENVIRON)
     await applier.apply(manifest)

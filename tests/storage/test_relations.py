@@ -135,9 +135,11 @@ async def test_what_is_ignored_is_no_change(shop: Store) -> None:
     ignoring = {"on_duplicate": "ignore", "on_missing": "ignore"}
     assert not await write(shop, ["doc:1 viewer user:ada"], ["doc:9 viewer user:ada"], **ignoring)
     assert await revision(shop) == 1
+    await write(shop, ['doc:3 viewer user:ada office {"a":1,"b":2}'])
+    assert not await write(shop, ['doc:3 viewer user:ada office {"b":2,"a":1}'], **ignoring)
     done = await write(shop, ["doc:1 viewer user:ada", "doc:2 viewer user:ada"], **ignoring)
-    assert (done.revision, done.written) == (2, tuples("doc:2 viewer user:ada"))
-    assert len(await shop.relations.changes(S)) == 2
+    assert (done.revision, done.written) == (3, tuples("doc:2 viewer user:ada"))
+    assert len(await shop.relations.changes(S)) == 3
 
 
 async def test_a_tuple_gets_another_condition(shop: Store) -> None:

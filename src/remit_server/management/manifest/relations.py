@@ -35,8 +35,11 @@ def _tuples(model_text: str, text: str) -> tuple[RelationTuple, ...]:
     if not isinstance(written, list):
         raise ConfigurationError("the tuples are a list of {user, relation, object}")
     compiled = model.compiled(model.parse(model_text))
-    found = tuple(dict.fromkeys(tuples.parse_tuple(one) for one in written))
-    for one in found:
-        if fault := tuples.judge(compiled, one):
+    found: dict[tuple[str, str, str], RelationTuple] = {}
+    for one in map(tuples.parse_tuple, written):
+        fault = tuples.judge(compiled, one)
+        if found.setdefault(one.key, one) != one:
+            fault = "it stands there twice, with different conditions"
+        if fault:
             raise ConfigurationError(f"{one.subject} {one.relation} {one.object}: {fault}")
-    return found
+    return tuple(found.values())

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
 
+import msgspec
+
 from remit_server.errors import RemitError
 from remit_server.records import Event
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
@@ -260,7 +262,7 @@ class _Plan:
                 written[tuple_.key] = tuple_
             elif write.on_duplicate == "error":
                 return Clash(tuple_, "there")
-            elif old != tuple_:
+            elif not _same(old, tuple_):
                 return Clash(tuple_, "differs")
         done = Done(self.revision + 1, tuple(written.values()), tuple(deleted.values()))
         if not done:
@@ -281,6 +283,13 @@ class _Plan:
                 {"revision": self.revision, "position": position, "operation": operation,
                  "type": tuple_.object.partition(":")[0], **tuple_._asdict(), "created_at": now}
             )  # fmt: skip
+
+
+def _same(one: RelationTuple, other: RelationTuple) -> bool:
+    """Whether two tuples say the same, however the JSON of their contexts is spelled."""
+    if one[:4] != other[:4] or not (one.context and other.context):
+        return one == other
+    return bool(msgspec.json.decode(one.context) == msgspec.json.decode(other.context))
 
 
 def _named(key: Key) -> dict[str, Any]:
