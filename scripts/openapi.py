@@ -113,9 +113,22 @@ DESCRIBED = {
     "DELETE /me/v1/connected-accounts/accounts/{id}": Operation(status=204),
     "GET /me/v1/connected-accounts/connections": Operation("take:number from", gives="Connections"),
     **{f"{method} /vault/proxy/{{connection}}/{{path}}": Operation(gives="*/*") for method in ANY},
-    "POST /access/v1/evaluation": Operation("subject:object! action:object! resource:object!", JSON, "Decision"),
+    "POST /access/v1/evaluation": Operation(
+        "subject:object! action:object! resource:object! context:object", JSON, "Decision"
+    ),
     "POST /access/v1/evaluations": Operation(
-        "evaluations:objects subject:object action:object resource:object options:object", JSON, "Decisions"
+        "evaluations:objects subject:object action:object resource:object context:object options:object",
+        JSON,
+        "Decisions",
+    ),
+    "POST /access/v1/search/subject": Operation(
+        "subject:object! action:object! resource:object! context:object page:object", JSON, "Entities"
+    ),
+    "POST /access/v1/search/resource": Operation(
+        "subject:object! action:object! resource:object! context:object page:object", JSON, "Entities"
+    ),
+    "POST /access/v1/search/action": Operation(
+        "subject:object! resource:object! context:object page:object", JSON, "Actions"
     ),
     "GET /stores": Operation("page_size:number continuation_token name", gives="Stores"),
     "POST /stores": Operation("name!", JSON, "Store", 201),
@@ -273,6 +286,8 @@ SCHEMAS = {
     "Accounts": record(accounts={"type": "array", "items": {"$ref": "#/components/schemas/Account"}}),
     "Connections": record(connections={"type": "array", "items": record(name=TEXT, strategy=TEXT, scopes=TEXTS)}),
     "Decision": record(decision={"type": "boolean"}),
+    "Entities": record(results={"type": "array", "items": record(type=TEXT, id=TEXT)}),
+    "Actions": record(results={"type": "array", "items": record(name=TEXT)}),
     "Decisions": {"anyOf": [{"required": ["evaluations"]}, {"required": ["decision"]}]},
     "Checked": record(allowed={"type": "boolean"}),
     "Store": STORE,

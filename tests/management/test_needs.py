@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from remit_server.records.organisation import Need
 APIS = """apis:
   - {identifier: https://tools.example, name: Tools, scopes: {send: Send, "mail:read": Read}}
 """
+PAGE = (Path(__file__).parents[2] / "docs" / "delegations.md").read_text()
 STORE = "01JACCESS00000000000000001"
 
 
@@ -101,3 +104,23 @@ def test_a_relations_server(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_half_a_relations_server(tmp_path: Path, server: str) -> None:
     assert "remit.yaml:" in refused(tmp_path, f"settings:\n  relations_server: {server}\n")
+
+
+def test_the_page_shows_what_works(tmp_path: Path) -> None:
+    """docs/delegations.md: its manifest is read, its model takes the tuples that its table shows."""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    declared, server = (text for kind, text in blocks if kind == "yaml")
+    [model] = (text for kind, text in blocks if kind == "fga")
+    tuples = [parse(cell) for cell in re.findall(r"`(\w+:\S+ \w+ \S+:\S+)`", PAGE.partition("| who may |")[2])]
+    assert len(tuples) == 6
+    (tmp_path / "delegations.fga").write_text(model)
+    (tmp_path / "delegations.yaml").write_text(json.dumps(tuples))
+    more = APIS.replace("send: Send", "mail.send: Send") + server.replace("FGA_TOKEN", "ADA_PASSWORD")
+    manifest = given(tmp_path, more + declared)
+    assert [need.connection or need.api or need.details for need in needs.declared(manifest)] == [
+        "*", "https://tools.example", "trade_order"
+    ]  # fmt: skip
+
+
+def parse(cell: str) -> dict[str, str]:
+    return dict(zip(("object", "relation", "user"), cell.replace("\\|", "|").split(), strict=True))
