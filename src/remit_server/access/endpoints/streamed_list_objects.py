@@ -47,7 +47,12 @@ class StreamedListObjects:
                 opened, lambda: [list_objects(opened.model, of.asker, of.type, of.relation, found.put_nowait)]
             )
         )
-        looking.add_done_callback(lambda _: found.put_nowait(()))
+
+        def over(of: asyncio.Future[Any]) -> None:
+            found.put_nowait(())
+            _ = of.cancelled() or of.exception()  # nobody need read it who has gone
+
+        looking.add_done_callback(over)
         gone = asyncio.ensure_future(request.hung_up())
         told: set[str] = set()
         try:
