@@ -13,7 +13,8 @@ from tests.storage.samples import event
 from tests.storage.test_sweep import expired
 
 from remit_server.rules.relations.facts import FEW, Few, Held, Holders
-from remit_server.storage.contract import Lost, Unstorable
+from remit_server.storage.contract import Busy, Lost, Unit, Unstorable
+from remit_server.storage.groups import relation_writes
 from remit_server.storage.groups.relation_models import RelationModel
 from remit_server.storage.groups.relation_writes import Clash, Done, StoreGone, Write
 from remit_server.storage.groups.relations import RelationStore, RelationTuple
@@ -183,6 +184,23 @@ async def test_an_asker_that_goes_away_holds_nobody_up(shop: Store) -> None:
     await asyncio.sleep(0)
     first.cancel()
     assert await second
+
+
+async def test_where_others_are_always_first_it_is_said(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def lost(_: Unit) -> list[Any]:
+        nonlocal tries
+        tries += 1
+        raise Lost(0)
+
+    monkeypatch.setattr(relation_writes, "PATIENCE", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.engine, "commit", lost)
+        with pytest.raises(Busy):
+            await write(shop, ["doc:1 viewer user:ada"])
+    assert tries == 3
+    assert (await write(shop, ["doc:1 viewer user:ada"])).revision == 1
 
 
 async def test_no_store_no_write(shop: Store) -> None:
