@@ -34,7 +34,7 @@ condition in_hours(hour: int, until: int) {
 EXPECTED = {
     "stores": ["handbook"], "store": "handbook", "models": [True, True, 1], "types": ["user", "group", "doc"],
     "condition": "hour < until", "write": [True] * 4, "again": [400, "write_failed_due_to_invalid_input"],
-    "undefined": [400, "validation_error"], "loose": [[True, True, False], [False]], "delete": [True],
+    "undefined": [400, "validation_error"], "loose": [[False, True, True], [False]], "delete": [True],
     "read": ["user:ann viewer doc:1"], "check": [True, False, True], "conditions": [True, False],
     "changes": [
         "WRITE user:ann doc:1", "WRITE group:staff#member doc:2", "WRITE user:cy doc:3", "WRITE user:dan doc:4",
