@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import RSAKey
 from tests.fixtures.house import SECRET
 from tests.fixtures.openfga import access_of, registered, speaking
 from tests.interop.live import Live, Trust, live
@@ -68,8 +70,16 @@ async def test_python(server: Live, packages: str, version: str, sync: bool) -> 
     }  # fmt: skip
 
 
-async def test_node(server: Live) -> None:
-    said = await play_node(server, "openfga", **given(server))
+@pytest.mark.parametrize("how", ["a secret", "a key of its own"])
+async def test_node(server: Live, how: str) -> None:
+    more: dict[str, Any] = {}
+    if how != "a secret":
+        own = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"})
+        jwks = {"keys": [own.as_dict(private=False)]}
+        await registered(server.house, "keyed", secrets=(), auth_methods=("private_key_jwt",), jwks=jwks)
+        private = own.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        more = {"client": "keyed", "key": private.decode()}
+    said = await play_node(server, "openfga", **given(server), **more)
     assert said == EXPECTED | {
         "noModel": None, "noMore": [], "clientBatch": [[None, "validation_error"], [True, None]],
         "batchErrors": {"lacks-the-hour": [False, "validation_error"], "no-such-relation": [False, "validation_error"]},

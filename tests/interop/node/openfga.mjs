@@ -11,8 +11,8 @@ const client = new OpenFgaClient({
     config: {
       apiTokenIssuer: new URL(given.issuer).host,
       apiAudience: given.audience,
-      clientId: "fga",
-      clientSecret: given.secret,
+      clientId: given.client ?? "fga",
+      ...(given.key ? { clientAssertionSigningKey: given.key } : { clientSecret: given.secret }),
     },
   },
 });
