@@ -25,7 +25,7 @@ from remit_server.rules.relations.programs import (
     Without,
     programs,
 )
-from remit_server.rules.relations.solving import Gate, Solved, under
+from remit_server.rules.relations.solving import Gate, Kind, Solved, under
 from remit_server.rules.relations.standing import Standing
 from remit_server.rules.relations.tuples import kind_of
 
@@ -77,6 +77,13 @@ class Question(NamedTuple):
 def check(model: Model, asker: Asker, nodes: Sequence[Node]) -> Steps[list[Verdict]]:
     """A verdict for each node, in their order. Tuples that the model does not take (any more) count for nothing."""
     graph = _Graph(model, asker)
+    try:
+        return (yield from _verdicts(graph, nodes))
+    finally:
+        graph.let_go()
+
+
+def _verdicts(graph: _Graph, nodes: Sequence[Node]) -> Steps[list[Verdict]]:
     if len(nodes) > SINGLE:
         yield from graph.stand(nodes)
     roots = graph.roots = [graph.node(node) for node in nodes]
@@ -107,7 +114,8 @@ class _Graph:
         self._unread: list[_Read] = []
         self._reads: list[_Read] = []
         self._subtractions: list[Gate] = []
-        self._yes = Gate()
+        self._gates: list[Gate] = []
+        self._yes = self._gate()
         self._yes.held = True
         self.roots: list[Gate] = []
         self.open_ended = False
@@ -116,6 +124,16 @@ class _Graph:
     @property
     def size(self) -> int:
         return len(self._nodes)
+
+    def _gate(self, kind: Kind = "any", inputs: Sequence[Gate] = (), error: InvalidRequest | None = None) -> Gate:
+        gate = Gate(kind, inputs, error)
+        self._gates.append(gate)
+        return gate
+
+    def let_go(self) -> None:
+        """Gates know one another both ways: taken apart, they need no garbage collector, which would stop everybody."""
+        for gate in self._gates:
+            gate.outs.clear()
 
     def stand(self, nodes: Sequence[Node]) -> Steps[None]:
         """Learn what the subject itself stands in."""
@@ -133,7 +151,7 @@ class _Graph:
     def node(self, node: Node) -> Gate:
         gate = self._nodes.get(node)
         if gate is None:
-            gate = self._nodes[node] = Gate()
+            gate = self._nodes[node] = self._gate()
             if f"{node[0]}#{node[1]}" == self._asker.subject:  # a userset is a part of itself
                 gate.held = True
             else:
@@ -188,21 +206,39 @@ class _Graph:
                 for kind, conditions in usersets:
                     self._unread.append((Holders(object_, relation, kind), gate, conditions, ""))
             case Same(relation):
-                gate.take(self.node((object_, relation)))
+                self._same(object_, relation, gate)
             case Along(relation, source, kinds):
                 for kind, conditions in kinds:
                     self._unread.append((Holders(object_, source, kind), gate, conditions, relation))
             case Every(parts):
-                gate.take(Gate("all", [self._part(part, object_) for part in parts]))
+                gate.take(self._gate("all", [self._part(part, object_) for part in parts]))
             case Without(base, without):
-                self.open_ended = True
-                self._subtractions.append(Gate("less", [self._part(base, object_), self._part(without, object_)]))
-                gate.take(self._subtractions[-1])
+                self._without(base, without, object_, gate)
+
+    def _same(self, object_: str, relation: str, gate: Gate) -> None:
+        told = self._told(object_, relation)
+        if told is None:
+            gate.take(self.node((object_, relation)))
+        elif told:
+            gate.hold()
+
+    def _without(self, base: Plan, without: Plan, object_: str, gate: Gate) -> None:
+        told = self._told(object_, without.relation) if isinstance(without, Same) else None
+        if told is None:
+            self.open_ended = True
+            less = self._gate("less", [self._part(base, object_), self._part(without, object_)])
+            self._subtractions.append(less)
+            gate.take(less)
+        elif not told:
+            self._build(base, object_, gate)
 
     def _part(self, plan: Plan, object_: str) -> Gate:
-        gate = Gate()
+        gate = self._gate()
         self._build(plan, object_, gate)
         return gate
+
+    def _told(self, object_: str, relation: str) -> bool | None:
+        return self._standing.told((object_, relation)) if self._standing else None
 
     def _exactly(self, object_: str, relation: str, kind: str, conditions: Kinds, gate: Gate) -> None:
         """The subject itself, or everybody of its type."""
@@ -246,5 +282,5 @@ class _Graph:
             way = self.node((object_, relation))
         if error is not None:
             self.open_ended = True
-            way = Gate("all", [way, Gate("error", error=error)])
+            way = self._gate("all", [way, self._gate("error", error=error)])
         gate.take(way)

@@ -69,6 +69,8 @@ class Ground:
     closed: frozenset[Key]
     """Relations that are unions of tuples without conditions, all the way down: who is in them can be told from the subject's
     side alone."""
+    at_once: frozenset[Key]
+    """Those of them that no userset is in: the subject's own tuples say it all."""
     onward: Mapping[str, tuple[Key, ...]]
     """Which closed relations take a userset of this kind."""
     same: Mapping[Key, tuple[Key, ...]]
@@ -192,12 +194,8 @@ _ALWAYS = frozenset({""})
 
 
 def _ground(leaves: Mapping[Key, list[Plan]]) -> Ground:
-    closed = {key for key, found in leaves.items() if all(_plain(leaf) for leaf in found)}
-    while True:
-        kept = {key for key in closed if all(after in closed for leaf in leaves[key] for after in _after(key, leaf))}
-        if kept == closed:
-            break
-        closed = kept
+    closed = _standing_alone(leaves, {key for key, found in leaves.items() if all(_plain(leaf) for leaf in found)})
+    at_once = _standing_alone(leaves, {key for key in closed if not any(_usersets(leaf) for leaf in leaves[key])})
     onward: dict[str, list[Key]] = {}
     same: dict[Key, list[Key]] = {}
     for key in sorted(closed):
@@ -217,10 +215,24 @@ def _ground(leaves: Mapping[Key, list[Plan]]) -> Ground:
     }
     return Ground(
         tuple(sorted(direct)),
-        frozenset(closed),
+        closed,
+        at_once,
         {kind: tuple(keys) for kind, keys in onward.items()},
         {key: tuple(keys) for key, keys in same.items()},
     )
+
+
+def _standing_alone(leaves: Mapping[Key, list[Plan]], keys: set[Key]) -> frozenset[Key]:
+    """Those of the keys that lead to none but themselves and one another."""
+    while True:
+        kept = {key for key in keys if all(after in keys for leaf in leaves[key] for after in _after(key, leaf))}
+        if kept == keys:
+            return frozenset(kept)
+        keys = kept
+
+
+def _usersets(leaf: Plan) -> bool:
+    return isinstance(leaf, Tuples) and bool(leaf.usersets)
 
 
 def _plain(leaf: Plan) -> bool:

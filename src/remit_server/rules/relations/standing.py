@@ -33,6 +33,12 @@ class Standing:
     def needs(self) -> list[Need]:
         return list(self._asked)
 
+    def told(self, node: Node) -> bool | None:
+        """Whether the subject is in this, where its own tuples say it all and have been read."""
+        if self.closed and (node[0].partition(":")[0], node[1]) in self._ground.at_once:
+            return node in self._seen
+        return None
+
     def objects(self, kind: str, relation: str, type_: str) -> frozenset[str] | None:
         """The objects whose tuples name the subject in this way; None where that is not known here."""
         return self._objects.get((kind, relation, type_))
