@@ -13,10 +13,8 @@ from starlette.routing import Router
 
 from remit_server.access import refusals
 from remit_server.access.embedded import EmbeddedRelations
-from remit_server.access.engine import Engine
 from remit_server.access.judge import RelationJudge
 from remit_server.access.remote import RemoteRelations
-from remit_server.access.stores import Stores
 from remit_server.approvals import notify_client
 from remit_server.approvals.ask import TOLD
 from remit_server.approvals.channels import outbox
@@ -71,7 +69,7 @@ async def start_machines(
     keys = KeyRing(store, clock)
     await keys.load()
     outbound = Outbound(settings, clock, context=tls)
-    relations: Relations = EmbeddedRelations(Stores(store), Engine(store))
+    relations: Relations = EmbeddedRelations(store)
     if settings.relations_server:
         relations = RemoteRelations(settings.relations_server, outbound, clock)
     return Machines(

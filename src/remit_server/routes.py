@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from remit_server.access.embedded import EmbeddedRelations
 from remit_server.access.endpoints.action import ActionSearch
 from remit_server.access.endpoints.assertions import Assertions
 from remit_server.access.endpoints.authorization_models import AuthorizationModel, AuthorizationModels
@@ -25,8 +26,6 @@ from remit_server.access.endpoints.stores import StoreEndpoint, StoresEndpoint
 from remit_server.access.endpoints.streamed_list_objects import StreamedListObjects
 from remit_server.access.endpoints.subject import SubjectSearch
 from remit_server.access.endpoints.write import Write
-from remit_server.access.engine import Engine
-from remit_server.access.stores import Stores
 from remit_server.access.withheld import Withheld
 from remit_server.approvals.channels.inbox import Inbox
 from remit_server.approvals.channels.ways import Trial, ways_of
@@ -167,7 +166,9 @@ def routes(machines: Machines, pages: Pages, refresher: Refresher) -> tuple[Rout
     devices = Devices(m, pages, web_push)
     told = NotificationsPage(m, pages, ways)
     types = tuple(grants(m, refresher))
-    stores, engine, withheld = Stores(m.store), Engine(m.store), Withheld(m)
+    # One engine, so that what it remembers is remembered once; where another server answers at the door, it serves /stores alone.
+    embedded = m.relations if isinstance(m.relations, EmbeddedRelations) else EmbeddedRelations(m.store)
+    stores, engine, withheld = embedded.stores, embedded.engine, Withheld(m)
     tuples = TuplesPage(m, pages, stores)
     returning = Returning(pages, m.settings.issuer)
     advance = Advance(m, returning)

@@ -17,17 +17,18 @@ from remit_server.rules.relations.list_objects import list_objects
 from remit_server.rules.relations.list_users import Sought, list_users
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.ports import Listed, Question, Verdict
+from remit_server.storage.store import Store
 
 
 class EmbeddedRelations:
     """Which store answers is told by the type of the object: the one whose model defines it."""
 
-    def __init__(self, stores: Stores, engine: Engine) -> None:
-        self._stores, self._engine = stores, engine
+    def __init__(self, store: Store) -> None:
+        self.stores, self.engine = Stores(store), Engine(store)
 
     async def can(self, questions: Sequence[Question]) -> list[Verdict]:
         verdicts: list[Verdict | None] = [None] * len(questions)
-        opened, asked = _Opened(self._stores), _Circumstances()
+        opened, asked = _Opened(self.stores), _Circumstances()
         by_store: dict[str, tuple[Opened, list[tuple[int, reasoning.Question]]]] = {}
         for place, question in enumerate(questions):
             try:
@@ -36,34 +37,34 @@ class EmbeddedRelations:
             except InvalidRequest as error:
                 verdicts[place] = Verdict(False, error.text)
         for one, placed in by_store.values():
-            found = await self._engine.check(one, [question for _, question in placed])
+            found = await self.engine.check(one, [question for _, question in placed])
             for (place, _), verdict in zip(placed, found, strict=True):
                 verdicts[place] = Verdict(verdict) if isinstance(verdict, bool) else Verdict(False, verdict.text)
         return [verdict or Verdict(False) for verdict in verdicts]
 
     async def objects(self, subject: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
         try:
-            opened = await _Opened(self._stores).defining(type_)
+            opened = await _Opened(self.stores).defining(type_)
             tuples.question(opened.model, RelationTuple(f"{type_}:1", relation, subject))
             asker = reasoning.Asker(subject, Contextual(), context)
-            (found,) = await self._engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
+            (found,) = await self.engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
         except InvalidRequest as error:
             return Listed(fault=error.text)
         return Listed(tuple(found.found), complete=not found.partial)
 
     async def subjects(self, object_: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
         try:
-            opened = await _Opened(self._stores).defining(object_.partition(":")[0])
+            opened = await _Opened(self.stores).defining(object_.partition(":")[0])
             tuples.question(opened.model, RelationTuple(object_, relation, f"{type_}:1"))
             sought = Sought(object_, relation, type_, Contextual(), context)
-            (found,) = await self._engine.answer(opened, lambda: [list_users(opened.model, sought)])
+            (found,) = await self.engine.answer(opened, lambda: [list_users(opened.model, sought)])
         except InvalidRequest as error:
             return Listed(fault=error.text)
         return Listed(tuple(found.found), complete=not found.partial)
 
     async def relations_of(self, type_: str, *, beside: str | None = None) -> tuple[str, ...]:
         try:
-            opened = await _Opened(self._stores).defining(beside or type_)
+            opened = await _Opened(self.stores).defining(beside or type_)
         except InvalidRequest:
             return ()
         return tuple(opened.model.types.get(type_, ()))
