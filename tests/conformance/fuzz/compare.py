@@ -9,6 +9,7 @@ recursion      Where a relation takes its own userset and another one of the sam
                the recursive resolver (recursive_resolver.go) takes the one for the other, and says yes. The plain meaning of
                the tuples must be our no.
 contradiction  Its lists contradict its own check, which must be of our opinion.
+named          Both list everybody, and one of them names somebody who may, besides.
 unsteady       It says now this, now that; one of it is what we say.
 
 And once it is we who are cautious: we give up where a cycle, or for lists a `but not`, would have kept out whoever a condition that
@@ -120,18 +121,21 @@ def _list_excuse(case: Case, difference: Disagreement) -> str | None:
     """Each that one side lists and the other does not, by the other side's own check."""
     assert isinstance(difference.ours, frozenset)
     assert isinstance(difference.theirs, frozenset)
+    everybody = any(each.endswith(":*") for each in difference.ours & difference.theirs)
     found: set[str | None] = set()
     for one in difference.ours ^ difference.theirs:
         question, listed = _as_check(difference.question, one), one in difference.ours
+        if everybody:
+            found.add("named" if _holds(case, question) else None)
+            continue
         [answers] = _asked([replace(case, questions=(question,))])
-        named = not one.endswith(":*") and any(each.endswith(":*") for each in difference.ours & difference.theirs)
-        if (
-            answers[question] != listed or named
-        ):  # whoever stands beside everybody is named, or not, by more than a check
-            found.add(_check_excuse(case, question, ours=listed))
-        else:
-            found.add("contradiction")
+        found.add("contradiction" if answers[question] == listed else _check_excuse(case, question, ours=listed))
     return None if None in found else " and ".join(sorted(map(str, found)))
+
+
+def _holds(case: Case, question: Check) -> bool:
+    plain = Plain(compiled(case.model), case.tuples, question.context)
+    return plain.check(question.user, question.relation, question.object)
 
 
 def _as_check(question: Question, one: str) -> Check:
