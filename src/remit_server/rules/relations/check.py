@@ -13,18 +13,7 @@ from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.conditions import Unevaluable
 from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
 from remit_server.rules.relations.model import Model
-from remit_server.rules.relations.programs import (
-    Along,
-    Either,
-    Every,
-    Key,
-    Kinds,
-    Plan,
-    Same,
-    Tuples,
-    Without,
-    programs,
-)
+from remit_server.rules.relations.programs import Key, Kinds, Ways, programs
 from remit_server.rules.relations.solving import Gate, Kind, Solved, under
 from remit_server.rules.relations.standing import Standing
 from remit_server.rules.relations.tuples import kind_of
@@ -190,40 +179,36 @@ class _Graph:
             (aside if told or idle else self._unopened).append(entry)
         while self._unopened:
             (object_, relation), gate = self._unopened.pop()
-            plan = None if gate.held else self._programs.plan(object_.partition(":")[0], relation, self._kind)
-            if plan is not None:
-                self._build(plan, object_, gate)
+            if not gate.held:
+                self._build(self._programs.ways(object_.partition(":")[0], relation, self._kind), object_, gate)
         return aside
 
-    def _build(self, plan: Plan, object_: str, gate: Gate) -> None:
-        match plan:
-            case Either(parts):
-                for part in parts:
-                    self._build(part, object_, gate)
-            case Tuples(relation, exact, usersets):
-                for kind, conditions in exact:
-                    self._exactly(object_, relation, kind, conditions, gate)
-                for kind, conditions in usersets:
-                    self._unread.append((Holders(object_, relation, kind), gate, conditions, ""))
-            case Same(relation):
-                self._same(object_, relation, gate)
-            case Along(relation, source, kinds):
-                for kind, conditions in kinds:
-                    self._unread.append((Holders(object_, source, kind), gate, conditions, relation))
-            case Every(parts):
-                gate.take(self._gate("all", [self._part(part, object_) for part in parts]))
-            case Without(base, without):
-                self._without(base, without, object_, gate)
+    def _build(self, ways: Ways, object_: str, gate: Gate) -> None:
+        for relation, kind, conditions in ways.exact:
+            self._exactly(object_, relation, kind, conditions, gate)
+        for relation in ways.same:
+            told = self._told(object_, relation)
+            if told is None:
+                gate.take(self.node((object_, relation)))
+            elif told:
+                gate.hold()
+        unread = self._unread
+        for relation, kind, conditions in ways.usersets:
+            unread.append((Holders(object_, relation, kind), gate, conditions, ""))
+        for source, kind, conditions, relation in ways.along:
+            unread.append((Holders(object_, source, kind), gate, conditions, relation))
+        for parts in ways.every:
+            gate.take(self._gate("all", [self._part(part, object_) for part in parts]))
+        for base, without in ways.without:
+            self._without(base, without, object_, gate)
 
-    def _same(self, object_: str, relation: str, gate: Gate) -> None:
-        told = self._told(object_, relation)
-        if told is None:
-            gate.take(self.node((object_, relation)))
-        elif told:
-            gate.hold()
+    def _part(self, ways: Ways, object_: str) -> Gate:
+        gate = self._gate()
+        self._build(ways, object_, gate)
+        return gate
 
-    def _without(self, base: Plan, without: Plan, object_: str, gate: Gate) -> None:
-        told = self._told(object_, without.relation) if isinstance(without, Same) else None
+    def _without(self, base: Ways, without: Ways, object_: str, gate: Gate) -> None:
+        told = self._told(object_, without.alone) if without.alone else None
         if told is None:
             self.open_ended = True
             less = self._gate("less", [self._part(base, object_), self._part(without, object_)])
@@ -231,11 +216,6 @@ class _Graph:
             gate.take(less)
         elif not told:
             self._build(base, object_, gate)
-
-    def _part(self, plan: Plan, object_: str) -> Gate:
-        gate = self._gate()
-        self._build(plan, object_, gate)
-        return gate
 
     def _told(self, object_: str, relation: str) -> bool | None:
         return self._standing.told((object_, relation)) if self._standing else None

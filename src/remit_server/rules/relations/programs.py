@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 from remit_server.rules.relations.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model, Relation
 
@@ -80,6 +82,45 @@ class Ground:
 Plan = Tuples | Same | Along | Either | Every | Without
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """A plan as a union, laid out flat: what is walked for every object of every question."""
+
+    exact: tuple[tuple[str, str, Kinds], ...] = ()
+    """(relation, kind, conditions) of tuples that name the subject."""
+    usersets: tuple[tuple[str, str, Kinds], ...] = ()
+    same: tuple[str, ...] = ()
+    along: tuple[tuple[str, str, Kinds, str], ...] = ()
+    """(source, kind, conditions, relation)."""
+    every: tuple[tuple[Ways, ...], ...] = ()
+    without: tuple[tuple[Ways, Ways], ...] = ()
+    alone: str = ""
+    """The other relation that all of it is, if it is one."""
+
+
+_UNITED = ("exact", "usersets", "same", "along", "every", "without")
+
+
+def _ways(plan: Plan) -> Ways:
+    match plan:
+        case Either(parts):
+            found = [_ways(part) for part in parts]
+            united: dict[str, Any] = {
+                name: tuple(chain.from_iterable(getattr(ways, name) for ways in found)) for name in _UNITED
+            }
+            return Ways(**united)
+        case Tuples(relation, exact, usersets):
+            return Ways(tuple((relation, *one) for one in exact), tuple((relation, *one) for one in usersets))
+        case Same(relation):
+            return Ways(same=(relation,), alone=relation)
+        case Along(relation, source, kinds):
+            return Ways(along=tuple((source, *one, relation) for one in kinds))
+        case Every(parts):
+            return Ways(every=(tuple(_ways(part) for part in parts),))
+        case Without(base, without):
+            return Ways(without=((_ways(base), _ways(without)),))
+
+
 class Programs:
     """Of one model, made as they are asked for."""
 
@@ -87,6 +128,7 @@ class Programs:
         self._model = model
         self._ends = _ends(model)
         self._plans: dict[tuple[str, str, str], Plan | None] = {}
+        self._ways: dict[tuple[str, str, str], Ways] = {}
         self._grounds: dict[tuple[str, frozenset[Key]], Ground] = {}
 
     def plan(self, type_: str, relation: str, kind: str) -> Plan | None:
@@ -96,6 +138,14 @@ class Programs:
             found = self._model.relation(type_, relation)
             self._plans[key] = None if found is None else self._pruned(type_, relation, found, found.expression, kind)
         return self._plans[key]
+
+    def ways(self, type_: str, relation: str, kind: str) -> Ways:
+        """The plan, laid out flat; no ways where there is none."""
+        found = self._ways.get((type_, relation, kind))
+        if found is None:
+            plan = self.plan(type_, relation, kind)
+            found = self._ways[type_, relation, kind] = Ways() if plan is None else _ways(plan)
+        return found
 
     def leads(self, type_: str, relation: str, kind: str) -> bool:
         """Whether a subject of this kind can have the relation at all."""
