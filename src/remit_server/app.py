@@ -12,9 +12,8 @@ from starlette.routing import Route as PathRoute
 from starlette.routing import Router
 
 from remit_server.access import refusals
-from remit_server.access.embedded import EmbeddedRelations
+from remit_server.access.answering import answering
 from remit_server.access.judge import RelationJudge
-from remit_server.access.remote import RemoteRelations
 from remit_server.approvals import notify_client
 from remit_server.approvals.ask import TOLD
 from remit_server.approvals.channels import outbox
@@ -37,7 +36,6 @@ from remit_server.runtime.machines import Machines
 from remit_server.runtime.mint import Mint
 from remit_server.runtime.outbound import Outbound
 from remit_server.runtime.passwords import Passwords
-from remit_server.runtime.ports import Relations
 from remit_server.runtime.secrets import Peppers
 from remit_server.runtime.signing import KeyRing
 from remit_server.runtime.throttle import Throttle
@@ -69,9 +67,7 @@ async def start_machines(
     keys = KeyRing(store, clock)
     await keys.load()
     outbound = Outbound(settings, clock, context=tls)
-    relations: Relations = EmbeddedRelations(store)
-    if settings.relations_server:
-        relations = RemoteRelations(settings.relations_server, outbound, clock)
+    relations = answering(settings, store, outbound, clock)
     return Machines(
         settings=settings,
         clock=clock,

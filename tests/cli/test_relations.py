@@ -89,3 +89,29 @@ def test_a_note_of_another_copy_is_refused(run: Run, acme: Path, tmp_path: Path)
         said = run("relations", "copy", "--from", "documents", "--to", "more", "--data", "data", "--state", note)
         assert said.returncode == 2
         assert str(note) in said.stderr
+
+
+def test_the_doctor_looks_whether_somebody_answers(run: Run, acme: Path, openfga_url: str) -> None:
+    text = acme.read_text()
+    need = '  needs:\n    - {connection: "*", relation: RELATION, object: document:1}\n'
+    acme.write_text(text.replace("\npolicies:", need.replace("RELATION", "viewer") + "\npolicies:"))
+    assert run("apply", acme, "--yes", "--data", "data").returncode == 0
+    assert "is needed" not in run("doctor", "--data", "data").stdout
+    acme.write_text(text.replace("\npolicies:", need.replace("RELATION", "can_fly") + "\npolicies:"))
+    assert run("apply", acme, "--yes", "--data", "data").returncode == 0
+    said = run("doctor", "--data", "data")
+    assert "WRONG  can_fly of document:1 is needed" in said.stdout
+    server = f"settings:\n  relations_server: {{url: {openfga_url}, store: 01JACCESS00000000000000001, token: {{env: FGA}}}}\n"
+    acme.write_text(text + server)
+    for token in (KEY, "another"):
+        assert run("apply", acme, "--yes", "--data", "data", environ={"FGA": token}).returncode == 0
+        said = run("doctor", "--data", "data")
+        assert "WRONG  nobody answers for the relations" in said.stdout
+        assert token not in said.stdout
+    with httpx2.Client(base_url=openfga_url, headers={"authorization": f"Bearer {KEY}"}) as http:
+        store = http.post("/stores", json={"name": "doctor"}).json()["id"]
+        model = {"schema_version": "1.1", "type_definitions": [{"type": "user"}]}
+        assert http.post(f"/stores/{store}/authorization-models", json=model).status_code == 201
+    acme.write_text(text + server.replace("01JACCESS00000000000000001", store))
+    assert run("apply", acme, "--yes", "--data", "data", environ={"FGA": KEY}).returncode == 0
+    assert f"the relations server at {openfga_url} answers" in run("doctor", "--data", "data").stdout

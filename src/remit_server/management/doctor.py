@@ -22,6 +22,7 @@ from remit_server.records import Client, Organisation
 from remit_server.rules.passkeys import party_of
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.outbound import Outbound
+from remit_server.runtime.ports import Relations, RelationsUnavailable
 from remit_server.storage.contract import Row
 from remit_server.storage.store import Store
 
@@ -58,7 +59,7 @@ def _wrong(what: str, remedy: str) -> Finding:
 
 
 async def examine(
-    store: Store, settings: Settings, clock: Clock, *, files: Files, manifest: d.Manifest | None
+    store: Store, settings: Settings, clock: Clock, *, files: Files, manifest: d.Manifest | None, relations: Relations
 ) -> AsyncIterator[Finding]:
     """Every finding, the good ones too, so that one sees what was looked at."""
     yield _good(f"the database answers ({store.engine.dialect}) and is of this version; the master key opens it")
@@ -71,7 +72,10 @@ async def examine(
     clients = await store.clients.all()
     for finding in (*_clients(clients), *await _people(store, clients), *await _keys(store, settings, clock)):
         yield finding
-    async for finding in _mail(await store.organisation.get("organisation") or Organisation()):
+    organisation = await store.organisation.get("organisation") or Organisation()
+    async for finding in _mail(organisation):
+        yield finding
+    async for finding in _needs(organisation, settings, relations):
         yield finding
 
 
@@ -111,6 +115,33 @@ async def _issuer(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
             _good("the clocks agree")
             if off <= settings.clock_skew
             else _wrong(f"the clock here and the server's differ by {off} seconds", "run a time service (NTP) on both")
+        )
+
+
+async def _needs(organisation: Organisation, settings: Settings, relations: Relations) -> AsyncIterator[Finding]:
+    """Whether somebody answers for what takes a relation, and knows it."""
+    server = settings.relations_server
+    if not organisation.needs and server is None:
+        return
+    try:
+        unknown = [
+            need
+            for need in organisation.needs
+            if need.relation not in await relations.relations_of(need.object.partition(":")[0])
+        ]
+        if server is not None:
+            await relations.relations_of("user")
+            yield _good(f"the relations server at {server.url} answers")
+    except RelationsUnavailable as error:
+        yield _wrong(
+            f"nobody answers for the relations ({error.detail or error.text}): what takes one is refused",
+            "see to the server, its store and the credentials under `relations_server`",
+        )
+        return
+    for need in unknown:
+        yield _wrong(
+            f"{need.relation} of {need.object} is needed, and no model, or more than one, defines that: it is refused to everybody",
+            "apply a store whose model defines it",
         )
 
 
