@@ -8,12 +8,15 @@ cycle          A cycle below an `and` or a `but not` is a denial for everybody (
 recursion      Where a relation takes its own userset and another one of the same type, which nobody of the user's type can be in,
                the recursive resolver (recursive_resolver.go) takes the one for the other, and says yes. The plain meaning of
                the tuples must be our no.
-contradiction  Its lists contradict its own check, which must be of our opinion.
+contradiction  Its lists and its own check contradict each other: one of them must be of our opinion. It forgets `user:*` where the
+               user has a tuple of their own whose condition does not hold.
 named          Both list everybody, and one of them names somebody who may, besides.
 unsteady       It says now this, now that; one of it is what we say.
 
-And once it is we who are cautious: we give up where a cycle, or for lists a `but not`, would have kept out whoever a condition that
-cannot be evaluated is about. Each is counted. What is left is a disagreement.
+cautious       Once it is we: where nobody can be in what is left of a relation whatever an unclear condition says, be it by a cycle or
+               because a `but not` takes it all away, we give up and OpenFGA says no.
+
+Each is counted. What is left is a disagreement.
 """
 
 from __future__ import annotations
@@ -112,9 +115,14 @@ def _check_excuse(case: Case, question: Check, *, ours: bool) -> str | None:
     plain = Plain(compiled(case.model), case.tuples, question.context)
     if plain.check(question.user, question.relation, question.object) != ours:
         return None
-    if ours:
-        return "cycle" if plain.cyclic(question.relation, question.object) else None
-    return "recursion" if plain.recursive(question.relation, question.object) else None
+    if plain.cyclic(question.relation, question.object) and ours:
+        return "cycle"
+    if plain.recursive(question.relation, question.object) and not ours:
+        return "recursion"
+    listing = ListObjects(question.user, question.relation, question.object.partition(":")[0], question.context)
+    [answers] = _asked([replace(case, questions=(listing,))])
+    listed = answers[listing]
+    return "contradiction" if isinstance(listed, frozenset) and (question.object in listed) == ours else None
 
 
 def _list_excuse(case: Case, difference: Disagreement) -> str | None:
@@ -166,10 +174,7 @@ def _settled(case: Case, difference: Disagreement) -> str | None:
         return "settled" if mine == {difference.ours} else None
     if len(mine) > 1:
         return "settled"
-    if isinstance(question, Check):
-        plain = [Plain(compiled(case.model), each.tuples, question.context) for each in settlements]
-        return "cautious" if all(each.cyclic(question.relation, question.object) for each in plain) else None
-    return "cautious" if mine == {difference.theirs} else None
+    return "cautious" if mine == {difference.theirs} and True not in mine else None
 
 
 def _settlements(case: Case, question: Question) -> Iterator[Case]:

@@ -14,7 +14,7 @@ from tests.conformance.fuzz.compare import compare
 from tests.conformance.fuzz.shrink import told
 from tests.ledger import proves
 
-CASES = 150
+CASES = 250
 
 
 @proves("relations.openfga-fuzz")
