@@ -42,14 +42,13 @@ def _filled(object_: str, detail: Mapping[str, Any]) -> Iterator[str]:
     if place is None:
         yield object_
         return
-    values = _values([detail], place.split("."))
-    if not values:
-        raise Unclear(f"{detail.get('type')} names no {place}")
-    yield from (object_.replace(f"{{{place}}}", value) for value in values)
+    for value in _values([detail], place.split(".")):
+        yield object_.replace(f"{{{place}}}", value)
 
 
 def _values(found: list[Any], path: list[str]) -> list[str]:
-    """What stands at the end of a path; a list on the way stands for each of its items. All of them must be there."""
+    """What stands at the end of a path; a list on the way stands for each of its items. There is one at least, and each is told.
+    Raises `Unclear`."""
     for name in path:
         members = [one.get(name) if isinstance(one, Mapping) else None for one in found]
         found = [item for member in members for item in (member if isinstance(member, list) and member else [member])]
