@@ -1,4 +1,4 @@
-"""Where the two sides differ, and whether that is a disagreement. OpenFGA (1.18.3) is not always of one mind:
+"""Where the two sides differ, and whether that is a disagreement. OpenFGA (1.22.0) is not always of one mind:
 
 settled        It gives up, or not, on a tuple whose condition cannot be evaluated, by the path on which it happens to meet it.
                Where one side gave up, such tuples are settled either way, and both are asked again: they must agree, and what
@@ -12,9 +12,8 @@ contradiction  Its lists and its own check contradict each other: one of them mu
                user has a tuple of their own whose condition does not hold.
 named          Both list everybody, and one of them names somebody who may, besides.
 unsteady       It says now this, now that; one of it is what we say.
-
-cautious       Once it is we: where nobody can be in what is left of a relation whatever an unclear condition says, be it by a cycle or
-               because a `but not` takes it all away, we give up and OpenFGA says no.
+cautious       Once it is we: where a cycle or a `but not` leaves nobody, whatever an unclear condition says, we give up and OpenFGA
+               says no.
 
 Each is counted. What is left is a disagreement.
 """

@@ -227,23 +227,21 @@ def _read(raw: bytes) -> _Message:
 
 def _fields(raw: bytes) -> Iterator[tuple[int, int | bytes]]:
     at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = raw[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
     while at < len(raw):
-        tag = varint()
+        tag, at = _varint(raw, at)
         if tag & 7 == 0:
-            yield tag >> 3, varint()
+            value, at = _varint(raw, at)
+            yield tag >> 3, value
             continue
-        length = {1: 8, 5: 4}.get(tag & 7) or varint()
+        length, at = (8, at) if tag & 7 == 1 else (4, at) if tag & 7 == 5 else _varint(raw, at)
         yield tag >> 3, raw[at : at + length]
         at += length
+
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    """Seven bits of each byte, the least first, up to one that has not its eighth; and the place after it."""
+    value = shift = 0
+    while raw[at] & 0x80:
+        value |= (raw[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | raw[at] << shift, at + 1
