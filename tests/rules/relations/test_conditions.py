@@ -184,6 +184,7 @@ BOMBS = [
     ("t.matches('(.{1,500}a){2}')", {"t": "ab" * 15_000}),
     ("t.matches(p)", {"t": "a", "p": "((a?){30}){30}c"}),
     ("t.matches(p)", {"t": "a", "p": r"\pN\pN\pN"}),
+    ("matches('a', p)", {"p": "((a?){30}){30}c"}),
     ("t.matches('^' + m.p[0])", {"t": "a", "m": {"p": ["a{9}"]}}),
     (r"l.exists(x, 'a'.matches('(\\PN?){1000}c'))", {"l": [1]}),  # 180 ms each, to compile
     (r"'a'.matches('[\\pL\\pN]{3}')", {}),

@@ -110,7 +110,7 @@ def _select(select: _Message) -> _Bound:
 def _call(call: _Message) -> _Bound:
     function = call[2][0].decode()
     arguments = _nodes([*call.get(1, ()), *call.get(3, ())])
-    pattern = _pattern(call[3][0]) if function == "matches" else None
+    pattern = _pattern(call[3][-1]) if function == "matches" else None
 
     def walk(sizes: Sizes) -> tuple[float, Size]:
         costs, given = zip(*(argument(sizes) for argument in arguments), strict=True)
