@@ -22,6 +22,7 @@ from remit_server.management.relation_tests import Tested, model_in, tested
 from remit_server.rules.visible import reveal
 from remit_server.runtime.clock import SystemClock
 from remit_server.runtime.outbound import Outbound
+from remit_server.runtime.ports import RelationsUnavailable
 from remit_server.storage.store import Store
 
 _STORE = re.compile(r"(?P<server>https?://.+)/stores/(?P<id>[^/]+)/?")
@@ -98,8 +99,9 @@ async def _copy(place: Place, source: str, target: str, state: Path | None) -> P
     try:
         async with _ends(place, source, target) as (here, there):
             return await Copy(here, there, progress, save).run()
-    except Refused as refused:
-        raise ConfigurationError(f"the copy stopped: {reveal(str(refused))}") from refused
+    except (Refused, RelationsUnavailable) as error:
+        why = getattr(error, "detail", None) or str(error)
+        raise ConfigurationError(f"the copy stopped after {progress.copied} tuples: {reveal(why)}") from error
 
 
 def _progress(source: str, target: str, state: Path | None) -> Progress:
