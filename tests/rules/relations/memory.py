@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
-from remit_server.rules.relations.facts import Contextual, Steps
+from remit_server.rules.relations.facts import FEW, Contextual, Fact, Few, Found, Need, Steps
 from remit_server.rules.relations.tuples import RelationTuple
 
 T = TypeVar("T")
@@ -16,13 +16,22 @@ def tuples(*texts: str) -> list[RelationTuple]:
     return [RelationTuple(*text.split(maxsplit=4)) for text in texts]
 
 
-def answered(steps: Steps[T], stored: Iterable[RelationTuple]) -> tuple[T, int]:
-    """The answer, and how often something was read."""
+def answered(steps: Steps[T], stored: Iterable[RelationTuple], few: int = FEW) -> tuple[T, int]:
+    """The answer, and how often something was read. More than `few` are not told where few are asked for."""
     held, reads = Contextual(stored), 0
     try:
         wanted = next(steps)
         while True:
             reads += 1
-            wanted = steps.send({need: held.over(need, ()) for need in wanted})
+            wanted = steps.send(_found(held, wanted, few))
     except StopIteration as end:
         return end.value, reads
+
+
+def _found(held: Contextual, wanted: Collection[Need], few: int) -> Found:
+    found: dict[Need, Sequence[Fact] | None] = {need: held.over(need, ()) for need in wanted}
+    for need in wanted:
+        if isinstance(need, Few):  # as storage tells them
+            plain = [fact for fact in found[need] or () if not fact[1]]
+            found[need] = plain if len(plain) <= few else None
+    return found

@@ -75,7 +75,8 @@ def check(model: Model, asker: Asker, nodes: Sequence[Node]) -> Steps[list[Verdi
 def _verdicts(graph: _Graph, nodes: Sequence[Node]) -> Steps[list[Verdict]]:
     if len(nodes) > SINGLE:
         yield from graph.stand(nodes)
-    roots = graph.roots = [graph.node(node) for node in nodes]
+    roots = [graph.node(node) for node in nodes]
+    graph.roots = dict.fromkeys(roots)
     deep = 0
     while needs := graph.level():
         deep += 1
@@ -106,7 +107,7 @@ class _Graph:
         self._gates: list[Gate] = []
         self._yes = self._gate()
         self._yes.held = True
-        self.roots: list[Gate] = []
+        self.roots: dict[Gate, None] = {}
         self.open_ended = False
         """Whether something can be told only when everything has been read: a subtraction, an error."""
 
@@ -129,8 +130,8 @@ class _Graph:
         roots = frozenset((object_.partition(":")[0], relation) for object_, relation in nodes)
         ground = self._programs.ground(self._kind, roots)
         self._standing = Standing(ground, self._asker.subject, self._asker.contextual)
-        if needs := self._standing.needs():
-            self._found_standing((yield needs))
+        needs = self._standing.needs()
+        self._found_standing((yield needs) if needs else {})
 
     def _found_standing(self, found: Found) -> None:
         assert self._standing is not None
@@ -175,7 +176,10 @@ class _Graph:
         for entry in unopened:
             (object_, relation), gate = entry
             told = (object_.partition(":")[0], relation) in closed  # from the subject's side
-            idle = gate not in matters if matters is not None else gate.outs and all(out.held for out in gate.outs)
+            if matters is None:
+                idle = gate not in self.roots and all(out.held for out in gate.outs)
+            else:
+                idle = gate not in matters
             (aside if told or idle else self._unopened).append(entry)
         while self._unopened:
             (object_, relation), gate = self._unopened.pop()

@@ -29,6 +29,9 @@ class Standing:
             self._asked[Few(named, relation, type_)] = (kind, relation, type_)
         self.closed = ground.closed
         """Relations whose holders become known here; none when that would be too much."""
+        object_, mark, relation = subject.partition("#")
+        self._reached: list[tuple[str, Key]] = [(object_, (object_.partition(":")[0], relation))] if mark else []
+        """Where to go on from: at first a userset itself, which is a part of itself."""
 
     def needs(self) -> list[Need]:
         return list(self._asked)
@@ -46,7 +49,7 @@ class Standing:
     def take(self, found: Found) -> Iterator[Node]:
         """What a level brought: nodes of `closed` that hold."""
         asked, self._asked = self._asked, {}
-        reached: list[tuple[str, Key]] = []
+        reached, self._reached = self._reached, []
         for need, (kind, relation, type_) in asked.items():
             facts = found.get(need, ())
             if facts is None:

@@ -1,0 +1,52 @@
+"""Many questions about one subject, which are answered from where it stands: the same answers as one by one."""
+
+from __future__ import annotations
+
+import pytest
+from tests.rules.relations.memory import answered, tuples
+
+from remit_server.rules.relations.check import SINGLE, Asker, check
+from remit_server.rules.relations.model import compiled, parse
+
+MODEL = compiled(
+    parse("""
+model
+  schema 1.1
+type user
+type group
+  relations
+    define member: [user, group#member]
+    define guest: member
+type document
+  relations
+    define group: [group]
+    define viewer: [user] or member from group
+    define blocked: [group#guest]
+    define open: [group#member] but not blocked
+""")
+)
+
+
+def all_of(subject: str, asked: list[str], stored: list[str], few: int) -> list[bool]:
+    """The verdicts on `document:1 viewer`, among as many other questions as it takes."""
+    others = [f"document:other{number} viewer" for number in range(SINGLE)]
+    nodes = [(object_, relation) for object_, relation in map(str.split, [*asked, *others])]
+    verdicts, _ = answered(check(MODEL, Asker(subject), nodes), tuples(*stored), few)
+    assert not any(verdicts[len(asked) :])
+    return [verdict is True for verdict in verdicts[: len(asked)]]
+
+
+@pytest.mark.parametrize("few", [0, 1, 1000])
+def test_a_userset_stands_in_itself(few: int) -> None:
+    """So it has what follows from itself, and is blocked where that is."""
+    asked = ["group:a member", "group:a guest", "document:1 blocked", "document:1 open"]
+    stored = ["document:1 open group:a#member", "document:1 blocked group:a#guest"]
+    assert all_of("group:a#member", asked, stored, few) == [True, True, True, False]
+
+
+@pytest.mark.parametrize("few", [0, 1, 2, 1000])
+def test_where_few_turn_out_to_be_many_nothing_that_was_put_aside_is_forgotten(few: int) -> None:
+    """The question about the group waits for the subject's side, which gives up after the document was found by another way."""
+    stored = ["group:a member group:b#member", "group:c member group:b#member", "group:b member user:ada",
+              "document:1 group group:a", "document:1 group group:b"]  # fmt: skip
+    assert all_of("user:ada", ["group:a member", "document:1 viewer"], stored, few) == [True, True]
