@@ -81,7 +81,9 @@ async def start_machines(
         discovery=Discovery(outbound, clock),
         throttle=Throttle(time.monotonic),
         traces=Traces(settings.otlp_endpoint),
-        decide=Decide((AgreementJudge(store, settings), RelationJudge(store, relations), PolicyJudge(store, clock))),
+        decide=Decide(
+            (AgreementJudge(store, settings), RelationJudge(store, relations, clock), PolicyJudge(store, clock))
+        ),
         relations=relations,
     )
 

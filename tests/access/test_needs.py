@@ -57,7 +57,7 @@ async def judged(house: House, *needs: Need, **more: Any) -> Permit | Deny:
     client, user = await house.store.clients.get("agent"), await house.store.users.get("auth0|ada")
     assert client
     act = Act(**{"kind": "exchange", "client": client, "user": user, **more})
-    decision = await RelationJudge(house.store, house.machines.relations)(act)
+    decision = await RelationJudge(house.store, house.machines.relations, house.clock)(act)
     assert isinstance(decision, Permit | Deny)
     return decision
 
@@ -73,7 +73,11 @@ async def test_the_person_and_the_agent(furnish: Furnish) -> None:
     permit = await judged(at, GOOGLE, connection="google")
     assert isinstance(permit, Permit)
     assert permit.why == (f"{ADA} can_use connection:google", f"{PLANNER} can_use connection:google")
-    assert await refused(at, GOOGLE, connection="github") == ("access.relation", f"{ADA} can_use connection:github")
+    missing = f"{ADA} can_use connection:github"
+    assert await refused(at, GOOGLE, connection="github") == ("access.relation", missing)
+    (event,) = await at.events("access.needed")
+    assert (event.actor.user, event.actor.client) == ("auth0|ada", "agent")
+    assert event.about == {"act": "exchange", "missing": [missing]}
 
 
 async def test_neither_without_the_other(furnish: Furnish) -> None:
@@ -162,7 +166,7 @@ async def test_a_model_that_does_not_know_denies(furnish: Furnish) -> None:
 
 async def test_what_is_declared_holds_at_once(furnish: Furnish) -> None:
     at = await furnish(MODEL)
-    judge = RelationJudge(at.store, at.machines.relations)
+    judge = RelationJudge(at.store, at.machines.relations, at.clock)
     client, user = await at.store.clients.get("agent"), await at.store.users.get("auth0|ada")
     assert client
     act = Act(kind="exchange", client=client, user=user, connection="google")

@@ -4,20 +4,20 @@ agent that acts for them, everyone asked about by themselves: an agent cannot do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from remit_server.access.acting import acting
-from remit_server.records import Organisation
+from remit_server.records import Actor, Event, Organisation
 from remit_server.records.organisation import Need
 from remit_server.rules.relations.needs import Unclear, needed
+from remit_server.runtime.clock import Clock
+from remit_server.runtime.ids import new_id
 from remit_server.runtime.kept import Kept
 from remit_server.runtime.ports import Act, Decision, Deny, Permit, Question, Relations
 from remit_server.storage.store import Store
 
 
 class RelationJudge:
-    def __init__(self, store: Store, relations: Relations) -> None:
-        self._store, self._relations = store, relations
+    def __init__(self, store: Store, relations: Relations, clock: Clock) -> None:
+        self._store, self._relations, self._clock = store, relations, clock
         self._needs = Kept(store, "organisation", self._read)
 
     async def _read(self) -> tuple[Need, ...]:
@@ -31,21 +31,30 @@ class RelationJudge:
                 details=act.details,
             )))  # fmt: skip
         except Unclear as unclear:
-            return Deny(reason="It is not clear which relation this needs.", why=("access.relation", str(unclear)))
+            return await self._deny(act, "It is not clear which relation this needs.", str(unclear))
         if not pairs:
             return Permit(act=act)
         if act.user is None and act.kind != "token":
-            return Deny(reason="This is done for a person, and nobody is named.", why=("access.relation",))
+            return await self._deny(act, "This is done for a person, and nobody is named.", "nobody")
         questions = [question for pair in pairs for question in await self._questions(act, *pair)]
         for question, verdict in zip(questions, await self._relations.can(questions), strict=True):
             if not verdict.allowed:
-                return _deny(question, verdict.fault)
+                return await self._deny(act, _reason(question), _said(question), *filter(None, [verdict.fault]))
         return Permit(act=act, why=tuple(_said(question) for question in questions))
+
+    async def _deny(self, act: Act, reason: str, *missing: str) -> Deny:
+        event = Event(
+            id=new_id(), at=self._clock.now(), kind="access.needed",
+            actor=Actor(user=act.user.id if act.user else None, client=act.client.id, chain=_agents(act)[1:]),
+            about={"act": act.kind, "missing": list(missing)},
+        )  # fmt: skip
+        await self._store.commit(events=(event,))
+        return Deny(reason=reason, why=("access.relation", *missing))
 
     async def _questions(self, act: Act, relation: str, object_: str) -> list[Question]:
         """About the person; and about each agent, told for whom it acts."""
         about = [Question(subject=f"user:{act.user.id}", relation=relation, object=object_)] if act.user else []
-        for agent in dict.fromkeys(_agents(act)):
+        for agent in _agents(act):
             brings = (
                 await acting(self._relations, agent, act.user.id, beside=object_.partition(":")[0]) if act.user else ()
             )
@@ -53,20 +62,15 @@ class RelationJudge:
         return about
 
 
-def _agents(act: Act) -> Iterator[str]:
+def _agents(act: Act) -> tuple[str, ...]:
     """The client, and whoever stands between it and the person."""
-    yield act.client.id
-    for actor in act.actors:
-        yield str(actor.get("sub"))
+    return tuple(dict.fromkeys((act.client.id, *(str(actor.get("sub")) for actor in act.actors))))
 
 
 def _said(question: Question) -> str:
     return f"{question.subject} {question.relation} {question.object}"
 
 
-def _deny(question: Question, fault: str) -> Deny:
+def _reason(question: Question) -> str:
     who = "the person" if question.subject.startswith("user:") else question.subject.removeprefix("agent:")
-    return Deny(
-        reason=f"{question.relation} of {question.object} is needed for this, and {who} does not have it.",
-        why=("access.relation", _said(question), *([fault] if fault else [])),
-    )
+    return f"{question.relation} of {question.object} is needed for this, and {who} does not have it."

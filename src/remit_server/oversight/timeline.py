@@ -22,7 +22,7 @@ REFUSED: Final = frozenset(
     {
         "user.sign_in_failed", "user.second_factor_refused", "passkey.refused", "consent.refused", "code.reused", "token.reused",
         "token.refused", "approval.denied", "approval.expired", "approval.not_spent", "vault.refresh_failed", "access.denied",
-        "policy.denied", "client.suspended",
+        "access.needed", "policy.denied", "client.suspended",
     }
 )  # fmt: skip
 _SAYS: Final[dict[str, str]] = {

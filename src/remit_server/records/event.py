@@ -81,6 +81,7 @@ KINDS: dict[str, str] = {
     "access.assertions_written": "It was written down what should hold under a model",
     "access.written": "Relations were written",
     "access.denied": "A relation check said no",
+    "access.needed": "What takes a relation was refused to somebody without it",
     "policy.denied": "The organisation's policy refused",
     "notifications.changed": "A person changed how they are told",
     "notifications.subscribed": "A person's browser asked to be told by push",
