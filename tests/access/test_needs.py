@@ -157,6 +157,33 @@ async def test_nobody_is_not_everybody(furnish: Furnish) -> None:
         assert await refused(at, TRADE, **whole, kind=kind)
 
 
+OPEN = """model
+  schema 1.1
+type user
+  relations
+    define friend: [user]
+type agent
+type tool
+  relations
+    define can_call: [user, user:*, agent, agent:*, user#friend]
+"""
+
+
+@pytest.mark.parametrize("id_", ["*", "auth0|ada#friend", "a:b"])
+async def test_an_id_is_one_somebody(furnish: Furnish, id_: str) -> None:
+    """Whatever an upstream provider calls its people: nobody is everybody, or a set of others."""
+    at = await furnish(
+        OPEN, "tool:broker can_call user:*", "tool:broker can_call agent:*", f"tool:broker can_call {ADA}#friend"
+    )
+    ada, client = await at.store.users.get("auth0|ada"), await at.store.clients.get("agent")
+    assert ada
+    assert client
+    here = {"audiences": (BROKER,), "kind": "token"}
+    assert await refused(at, ANY_AT_BROKER, **here) is None
+    assert await refused(at, ANY_AT_BROKER, **here, user=replace(ada, id=id_))
+    assert await refused(at, ANY_AT_BROKER, **here, actors=({"sub": id_},))
+
+
 async def test_a_model_that_does_not_know_denies(furnish: Furnish) -> None:
     at = await furnish(MODEL, f"connection:google can_use {ADA}", f"connection:google can_use {PLANNER}")
     for relation, object_ in (("can_fly", "connection:google"), ("can_use", "planet:mars"), ("can_use", "google")):

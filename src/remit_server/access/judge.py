@@ -37,6 +37,8 @@ class RelationJudge:
         if act.user is None and act.kind != "token":
             return await self._deny(act, "This is done for a person, and nobody is named.", "nobody")
         questions = [question for pair in pairs for question in await self._questions(act, *pair)]
+        if any("#" in question.subject or question.subject.endswith(":*") for question in questions):
+            return await self._deny(act, "This id cannot be asked about.", "a userset or a wildcard as an id")
         for question, verdict in zip(questions, await self._relations.can(questions), strict=True):
             if not verdict.allowed:
                 return await self._deny(act, _reason(question), _said(question), *filter(None, [verdict.fault]))
