@@ -27,8 +27,10 @@ async def check(server: Server, sub: str, relation: str, obj: str) -> bool:
         Unavailable: there was no answer; nothing is permitted then.
         ValueError: ``obj`` is not ``type:id``.
     """
-    if name_of(obj, _itself) is None:
+    if not all(obj.partition(":")):
         raise ValueError("an object is written as type:id")
+    if name_of(obj, _itself) is None:
+        return False  # no server could take it
     answer = await _ask(server, "evaluation", {**_question(sub, relation), "resource": _resource(obj)})
     return _decision(answer)
 
@@ -54,7 +56,7 @@ async def permitted(server: Server, sub: str, relation: str, names: Sequence[str
             answers = (await _ask(server, "evaluations", asked)).get("evaluations")
         if not isinstance(answers, list) or len(answers) != len(some):
             raise Unavailable("the access evaluation did not answer every question")
-        return [name for name, answer in zip(some, answers, strict=True) if _one_of_many(answer)]
+        return [name for name, answer in zip(some, answers, strict=True) if _decision(answer)]
 
     tasks: list[asyncio.Task[list[str]]] = []
     try:
@@ -83,9 +85,9 @@ async def first(server: Server, sub: str, source: Source[T], relation: str, siev
     """The first of a source that the user may see, as many as the sieve wants. Raises as `visible`."""
     fetch = fetching(source)
     while True:
-        hits = await fetch(sieve.wanted)
-        sieve.learn(await permitted(server, sub, relation, sieve.unjudged(hits)))
-        if (found := sieve.found(hits)) is not None:
+        names = sieve.unjudged(await fetch(sieve.wanted))
+        sieve.learn(await permitted(server, sub, relation, names))
+        if (found := sieve.found()) is not None:
             return found
 
 
@@ -95,7 +97,10 @@ async def reach(server: Server, sub: str, relation: str, kind: str, most: int) -
     Raises:
         NotAllowed: this agent may not ask about this user.
         Unavailable: a page is missing, or is none.
+        ValueError: ``most`` is not positive.
     """
+    if most < 1:
+        raise ValueError("most is positive")
     ids: dict[str, None] = {}
     cut = False
     asked: dict[str, Any] = {**_question(sub, relation), "resource": {"type": kind}}
@@ -130,23 +135,19 @@ def _resource(name: str) -> dict[str, str]:
 
 
 def _decision(answer: object) -> bool:
-    decision = answer.get("decision") if isinstance(answer, Mapping) else None
-    if not isinstance(decision, bool):
-        raise Unavailable("the access evaluation gave no decision")
-    return decision
-
-
-def _one_of_many(answer: object) -> bool:
     """A name that the server cannot read is a no, and drops one document. Any other failure is that of all."""
-    decision = _decision(answer)
-    context = answer.get("context") if isinstance(answer, Mapping) else None
-    error = context.get("error") if isinstance(context, Mapping) else None
-    if not isinstance(error, Mapping):
+    decision = answer.get("decision") if isinstance(answer, Mapping) else None
+    if not isinstance(answer, Mapping) or not isinstance(decision, bool):
+        raise Unavailable("the access evaluation gave no decision")
+    context = answer.get("context") or {}
+    error = context.get("error") if isinstance(context, Mapping) else context
+    if error is None:
         return decision
-    if error.get("status") == 403:
+    status = error.get("status") if isinstance(error, Mapping) else None
+    if status == 403:
         raise NotAllowed("this agent may not ask about this user")
-    if error.get("status") != 400:
-        raise Unavailable("the access evaluation failed for a document")
+    if status != 400:
+        raise Unavailable("the access evaluation failed")
     return False
 
 

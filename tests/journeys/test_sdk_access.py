@@ -82,7 +82,13 @@ async def test_checks_speak_authzen(server: Hostile, ada: User) -> None:
     assert sent.headers["authorization"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("body", [{}, {"decision": "true"}, {"decision": 1}, {"decision": None}])
+@proves("retrieval.fails-closed")
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"decision": "true"}, {"decision": 1}, {"decision": None},
+     {"decision": True, "context": {"error": {"status": 500}}}, {"decision": True, "context": {"error": "broken"}},
+     {"decision": True, "context": ["broken"]}],
+)  # fmt: skip
 async def test_only_true_is_yes(server: Hostile, ada: User, body: Any) -> None:
     server.always[CHECK] = JSONResponse({"decision": False})
     assert await ada.can("viewer", "doc:1") is False
@@ -95,6 +101,13 @@ async def test_only_true_is_yes(server: Hostile, ada: User, body: Any) -> None:
 async def test_an_object_has_a_type_and_an_id(ada: User, name: str) -> None:
     with pytest.raises(ValueError, match="type:id"):
         await ada.can("viewer", name)
+
+
+@pytest.mark.parametrize("name", ["doc:" + "x" * 253, "doc:\ud800"])
+async def test_what_no_server_could_take_is_a_no(server: Hostile, ada: User, name: str) -> None:
+    server.always[CHECK] = JSONResponse({"decision": True})
+    assert await ada.can("viewer", name) is False
+    assert CHECK not in server.received
 
 
 async def test_a_tool_insists(server: Hostile, ada: User) -> None:
@@ -115,7 +128,7 @@ async def test_a_filter_keeps_order_and_type_and_drops_the_nameless(server: Host
     permitting(server, lambda n: n != 2)
     hits: list[dict[str, Any]] = [  # which cannot be hashed
         {"id": 3}, {}, {"id": 1}, {"id": 2}, {"id": 3, "chunk": 2}, {"name": "nonsense"}, {"name": ":x"}, {"name": "doc:"},
-        {"name": None}, {"name": 7},
+        {"name": None}, {"name": 7}, {"name": "doc:" + "7" * 253}, {"name": "doc:7\udcff"},
     ]  # fmt: skip
 
     def named(hit: dict[str, Any]) -> Any:
@@ -142,7 +155,8 @@ async def test_a_hundred_documents_are_one_request(server: Hostile, ada: User) -
      {"evaluations": [{"decision": True}] * 4}, {"evaluations": [{"decision": True}, {"decision": 1}, {}]},
      {"evaluations": [True, True, True]},
      {"evaluations": [*[{"decision": True}] * 2, {"decision": True, "context": {"error": {"status": 500}}}]},
-     {"evaluations": [*[{"decision": True}] * 2, {"decision": True, "context": {"error": {}}}]}],
+     {"evaluations": [*[{"decision": True}] * 2, {"decision": True, "context": {"error": {}}}]},
+     {"evaluations": [*[{"decision": True}] * 2, {"decision": True, "context": {"error": "broken"}}]}],
 )  # fmt: skip
 async def test_no_whole_answer_is_no_answer(server: Hostile, ada: User, body: Any) -> None:
     server.always[MANY] = JSONResponse(body)
@@ -229,6 +243,30 @@ async def test_a_wider_search_may_order_otherwise(server: Hostile, ada: User) ->
     assert found == Found([60, 3], partial=False)
 
 
+@proves("retrieval.fails-closed")
+async def test_an_answer_is_for_the_name_that_was_asked_about(server: Hostile, ada: User) -> None:
+    """A hit of a live index may change, and its list grow, while the server is asked: the text stays what it was."""
+    hits = [{"id": 1, "text": "withheld"}, {"id": 7, "text": "shown"}]
+
+    class Meddling(Deciding):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            hits[0]["id"] = 7
+            hits.append({"id": 7, "text": "never asked about"})
+            await super().__call__(scope, receive, send)
+
+    def named(hit: dict[str, Any]) -> str:
+        return doc(hit["id"])
+
+    for search in (
+        lambda: ada.filter(hits, relation="viewer", obj=named),
+        lambda: ada.first(2, lambda _: hits, relation="viewer", obj=named),
+    ):
+        hits[:] = [{"id": 1, "text": "withheld"}, {"id": 7, "text": "shown"}]
+        server.always[MANY] = Meddling(server, lambda n: {"decision": n == 7})
+        found = await search()
+        assert [hit["text"] for hit in (found.docs if isinstance(found, Found) else found)] == ["shown"]
+
+
 @pytest.mark.parametrize(("k", "most"), [(0, 1), (1, 0), (-1, 5)])
 def test_nothing_is_no_number_of_documents(k: int, most: int) -> None:
     with pytest.raises(ValueError, match="positive"):
@@ -251,6 +289,8 @@ async def test_all_that_is_visible_comes_in_pages(server: Hostile, ada: User) ->
 
 
 async def test_too_many_is_told(server: Hostile, ada: User) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        await ada.visible("viewer", "doc", most=0)
     server.script[SEARCH].extend([page("1", "2", onward="p2"), page("3")])
     assert await ada.visible("viewer", "doc", most=2) == Found(["1", "2"], partial=True)
     server.script[SEARCH].append(page("1", "2"))
