@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.fixtures.house import BROKER, House
+from tests.fixtures.house import BROKER, START, House
 from tests.fixtures.openfga_server import Furnish
 from tests.ledger import proves
 
@@ -201,6 +202,36 @@ async def test_what_is_declared_holds_at_once(furnish: Furnish) -> None:
     organisation = await at.store.organisation.get("organisation") or Organisation()
     await at.store.commit(at.store.organisation.put(replace(organisation, needs=(GOOGLE,))))
     assert isinstance(await judge(act), Deny)
+
+
+OFFICE = """model
+  schema 1.1
+type user
+type agent
+type tool
+  relations
+    define can_call: [user, agent, user with until, agent with until]
+condition until(current_time: timestamp, end: timestamp) {
+  current_time < end
+}
+"""
+
+
+@proves("relations.time")
+@pytest.mark.parametrize("lent", [ADA, PLANNER])
+async def test_conditions_are_told_the_time_by_the_server(furnish: Furnish, lent: str) -> None:
+    """What is lent for an hour ends after an hour, of a person and of an agent."""
+    end = datetime.fromtimestamp(START + 3600, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for_good = {ADA: PLANNER, PLANNER: ADA}[lent]
+    at = await furnish(
+        OFFICE, f"tool:broker can_call {for_good}", f'tool:broker can_call {lent} until {{"end":"{end}"}}'
+    )
+    here = {"audiences": (BROKER,), "kind": "token"}
+    assert await refused(at, ANY_AT_BROKER, **here) is None
+    at.clock.forward(3599)
+    assert await refused(at, ANY_AT_BROKER, **here) is None
+    at.clock.forward(1)
+    assert await refused(at, ANY_AT_BROKER, **here) == ("access.relation", f"{lent} can_call tool:broker")
 
 
 # through the doors

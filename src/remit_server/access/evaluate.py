@@ -7,13 +7,13 @@ map `resource`, in which a condition can ask whether one is there at all. So it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from remit_server.access.acting import acting
 from remit_server.access.askers import Asker
+from remit_server.access.moment import moment
 from remit_server.errors import InvalidRequest, ProtocolError
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.machines import Machines
@@ -114,9 +114,8 @@ async def question(machines: Machines, who: Asker, asked: Evaluation) -> Questio
 
 
 def told(machines: Machines, asked: Evaluation) -> dict[str, Any]:
-    """What conditions are told. `current_time` is ours: who could say what time it is, would end every embargo."""
-    now = datetime.fromtimestamp(machines.clock.now(), UTC).isoformat().replace("+00:00", "Z")
-    return {**asked.context, "current_time": now}
+    """What conditions are told: the asker's word, but for the time."""
+    return {**asked.context, **moment(machines.clock)}
 
 
 def odd(asked: Evaluation) -> str | None:

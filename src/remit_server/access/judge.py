@@ -5,6 +5,7 @@ agent that acts for them, everyone asked about by themselves: an agent cannot do
 from __future__ import annotations
 
 from remit_server.access.acting import acting
+from remit_server.access.moment import moment
 from remit_server.records import Actor, Event, Organisation
 from remit_server.records.organisation import Need
 from remit_server.rules.relations.needs import Unclear, needed
@@ -54,13 +55,21 @@ class RelationJudge:
         return Deny(reason=reason, why=("access.relation", *missing))
 
     async def _questions(self, act: Act, relation: str, object_: str) -> list[Question]:
-        """About the person; and about each agent, told for whom it acts."""
-        about = [Question(subject=f"user:{act.user.id}", relation=relation, object=object_)] if act.user else []
+        """About the person; and about each agent, told for whom it acts. Conditions are told the time and nothing else: what an act
+        says of itself, its client has said."""
+        told = moment(self._clock)
+        about = (
+            [Question(subject=f"user:{act.user.id}", relation=relation, object=object_, context=told)]
+            if act.user
+            else []
+        )
         for agent in _agents(act):
             brings = (
                 await acting(self._relations, agent, act.user.id, beside=object_.partition(":")[0]) if act.user else ()
             )
-            about.append(Question(subject=f"agent:{agent}", relation=relation, object=object_, contextual=brings))
+            about.append(
+                Question(subject=f"agent:{agent}", relation=relation, object=object_, context=told, contextual=brings)
+            )
         return about
 
 
