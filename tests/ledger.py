@@ -367,7 +367,8 @@ LEDGER: dict[str, Promise] = {
         "A list that a limit cuts says so and how to go on; a streamed one is whole or ends in an error.",
     ),
     "relations.side-by-side": Promise(
-        "docs/relations.md", "Applying touches the stores and tuples that its file names or named, and none that programs made."
+        "docs/relations.md",
+        "Applying touches the stores and tuples that its file names or named, and none that programs made.",
     ),
     "relations.told": Promise(
         "docs/relations.md",
@@ -453,6 +454,10 @@ LEDGER: dict[str, Promise] = {
     "retrieval.withheld": Promise(
         "sdk-and-pages",
         "How many documents were withheld is counted by the server, for the trail alone: no agent hears it.",
+    ),
+    "retrieval.unheard-why": Promise(
+        "issue: relations",
+        "Why a question has no answer, the trail hears and services hear, and no agent: it would tell of tuples that are there.",
     ),
     "demo.embeddings": Promise(
         "issue: relations", "With the extra rag the demo finds papers by meaning, with a model that needs no network."

@@ -21,7 +21,10 @@ MODEL = """model
 type user
 type document
   relations
-    define viewer: [user]
+    define viewer: [user, user with early]
+condition early(hour: int) {
+  hour < 12
+}
 """
 
 
@@ -32,6 +35,7 @@ async def at(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
         house.store.grants.add(Grant(id="g1", client_id="agent", user_id="auth0|ada", created_at=START))
     )
     seen = [f"document:{n} viewer user:auth0|ada" for n in range(10)]
+    seen.append("document:early viewer user:auth0|ada early")
     await put_store(house.store, "01JW1THHE1D0000000000STRE", parse(MODEL), *seen, now=START)
     return house
 
@@ -82,3 +86,48 @@ async def test_more_kinds_of_questions_than_are_kept_are_written_at_once(
     monkeypatch.setattr(withheld, "TOGETHER", 3600)
     await ask(at, range(10, 12))
     assert [event.about["withheld"] for event in await told(at)] == [2]
+
+
+async def evaluated(house: House, document: str, action: str = "viewer") -> Any:
+    question = {
+        "subject": {"type": "user", "id": "auth0|ada"}, "action": {"name": action},
+        "resource": {"type": "document", "id": document},
+    }  # fmt: skip
+
+    async def said(path: str, body: Any) -> Any:
+        answer = await house.http.post(f"/access/v1/{path}", json=body, auth=("agent", SECRET))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    (many,) = (await said("evaluations", {"evaluations": [question]}))["evaluations"]
+    assert many == await said("evaluation", question) == await said("evaluations", question)
+    return many
+
+
+@proves("retrieval.unheard-why")
+async def test_an_agent_does_not_hear_why(at: House) -> None:
+    """That a condition lacks its hour would tell that there is a document, and a tuple about this person."""
+    assert await evaluated(at, "early") == await evaluated(at, "nothing") == {"decision": False}
+    assert await evaluated(at, "early", "fly") == {"decision": False}
+    asked = {
+        "subject": {"type": "user", "id": "auth0|ada"},
+        "action": {"name": "viewer"},
+        "resource": {"type": "document"},
+    }
+    answer = await at.http.post("/access/v1/search/resource", json=asked, auth=("agent", SECRET))
+    assert answer.json()["context"] == {"partial": True}, "never silently short"
+    event = next(event for event in await told(at) if "why" in event.about)
+    assert event.about == {
+        "about_whom": "user:auth0|ada", "why": "The model defines no 'fly' for 'document'.", "asked": 6, "withheld": 6,
+    }  # fmt: skip
+
+
+async def test_words_of_questions_without_an_answer_stay_out_of_the_trail(at: House) -> None:
+    """They may be anything, as many as somebody likes, and the trail is kept for ever."""
+    for n in range(5):
+        await evaluated(at, "1", f"word{n}")
+        await evaluated(at, "x" * 1000 * n or "1 2")
+    (event,) = await told(at)
+    assert (event.about["asked"], event.about["withheld"]) == (30, 30)
+    assert "relation" not in event.about
+    assert len(event.about["why"]) <= 200

@@ -78,8 +78,10 @@ def _object(whole: Any, name: str) -> Mapping[str, Any]:
     return found or {}
 
 
-async def decide(machines: Machines, who: Asker, asked: Sequence[Evaluation | ProtocolError]) -> list[dict[str, Any]]:
-    """The decisions, as JSON, in the order of the questions; what is wrong with one denies that one only (section 7.2.1).
+async def decide(
+    machines: Machines, who: Asker, asked: Sequence[Evaluation | ProtocolError]
+) -> list[Verdict | ProtocolError]:
+    """The verdicts in the order of the questions; what is wrong with one denies that one only (section 7.2.1).
 
     What cannot be asked of any model is decided too: no, with a reason for whoever administers it. Whether the caller may ask
     is settled by then.
@@ -91,15 +93,17 @@ async def decide(machines: Machines, who: Asker, asked: Sequence[Evaluation | Pr
         if isinstance(one, Evaluation) and not fault
     ]
     verdicts = iter(await machines.relations.can(questions))
-    decisions: list[dict[str, Any]] = []
-    for one, fault in zip(asked, faults, strict=True):
-        if isinstance(one, ProtocolError):
-            error = {"status": one.status, "message": one.text}
-            decisions.append({"decision": False, "context": {"error": error}})
-        else:
-            verdict = Verdict(False, fault) if fault else next(verdicts)
-            decisions.append({"decision": verdict.allowed, **reason(verdict.fault)})
-    return decisions
+    return [
+        one if isinstance(one, ProtocolError) else Verdict(False, fault) if fault else next(verdicts)
+        for one, fault in zip(asked, faults, strict=True)
+    ]
+
+
+def decision(who: Asker, verdict: Verdict | ProtocolError) -> dict[str, Any]:
+    """A decision, as JSON."""
+    if isinstance(verdict, ProtocolError):
+        return {"decision": False, "context": {"error": {"status": verdict.status, "message": verdict.text}}}
+    return {"decision": verdict.allowed, **reason(who, verdict.fault)}
 
 
 async def question(machines: Machines, who: Asker, asked: Evaluation) -> Question:
@@ -125,8 +129,9 @@ def odd(asked: Evaluation) -> str | None:
     return None
 
 
-def reason(fault: str) -> dict[str, Any]:
-    return {"context": {"reason_admin": {"en": fault}}} if fault else {}
+def reason(who: Asker, fault: str) -> dict[str, Any]:
+    """For who asks about anybody. To an agent it would tell that there is a tuple to what it may not see, under a condition."""
+    return {"context": {"reason_admin": {"en": fault}}} if fault and who.anybody else {}
 
 
 async def body_of(request: Request) -> dict[str, Any]:

@@ -62,7 +62,7 @@ async def search(machines: Machines, who: Asker, target: Target, body: Mapping[s
     )
     return {
         "page": {"next_token": _written(token) if token else "", "count": len(shown), "total": len(ids)},
-        **_remarks(listed),
+        **_remarks(who, listed),
         "results": [{"name": id_} if target == "action" else _entity(id_) for id_ in shown],
     }
 
@@ -81,13 +81,14 @@ async def _found(machines: Machines, who: Asker, target: Target, asked: Evaluati
             return Listed(tuple(name for name, verdict in zip(names, verdicts, strict=True) if verdict.allowed))
 
 
-def _remarks(listed: Listed) -> dict[str, Any]:
-    """What the results do not say themselves: that a limit cut them short, that everybody of the type is allowed beside them."""
-    if listed.fault:
-        return reason(listed.fault)
-    wildcard = any(id_.endswith(":*") for id_ in listed.ids)
-    said = {name: True for name, holds in (("partial", not listed.complete), ("wildcard", wildcard)) if holds}
-    return {"context": said} if said else {}
+def _remarks(who: Asker, listed: Listed) -> dict[str, Any]:
+    """What the results do not say themselves: that a limit cut them short, or that they could not be worked out; that everybody
+    of the type is allowed beside them."""
+    if said := reason(who, listed.fault):
+        return said
+    partial, wildcard = bool(listed.fault) or not listed.complete, any(id_.endswith(":*") for id_ in listed.ids)
+    remarks = {name: True for name, holds in (("partial", partial), ("wildcard", wildcard)) if holds}
+    return {"context": remarks} if remarks else {}
 
 
 def _entity(id_: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from remit_server.access.askers import about, asker
-from remit_server.access.evaluate import body_of, decide, echoing, evaluation, refused
+from typing import Any
+
+from remit_server.access.askers import Asker, about, asker
+from remit_server.access.evaluate import body_of, decide, decision, echoing, evaluation, refused
 from remit_server.access.withheld import Withheld
 from remit_server.errors import ProtocolError
 from remit_server.runtime.machines import Machines
@@ -17,10 +19,14 @@ class Evaluation:
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
-            asked = evaluation(await body_of(request))
-            await about(self._machines, who, asked.subject_type, asked.subject_id)
-            (decision,) = decisions = await decide(self._machines, who, [asked])
-            await self._withheld.note(who, [asked], decisions)
+            return echoing(request, json_answer(await self.decided(who, await body_of(request))))
         except ProtocolError as error:
             raise refused(request, error) from error
-        return echoing(request, json_answer(decision))
+
+    async def decided(self, who: Asker, body: dict[str, Any]) -> dict[str, Any]:
+        """The decision, as JSON. Raises `InvalidRequest` or `Forbidden`."""
+        asked = evaluation(body)
+        await about(self._machines, who, asked.subject_type, asked.subject_id)
+        (verdict,) = verdicts = await decide(self._machines, who, [asked])
+        await self._withheld.note(who, [asked], verdicts)
+        return decision(who, verdict)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from remit_server.access.askers import Asker, about, asker
-from remit_server.access.evaluate import Evaluation, body_of, decide, echoing, evaluation, refused
+from remit_server.access.endpoints.evaluation import Evaluation as Single
+from remit_server.access.evaluate import Evaluation, body_of, decide, decision, echoing, evaluation, refused
 from remit_server.access.withheld import Withheld
 from remit_server.errors import InvalidRequest, ProtocolError, ServerError
 from remit_server.runtime.machines import Machines
@@ -19,23 +20,17 @@ _STOPS: Final = {"execute_all": None, "deny_on_first_deny": False, "permit_on_fi
 class Evaluations:
     def __init__(self, machines: Machines, withheld: Withheld) -> None:
         self._machines, self._withheld = machines, withheld
+        self._single = Single(machines, withheld)
 
     async def __call__(self, request: Request) -> Answer:
         try:
             who = await asker(request, self._machines)
             body = await body_of(request)
             if not body.get("evaluations"):  # section 7.1: then it is a single one
-                return echoing(request, json_answer(await self._one(who, body)))
+                return echoing(request, json_answer(await self._single.decided(who, body)))
             return echoing(request, json_answer({"evaluations": await self._all(who, body)}))
         except ProtocolError as error:
             raise refused(request, error) from error
-
-    async def _one(self, who: Asker, body: dict[str, Any]) -> dict[str, Any]:
-        asked = evaluation(body)
-        await about(self._machines, who, asked.subject_type, asked.subject_id)
-        (decision,) = decisions = await decide(self._machines, who, [asked])
-        await self._withheld.note(who, [asked], decisions)
-        return decision
 
     async def _all(self, who: Asker, body: dict[str, Any]) -> list[dict[str, Any]]:
         """All are decided together, so that they are read together; what comes after the one that settles it is left out."""
@@ -47,10 +42,11 @@ class Evaluations:
             raise InvalidRequest(f"evaluations is a list of at most {MOST}.")
         settled: dict[tuple[str, str], ProtocolError | None] = {}
         questions = [await self._asked(who, each, body, settled) for each in asked]
-        decisions = await decide(self._machines, who, questions)
-        await self._withheld.note(who, questions, decisions)
-        for place, decision in enumerate(decisions):
-            if decision["decision"] is _STOPS[semantic]:
+        verdicts = await decide(self._machines, who, questions)
+        await self._withheld.note(who, questions, verdicts)
+        decisions = [decision(who, verdict) for verdict in verdicts]
+        for place, one in enumerate(decisions):
+            if one["decision"] is _STOPS[semantic]:
                 return decisions[: place + 1]
         return decisions
 
