@@ -122,6 +122,16 @@ class TestModel:
         assert viewer == "user with until, group#member user, user:*"
         assert f'href="{HOME}/tuples?object=document%3A&amp;relation=owner"' in document
 
+    async def test_of_many_types_it_is_not_worked_out(
+        self, console: Browser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("remit_server.ui.pages.relation.MOST_KINDS", 1)
+        page = (await console.get(HOME)).text
+        assert "group#member" in page
+        assert "given to</th>" in page
+        assert "reaches</th>" not in page
+        assert "nobody" not in page
+
     async def test_earlier_models_are_kept_and_said_to_be_earlier(
         self, house: House, console: Browser, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 from remit_server.ui.views.relations import Span
 
+# A text that nothing ends goes on to the end of its line, so that nobody looks for its end again from each quote in it.
 _PIECES: Final = re.compile(
-    r"""(?P<note>(?:^|(?<=\s))\#.*)|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<name>[^\W\d][\w./-]*)|\s+|.""",
+    r"""(?P<note>(?:^|(?<=\s))\#.*)|(?P<text>"(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$))|(?P<name>[^\W\d][\w./-]*)|\s+|.""",
     re.VERBOSE,
 )
 _BEGIN: Final = frozenset({"model", "module", "extend", "schema", "type", "relations", "define", "condition"})

@@ -24,6 +24,8 @@ from remit_server.wire.form import parse_query
 from remit_server.wire.http import Answer, Request
 
 VERSIONS = 10
+MOST_KINDS = 50
+"""For how many kinds of users a page works out what they can reach: for each it looks through the whole model."""
 
 
 class RelationPage:
@@ -59,19 +61,22 @@ class RelationPage:
             return {"model_id": "", "model_at": record.created_at, "newest": True}
         lines: tuple[tuple[Span, ...], ...] = ()
         types: tuple[TypeCard, ...] = ()
-        faults = []
+        reaches, faults = True, []
         try:
             lines = spans(written(found.model, origins=True))
         except ConfigurationError as error:
             faults.append(f"This model cannot be written in the language: {error.text}.")
         try:
-            types = _types(record.id, (await self._stores.open(record.id, found.id)).model)
+            model = (await self._stores.open(record.id, found.id)).model
+            kinds = _kinds(model)
+            reaches = len(kinds) <= MOST_KINDS
+            types = _types(record.id, model, kinds if reaches else ())
         except ProtocolError as error:
             faults.append(f"Nothing is answered by this model, because it does not hold: {error.text}.")
         fault = " ".join(faults) or None
         newest = found.id == record.model_id
         return {"model_id": found.id, "model_at": found.created_at, "newest": newest, "lines": lines, "types": types,
-                "fault": fault}  # fmt: skip
+                "reaches": reaches, "fault": fault}  # fmt: skip
 
 
 def _listed(
@@ -91,9 +96,13 @@ def _listed(
     }
 
 
-def _types(store_id: str, model: Model) -> tuple[TypeCard, ...]:
-    """The relations of each type: what a tuple may name, and who can come to have them in the end."""
-    leads = programs(model).leads
+def _types(store_id: str, model: Model, kinds: Sequence[str]) -> tuple[TypeCard, ...]:
+    """The relations of each type: what a tuple may name, and who of these kinds can come to have them in the end."""
+    reached: dict[tuple[str, str], list[str]] = {(type_, name): [] for type_, of in model.types.items() for name in of}
+    for kind in kinds:
+        for relation, found in reached.items():
+            if programs(model).leads(*relation, kind):
+                found.append(kind)
     return tuple(
         TypeCard(
             name=type_,
@@ -101,12 +110,7 @@ def _types(store_id: str, model: Model) -> tuple[TypeCard, ...]:
                 RelationLine(
                     name=name,
                     given=tuple(map(str, relation.takes)),
-                    reached=tuple(
-                        kind
-                        for each in model.types
-                        for kind in (each, f"{each}:*")
-                        if leads(type_, name, kind)
-                    ),
+                    reached=tuple(reached[type_, name]),
                     tuples_href=room(store_id, "tuples", object=f"{type_}:", relation=name) if relation.takes else None,
                 )
                 for name, relation in relations.items()
@@ -114,3 +118,15 @@ def _types(store_id: str, model: Model) -> tuple[TypeCard, ...]:
         )
         for type_, relations in model.types.items()
     )  # fmt: skip
+
+
+def _kinds(model: Model) -> list[str]:
+    """What may stand at the end of a way: a user, or everybody of a type."""
+    taken = {kind for relations in model.types.values() for relation in relations.values() for kind in relation.kinds}
+    everybody = {kind.removesuffix(":*") for kind in taken}
+    return [
+        kind
+        for type_ in model.types
+        for kind in (type_, f"{type_}:*")
+        if kind in taken or (kind == type_ and type_ in everybody)
+    ]

@@ -114,7 +114,7 @@ def _value(type_: TypeRef, text: str) -> Any:
     """What was typed, as JSON. Raises `Unfit` where it is none of the type."""
     value: Any = text
     if type_.of or type_.name in {"any", "bool"}:
-        with suppress(msgspec.DecodeError):  # a text, then, which the type takes or not
+        with suppress(msgspec.DecodeError, RecursionError):  # a text, then, which the type takes or not
             value = msgspec.json.decode(text)
     type_.converted(value)
     return value

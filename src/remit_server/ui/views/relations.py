@@ -85,6 +85,8 @@ class StoreView(InStore, frozen=True, kw_only=True):
     lines: tuple[tuple[Span, ...], ...] = ()
     """The model in OpenFGA's language, line by line."""
     types: tuple[TypeCard, ...] = ()
+    reaches: bool = True
+    """False: so many kinds of users are in this model that a page does not work out what they reach."""
     models: tuple[ModelRow, ...] = ()
     """Its versions, newest first."""
     first_href: str | None = None
