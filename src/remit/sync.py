@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -43,29 +44,32 @@ class Sync:
             pass
         else:
             raise _refusal(awaitable, "there is an event loop here already")
-        begun = threading.Event()
+        begun = Future[None]()
 
         async def wait() -> T:
-            begun.set()
+            if not begun.set_running_or_notify_cancel():
+                raise asyncio.CancelledError  # given up below
+            begun.set_result(None)
             return await awaitable
 
         future = asyncio.run_coroutine_threadsafe(wait(), self._running())
         try:
-            if begun.wait(_PATIENCE):
-                return future.result()
+            try:
+                begun.result(_PATIENCE)
+            except TimeoutError:
+                if begun.cancel():  # somebody waits for this thread in the loop's own, and would for ever
+                    raise _refusal(awaitable, "the event loop of this client is blocked") from None
+            return future.result()
         except BaseException:
             future.cancel()  # Ctrl-C here must not leave the work going on there; of no effect once it is done
             raise
-        future.cancel()  # somebody waits for this thread in the loop's own, and would for ever
-        raise _refusal(awaitable, "the event loop of this client is blocked")
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread. Calls that other threads still wait for are cancelled, and hear so."""
         with self._start:
             if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
-                self._loop.close()
             self._loop = self._thread = None
 
     def _running(self) -> asyncio.AbstractEventLoop:
@@ -74,10 +78,16 @@ class Sync:
             return joined
         with self._start:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="remit-sync", daemon=True)
+                runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+                self._loop = runner.get_loop()
+                self._thread = threading.Thread(target=_serve, args=(runner,), name="remit-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+def _serve(runner: asyncio.Runner) -> None:
+    with runner:  # which ends what is under way when the loop stops
+        runner.get_loop().run_forever()
 
 
 def _refusal(awaitable: Awaitable[object], why: str) -> RuntimeError:

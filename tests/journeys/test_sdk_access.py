@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -339,6 +339,23 @@ async def test_a_loop_that_is_waited_in_does_not_hang_for_ever(
         waiting = pool.submit(lambda: ada.sync(ada.filter([1], relation="viewer", obj=doc)))
         with pytest.raises(RuntimeError, match="blocked"):
             waiting.result()  # in the loop's own thread, on purpose
+
+
+async def test_who_waits_when_the_client_closes_hears_of_it(server: Hostile) -> None:
+    def program() -> BaseException | None:
+        client, under_way = Client(server.issuer, "assistant", "s3cret"), threading.Event()
+
+        async def endless() -> None:
+            under_way.set()
+            await asyncio.Event().wait()
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(lambda: client.sync(endless()))
+            under_way.wait()
+            client.close()
+            return waiting.exception(timeout=5)
+
+    assert isinstance(await asyncio.to_thread(program), CancelledError)
 
 
 async def test_threads_of_a_program_without_a_loop_share_one(server: Hostile) -> None:
