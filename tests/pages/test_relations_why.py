@@ -9,14 +9,15 @@ from urllib.parse import quote, urlencode
 import pytest
 from tests.fixtures.browser import Browser, forms
 from tests.fixtures.house import House
-from tests.fixtures.relations import stored, write
+from tests.fixtures.relations import put_store, stored, write
 from tests.ledger import proves
-from tests.pages.conftest import HOME, STORE
+from tests.pages.conftest import HOME, MODEL, STORE
 from tests.pages.test_relations import typed
 
 from remit_server.access.engine import Engine
 from remit_server.access.stores import Stores
 from remit_server.rules.relations.check import Question
+from remit_server.rules.relations.model import parse
 from remit_server.storage.groups.relations import RelationStore
 
 PLAN = "relation=viewer&object=document:plan"
@@ -203,3 +204,12 @@ async def test_a_store_without_a_model_answers_nothing(house: House, console: Br
     page = await console.get(f"/console/relations/empty/why?user=user:eve&{PLAN}")
     assert page.status_code == 422
     assert "no authorization model" in page.text
+
+
+async def test_json_too_deep_to_be_read_is_a_fault_of_its_field(house: House, console: Browser) -> None:
+    """What is no JSON is a text, and that is no list."""
+    model = MODEL.replace("until(now: timestamp, end: timestamp)", "until(now: list<string>, end: timestamp)")
+    await put_store(house.store, STORE, parse(model.replace("now < end", "now.size() > 0")))
+    page = await console.get(f"{HOME}/why?" + urlencode({"user": "user:ada", "context.now": "[" * 5000}))
+    assert page.status_code == 422
+    assert "This must be a list." in page.text
