@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.conditions import Unevaluable
+from remit_server.rules.relations.ends import Key
 from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
 from remit_server.rules.relations.model import Model
-from remit_server.rules.relations.programs import Key, Kinds, Ways, programs
+from remit_server.rules.relations.programs import Kinds, Ways, programs
 from remit_server.rules.relations.solving import Gate, Kind, Solved, under
 from remit_server.rules.relations.standing import Standing
 from remit_server.rules.relations.tuples import kind_of
@@ -176,10 +177,11 @@ class _Graph:
         for entry in unopened:
             (object_, relation), gate = entry
             told = (object_.partition(":")[0], relation) in closed  # from the subject's side
-            if matters is None:
-                idle = gate not in self.roots and all(out.held for out in gate.outs)
-            else:
-                idle = gate not in matters
+            idle = (
+                all(out.held for out in gate.outs) and gate not in self.roots
+                if matters is None
+                else gate not in matters
+            )
             (aside if told or idle else self._unopened).append(entry)
         while self._unopened:
             (object_, relation), gate = self._unopened.pop()

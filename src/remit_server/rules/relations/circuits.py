@@ -10,21 +10,22 @@ that stands on itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from remit_server.rules.relations.ends import Key
 from remit_server.rules.relations.model import Model
 from remit_server.rules.relations.programs import (
     Along,
     Either,
     Every,
-    Key,
     Kinds,
     Plan,
     Same,
     Tuples,
     Without,
+    plan_leaves,
     programs,
 )
 
@@ -52,7 +53,7 @@ class Circuit:
 
     def __init__(self, model: Model, kind: str, target: Key, *, bold: bool) -> None:
         self.kind, self.target, self.bold = kind, target, bold
-        self._programs = programs(model)
+        self._types, self._programs = model.types, programs(model)
         self.relations: dict[Key, int] = {}
         self.feeds: list[list[int]] = []
         self.hops: list[list[Hop]] = []
@@ -61,6 +62,7 @@ class Circuit:
         self.less: dict[int, tuple[int, int]] = {}
         """What is taken from what, where both are listed."""
         self._guessing: set[int] = set()
+        self._priced: dict[str, dict[str, int]] = {}
         self._unbuilt: list[Key] = []
         self._relation(target)
         while self._unbuilt:
@@ -68,8 +70,6 @@ class Circuit:
             if plan := self._programs.plan(*key, kind):
                 self._build(plan, key[0], self.relations[key])
         self.strata = self._stratified()
-        while loose := [vertex for vertex, (_, without) in self.less.items() if without in self._loose()]:
-            self._let_pass(loose)
         self.loose = self._loose()
         """The vertices at which objects are but candidates."""
         for vertex, hops in enumerate(self.hops):
@@ -119,7 +119,7 @@ class Circuit:
 
     def _every(self, parts: Sequence[Plan], type_: str, into: int) -> None:
         """All parts that are cheap to list; if none is, the cheapest."""
-        costs = [self._cost(part, type_, set()) for part in parts]
+        costs = [self._cost(part, type_) for part in parts]
         least = min(costs)
         listed = [part for part, cost in zip(parts, costs, strict=True) if cost == least]
         if least:
@@ -139,7 +139,7 @@ class Circuit:
         else:
             self.less[vertex] = left, self._part(without, type_, vertex)
 
-    def _cost(self, plan: Plan, type_: str, seen: set[Key]) -> int:
+    def _cost(self, plan: Plan, type_: str) -> int:
         """How much a plan may list: what is given to the subject, all that lies in something, all that is for everybody."""
         match plan:
             case Tuples(_, exact, _):
@@ -147,15 +147,32 @@ class Circuit:
             case Along():
                 return _INSIDE
             case Same(relation):
-                key = (type_, relation)
-                inner = None if key in seen else self._programs.plan(*key, self.kind)
-                return self._cost(inner, type_, seen | {key}) if inner else _GIVEN
+                return self._prices(type_)[relation]
             case Either(parts):
-                return max(self._cost(part, type_, seen) for part in parts)
+                return max(self._cost(part, type_) for part in parts)
             case Every(parts):
-                return min(self._cost(part, type_, seen) for part in parts)
+                return min(self._cost(part, type_) for part in parts)
             case Without(base, _):
-                return self._cost(base, type_, seen)
+                return self._cost(base, type_)
+
+    def _prices(self, type_: str) -> Mapping[str, int]:
+        """What each relation of a type costs: the least that fits all of them, since they may stand on one another."""
+        if type_ in self._priced:
+            return self._priced[type_]
+        plans = {name: plan for name in self._types[type_] if (plan := self._programs.plan(type_, name, self.kind))}
+        prices = self._priced[type_] = dict.fromkeys(self._types[type_], _GIVEN)
+        behind: dict[str, list[str]] = {name: [] for name in prices}
+        for name, plan in plans.items():
+            for leaf in plan_leaves(plan):
+                if isinstance(leaf, Same):
+                    behind[leaf.relation].append(name)
+        waiting = list(plans)
+        while waiting:
+            name = waiting.pop()
+            if (cost := self._cost(plans[name], type_)) > prices[name]:
+                prices[name] = cost
+                waiting += behind[name]
+        return prices
 
     def _edges(self) -> Iterator[tuple[int, int, bool]]:
         """From where to where objects flow, and whether to be taken away."""
@@ -168,7 +185,7 @@ class Circuit:
 
     def _stratified(self) -> list[int]:
         """How many subtractions lie before each vertex. One that stands on itself does not subtract."""
-        edges = list(self._edges())
+        edges = [*self._edges()][::-1]  # what was built last feeds what was built first
         strata = [0] * len(self.feeds)
         grown = True
         while grown:
@@ -190,13 +207,18 @@ class Circuit:
             self._guessing.add(vertex)
 
     def _loose(self) -> set[int]:
+        """Where there are but candidates. What would be taken away by candidates is a candidate, too."""
         if self.bold:
             return set(range(len(self.feeds)))
-        loose = set(self._guessing)
-        grown = -1
-        while grown != len(loose):
-            grown = len(loose)
-            loose |= {into for vertex, into, _ in self._edges() if vertex in loose}
+        loose: set[int] = set()
+        waiting = [*self._guessing]
+        while waiting:
+            vertex = waiting.pop()
+            if vertex in loose:
+                continue
+            loose.add(vertex)
+            waiting += [*self.feeds[vertex], *(hop.into for hop in self.hops[vertex])]
+            self._let_pass([into for into in self.feeds[vertex] if into in self.less and self.less[into][1] == vertex])
         return loose
 
 

@@ -6,17 +6,16 @@ tuples to read, and which nodes follow from them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from remit_server.rules.relations.ends import Ends, Key
 from remit_server.rules.relations.model import AllOf, AnyOf, ButNot, Computed, Direct, Expression, From, Model, Relation
 
 Kinds = frozenset[str]
-Key = tuple[str, str]
-"""(type, relation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ class Programs:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._ends = _ends(model)
+        self._ends = Ends(model)
         self._plans: dict[tuple[str, str, str], Plan | None] = {}
         self._ways: dict[tuple[str, str, str], Ways] = {}
         self._grounds: dict[tuple[str, frozenset[Key]], Ground] = {}
@@ -149,8 +148,7 @@ class Programs:
 
     def leads(self, type_: str, relation: str, kind: str) -> bool:
         """Whether a subject of this kind can have the relation at all."""
-        ends: Collection[str] = self._ends.get((type_, relation), frozenset())
-        return kind in ends or ("#" not in kind and f"{kind}:*" in ends)
+        return (type_, relation) in self._ends.of(kind)
 
     def ground(self, kind: str, roots: frozenset[Key]) -> Ground:
         """Where a subject of this kind can stand below these relations."""
@@ -167,7 +165,7 @@ class Programs:
             key = waiting.pop()
             if key not in found:
                 plan = self.plan(*key, kind)
-                found[key] = [] if plan is None else [*_plan_leaves(plan)]
+                found[key] = [] if plan is None else [*plan_leaves(plan)]
                 waiting += [after for leaf in found[key] for after in _after(key, leaf)]
         return found
 
@@ -213,18 +211,18 @@ def programs(model: Model) -> Programs:
     return Programs(model)
 
 
-def _plan_leaves(plan: Plan) -> Iterator[Plan]:
+def plan_leaves(plan: Plan) -> Iterator[Plan]:
     """The tuples that a plan reads and the nodes that it leads to. What is no plain union gives itself away."""
     match plan:
         case Either(parts) | Every(parts):
             if isinstance(plan, Every):
                 yield plan
             for part in parts:
-                yield from _plan_leaves(part)
+                yield from plan_leaves(part)
         case Without(base, without):
             yield plan
-            yield from _plan_leaves(base)
-            yield from _plan_leaves(without)
+            yield from plan_leaves(base)
+            yield from plan_leaves(without)
         case _:
             yield plan
 
@@ -298,38 +296,3 @@ def _plain(leaf: Plan) -> bool:
 def _key(userset: str) -> Key:
     type_, _, relation = userset.partition("#")
     return type_, relation
-
-
-def _ends(model: Model) -> dict[Key, set[str]]:
-    """The kinds of subject that can stand at the end of each relation: the least fixpoint. A userset stands in itself."""
-    ends: dict[Key, set[str]] = {
-        (type_, name): {f"{type_}#{name}"} for type_, relations in model.types.items() for name in relations
-    }
-    grown = True
-    while grown:
-        grown = False
-        for (type_, name), found in ends.items():
-            before = len(found)
-            relation = model.types[type_][name]
-            found.update(_leading(model, ends, type_, relation, relation.expression))
-            grown = grown or len(found) > before
-    return ends
-
-
-def _leading(model: Model, ends: dict[Key, set[str]], type_: str, relation: Relation, part: Expression) -> set[str]:
-    match part:
-        case Direct():
-            usersets = (ends.get(_key(kind), set()) for kind in relation.kinds if "#" in kind)
-            return set(relation.kinds).union(*usersets)
-        case Computed(other):
-            return ends.get((type_, other), set())
-        case From(other, source):
-            along = model.relation(type_, source)
-            return set().union(*(ends.get((kind, other), set()) for kind in (along.kinds if along else ())))
-        case AnyOf(parts):
-            return set().union(*(_leading(model, ends, type_, relation, one) for one in parts))
-        case AllOf(parts):
-            each = [_leading(model, ends, type_, relation, one) for one in parts]
-            return {kind for kind in set().union(*each) if all(kind in one or f"{kind}:*" in one for one in each)}
-        case ButNot(base, _):
-            return _leading(model, ends, type_, relation, base)

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 from remit_server.rules.relations.check import Asker
 from remit_server.rules.relations.circuits import Circuit, Hop, circuit
 from remit_server.rules.relations.conditions import Unevaluable
+from remit_server.rules.relations.ends import Key
 from remit_server.rules.relations.facts import Fact, Found, Held, Steps
 from remit_server.rules.relations.model import Model
-from remit_server.rules.relations.programs import Key, Kinds
+from remit_server.rules.relations.programs import Kinds
 from remit_server.rules.relations.tuples import kind_of
 
 DEEPEST: Final = 100

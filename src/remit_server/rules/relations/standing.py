@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from remit_server.rules.relations.ends import Key
 from remit_server.rules.relations.facts import Contextual, Few, Found, Need
-from remit_server.rules.relations.programs import Ground, Key
+from remit_server.rules.relations.programs import Ground
 
 Node = tuple[str, str]
 
