@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, TypeVar
 
-from remit_server.access.remembered import Remembered
+from remit_server.access.remembered import Reading, Remembered
 from remit_server.access.stores import Opened
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.rules.relations.check import Asker, Node, Question, Verdict, check
@@ -46,16 +46,23 @@ class Engine:
             verdicts.update({(key, node): verdict for node, verdict in zip(nodes, answer, strict=True)})
         return [verdicts[place] for place in places]
 
-    async def answer(self, opened: Opened, begin: Callable[[], Sequence[Steps[T]]]) -> list[T]:
+    async def answer(
+        self, opened: Opened, begin: Callable[[], Sequence[Steps[T]]], stands: Callable[[], object] | None = None
+    ) -> list[T]:
         """The answers of reasoning begun by `begin`, all as of one revision: the store's own or a later one.
+
+        Whoever tells what is found before the answer is whole has `stands` called when all that the reasoning has come to so
+        far was true at one moment; where `begin` is called again, what did not stand was none.
 
         Raises `TemporarilyUnavailable` where the tuples that it looks at change faster than they are read.
         """
         remembered = self._of(opened.id)
         for _ in range(TRIES):
             reading = await remembered.begin(opened.revision)
-            answers = await in_step(begin(), reading.facts)
+            answers = await in_step(begin(), _settling(reading, stands) if stands else reading.facts)
             if await reading.sound():
+                if stands:
+                    stands()
                 return answers
         raise TemporarilyUnavailable("The tuples that this looks at are being written.", headers={"Retry-After": "1"})
 
@@ -65,6 +72,17 @@ class Engine:
         while len(self._remembered) > MOST_STORES:
             del self._remembered[next(iter(self._remembered))]
         return found
+
+
+def _settling(reading: Reading, stands: Callable[[], object]) -> Callable[[Collection[Need]], Awaitable[Found]]:
+    """Before it reads on, look whether what was read still holds."""
+
+    async def read(needs: Collection[Need]) -> Found:
+        if await reading.sound():
+            stands()
+        return await reading.facts(needs)
+
+    return read
 
 
 async def in_step(reasoning: Sequence[Steps[T]], read: Callable[[Collection[Need]], Awaitable[Found]]) -> list[T]:

@@ -14,6 +14,8 @@ from tests.fixtures.house import House, built
 from tests.fixtures.openfga import Fga, key, registered, speaking
 from tests.ledger import proves
 
+from remit_server.rules.relations.facts import Held
+from remit_server.rules.relations.list_objects import Listed
 from remit_server.storage.contract import Busy
 
 OBJECTS = {"type": "doc", "relation": "viewer", "user": "user:ann"}
@@ -117,6 +119,53 @@ async def test_a_stream_that_fails_ends_in_an_error(fga: Fga, monkeypatch: pytes
     assert (await fga.streamed(**OBJECTS))[1][-1]["error"]["code"] == 13
 
 
+@proves("access.one-revision")
+async def test_a_stream_tells_nothing_that_was_true_at_no_moment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """doc:1 is on the left, and in the moment in which it comes to the right it is on the left no more."""
+    await registered(house)
+    fga = await speaking(house)
+    async with fga.http:
+        await fga.begin()
+        await fga.define(BOTH)
+        await fga.write("user:ann left doc:1", "user:ann left doc:2", "user:ann right doc:2")
+        read, moves = house.store.relations.facts, 1
+
+        async def meddled(store_id: str, needs: Any) -> Any:
+            nonlocal moves
+            found = await read(store_id, needs)
+            if moves:
+                moves -= 1
+                away, there = key("user:ann left doc:1"), key("user:ann right doc:1")
+                await fga.good("write", writes={"tuple_keys": [there]}, deletes={"tuple_keys": [away]})
+            return found
+
+        def one_after_the_other(_model: Any, _asker: Any, _type: str, _relation: str, tell: Any) -> Any:
+            seen = [Held("user:ann", relation, "doc") for relation in ("left", "right")]
+            left = (yield [seen[0]])[seen[0]]
+            right = (yield [seen[1]])[seen[1]]
+            both = {fact[0] for fact in left} & {fact[0] for fact in right}
+            tell(both)
+            yield [Held("user:ann", "nothing", "doc")]
+            return Listed(sorted(both))
+
+        monkeypatch.setattr(house.store.relations, "facts", meddled)
+        where = "remit_server.access.endpoints.streamed_list_objects.list_objects"
+        monkeypatch.setattr(where, one_after_the_other)
+        told = await fga.streamed(type="doc", relation="both", user="user:ann")
+        assert (told, moves) == ((200, [{"result": {"object": "doc:2"}}]), 0)
+
+
+BOTH = """model
+  schema 1.1
+type user
+type doc
+  relations
+    define left: [user]
+    define right: [user]
+    define both: left and right
+"""
+
+
 class Reader:
     """Reads a streamed answer piece by piece, over ASGI, and hangs up when it has enough."""
 
@@ -153,9 +202,10 @@ async def test_a_stream_comes_as_it_is_found_and_stops_when_nobody_reads(
         await fga.define(DOCS)
     more, ended = asyncio.Event(), asyncio.Event()
 
-    async def answer(_engine: Any, _opened: Any, begin: Any) -> Any:
+    async def answer(_engine: Any, _opened: Any, begin: Any, stands: Any) -> Any:
         reasoning = begin()[0]
         next(reasoning)
+        stands()
         try:
             await more.wait()  # as if the next level took for ever
         finally:

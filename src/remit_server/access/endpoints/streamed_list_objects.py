@@ -1,7 +1,7 @@
 """POST /stores/{store_id}/streamed-list-objects: all of them, however many, each on a line of its own as soon as it is found.
 
 What goes wrong before the first is an error like any other; after that it is the last line: who reads to the end without
-meeting one has seen everything.
+meeting one has seen everything. An object is told when what proves it was true at one moment, however much is written meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from remit_server.access.engine import Engine
 from remit_server.access.members import members
 from remit_server.access.stores import Opened, Stores
 from remit_server.errors import ProtocolError, ServerError
-from remit_server.rules.relations.list_objects import list_objects
+from remit_server.rules.relations.facts import Steps
+from remit_server.rules.relations.list_objects import Listed, list_objects
 from remit_server.runtime.machines import Machines
 from remit_server.wire.answer import refusal
 from remit_server.wire.http import NO_STORE, Request, Stream
@@ -42,11 +43,17 @@ class StreamedListObjects:
 
     async def _lines(self, request: Request, opened: Opened, of: Wanted) -> AsyncGenerator[bytes, None]:
         found: asyncio.Queue[Collection[str]] = asyncio.Queue()
-        looking = asyncio.ensure_future(
-            self._engine.answer(
-                opened, lambda: [list_objects(opened.model, of.asker, of.type, of.relation, found.put_nowait)]
-            )
-        )
+        proved: set[str] = set()
+
+        def begin() -> list[Steps[Listed]]:
+            proved.clear()
+            return [list_objects(opened.model, of.asker, of.type, of.relation, proved.update)]
+
+        def stands() -> None:
+            found.put_nowait(frozenset(proved))
+            proved.clear()
+
+        looking = asyncio.ensure_future(self._engine.answer(opened, begin, stands))
 
         def over(of: asyncio.Future[Any]) -> None:
             found.put_nowait(())
