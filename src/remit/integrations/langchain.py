@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    BaseCallbackHandler,
+    CallbackManagerForRetrieverRun,
+)
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.tracers.context import _configure_hooks, tracing_v2_callback_var
 from langchain_core.vectorstores import VectorStoreRetriever
 from langsmith import tracing_context
 
 from remit.retrieval import MOST, Sieve
 from remit.user import User, current_user
 
-_UNHEARD: RunnableConfig = {"callbacks": []}
-"""Nobody listens to the search below: what it finds and the user may not see would reach streams and traces."""
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Nobody listens to the search within: what it finds and the user may not see would reach streams and traces.
+
+    Neither do those who listen to the chain around it, which a base hands on to what it calls itself, nor those whom a context
+    or the environment adds to every run.
+    """
+    quiet: list[tuple[ContextVar[Any], Any]] = [
+        (var_child_runnable_config, {**(var_child_runnable_config.get() or {}), "callbacks": []}),
+        (tracing_v2_callback_var, None),
+        # Where a variable of the environment would put a listener, one that does nothing has its place.
+        *((hook, BaseCallbackHandler() if variable else None) for hook, _, _, variable in _configure_hooks),
+    ]
+    before = [(var, var.set(value)) for var, value in quiet]
+    try:
+        with tracing_context(enabled=False):
+            yield
+    finally:
+        for var, token in reversed(before):
+            var.reset(token)
 
 
 def widened(base: BaseRetriever, n: int) -> BaseRetriever:
@@ -66,8 +92,8 @@ class AuthorizedRetriever(BaseRetriever):
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
     ) -> list[Document]:
         async def best(n: int) -> list[Document]:
-            with tracing_context(enabled=False):
-                return await self.widen(self.base, n).ainvoke(query, _UNHEARD)
+            with _unheard():
+                return await self.widen(self.base, n).ainvoke(query)
 
         found = await self.user().first(self.k, best, relation=self.relation, obj=self.obj, most=self.most)
         return found.docs
@@ -76,8 +102,8 @@ class AuthorizedRetriever(BaseRetriever):
         user = self.user()
 
         def best(n: int) -> list[Document]:
-            with tracing_context(enabled=False):
-                return self.widen(self.base, n).invoke(query, _UNHEARD)
+            with _unheard():
+                return self.widen(self.base, n).invoke(query)
 
         def permitted(names: list[str]) -> list[str]:
             return user.sync(user.filter(names, relation=self.relation, obj=str))

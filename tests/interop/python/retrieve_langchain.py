@@ -2,7 +2,10 @@
 
 import asyncio
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from flow import given, on_page, result
 from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
@@ -10,7 +13,12 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tracers.context import _tracing_v2_is_enabled
+from langchain_core.tracers.context import (
+    _tracing_v2_is_enabled,
+    collect_runs,
+    register_configure_hook,
+    tracing_v2_callback_var,
+)
 from langchain_core.vectorstores import InMemoryVectorStore
 from langsmith import tracing_context
 
@@ -18,6 +26,7 @@ from remit import Client, NotAllowed, SignInRequired
 from remit.integrations.langchain import AuthorizedRetriever
 
 ADA, BOB = given["people"]
+SHOWN = ContextVar("everywhere", default=None)
 
 
 class Angles(Embeddings):
@@ -50,6 +59,30 @@ class Rows(BaseRetriever):
         return self.rows
 
 
+class Nested(BaseRetriever):
+    """Asks another retriever, and passes on nothing of who listens."""
+
+    below: BaseRetriever
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        return self.below.invoke(query)
+
+    async def _aget_relevant_documents(self, query, *, run_manager):
+        return await self.below.ainvoke(query)
+
+
+class Everywhere(BaseCallbackHandler):
+    """Where its variable is set, LangChain makes one for every run."""
+
+    ends = []  # noqa: RUF012
+
+    def on_retriever_end(self, documents, **_):
+        Everywhere.ends.append(ids(documents))
+
+
+register_configure_hook(SHOWN, True, Everywhere, "LISTEN_EVERYWHERE")
+
+
 class Listener(AsyncCallbackHandler):
     def __init__(self):
         self.ends = []
@@ -76,6 +109,21 @@ def ids(docs):
 
 def named(doc):
     return f"document:{doc.metadata['id']}"
+
+
+@contextmanager
+def all_ears():
+    """Every way in which LangChain lets somebody listen without being passed along, and what they heard."""
+    os.environ["LISTEN_EVERYWHERE"] = "true"
+    Everywhere.ends.clear()
+    heard = SyncListener()
+    token = tracing_v2_callback_var.set(heard)  # as tracing_v2_enabled() does
+    try:
+        with collect_runs() as runs:
+            yield lambda: [heard.ends, Everywhere.ends, [ids(run.outputs["documents"]) for run in runs.traced_runs]]
+    finally:
+        tracing_v2_callback_var.reset(token)
+        del os.environ["LISTEN_EVERYWHERE"]
 
 
 def store():
@@ -117,6 +165,14 @@ async def main():
             await AuthorizedRetriever(base=shelf, obj=named)._aget_relevant_documents("0", run_manager=None)
         found["listeners"] = shelf.heard
 
+        chain = RunnableLambda(str) | AuthorizedRetriever(base=Nested(below=Shelf(k=200)), obj=named)
+        with ada:
+            streamed = [event async for event in chain.astream_events("0", version="v2")]
+        found["nested"] = [event["event"] for event in streamed if "retriever" in event["event"]]
+        with all_ears() as heard, ada:
+            await AuthorizedRetriever(base=Nested(below=Shelf(k=200)), obj=named).ainvoke("0")
+        found["ears"] = heard()
+
         odd = Rows(
             rows=[Document(page_content="no id"), *documents()[40:41] * 2, Document(page_content="", metadata={})]
         )
@@ -151,6 +207,9 @@ def without_a_loop():
         listener = SyncListener()
         found = {"one": ids((RunnableLambda(str) | retriever(ada)).invoke("0", {"callbacks": [listener]}))}
         found["heard"] = listener.ends
+        with all_ears() as heard:
+            AuthorizedRetriever(base=Nested(below=Shelf(k=200)), obj=named, user=lambda: ada).invoke("0")
+        found["ears"] = heard()
         found["batch"] = [ids(each) for each in retriever(bob).batch(["0"] * 3)]
         with ThreadPoolExecutor(4) as pool:
             found["threads"] = [
