@@ -10,21 +10,22 @@ import pytest
 from tests.fixtures.relations import put_store, write
 from tests.ledger import proves
 
+from remit_server.access.embedded import EmbeddedRelations
 from remit_server.access.engine import TRIES, Engine
-from remit_server.access.stores import Stores
+from remit_server.access.stores import Opened, Stores
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.rules.relations.check import Asker, Question, Verdict
 from remit_server.rules.relations.facts import Found, Need
 from remit_server.rules.relations.list_objects import list_objects
 from remit_server.rules.relations.model import parse
+from remit_server.runtime import ports
 from remit_server.storage.barrier import Master
 from remit_server.storage.groups.relations import Relations
 from remit_server.storage.open import open_store
 from remit_server.storage.store import Store
 
 S = "01JSTORE0000000000000000S1"
-MODEL = parse(
-    """
+TEXT = """
 model
   schema 1.1
 type user
@@ -41,7 +42,7 @@ type document
     define blocked: [user]
     define viewer: ([user, user:*, group#member] or viewer from parent) but not blocked
 """
-)
+MODEL = parse(TEXT)
 
 
 @pytest.fixture
@@ -232,6 +233,26 @@ async def test_writers_and_readers_at_once(database_url: str, store: Store) -> N
     finally:
         over = True
         await nodes[1].close()
+
+
+@proves("access.one-revision")
+async def test_questions_of_one_batch_are_asked_of_one_model(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model is put between the looks for the stores of two types."""
+    relations = EmbeddedRelations(store)
+    defining, newer = relations.stores.defining, parse(TEXT.replace("viewer", "reader"))
+
+    async def meddled(kind: str) -> Opened | None:
+        found = await defining(kind)
+        if kind == "document":
+            await put_store(store, S, newer)
+        return found
+
+    monkeypatch.setattr(relations.stores, "defining", meddled)
+    await write(store, S, ["document:1 viewer user:ada"])
+    assert await relations.can([
+        ports.Question(subject="user:ada", relation="viewer", object="document:1"),
+        ports.Question(subject="user:ada", relation="reader", object="folder:1"),
+    ]) == [ports.Verdict(True), ports.Verdict(False, "The model defines no 'reader' for 'folder'.")]  # fmt: skip
 
 
 async def test_what_is_kept_is_bounded(store: Store) -> None:

@@ -71,10 +71,10 @@ class EmbeddedRelations:
 
 
 class _Opened:
-    """Stores by the type that they define, each looked for once."""
+    """Stores by the type that they define, each looked for once; a store is opened once, whatever is asked of it."""
 
     def __init__(self, stores: Stores) -> None:
-        self._stores, self._found = stores, dict[str, Opened]()
+        self._stores, self._found, self._by_id = stores, dict[str, Opened](), dict[str, Opened]()
 
     async def defining(self, type_: str) -> Opened:
         """Raises `InvalidRequest` where no store defines the type, or several do."""
@@ -82,7 +82,7 @@ class _Opened:
             opened = await self._stores.defining(type_)
             if opened is None:
                 raise InvalidRequest(f"No store defines the type {type_}.")
-            self._found[type_] = opened
+            self._found[type_] = self._by_id.setdefault(opened.id, opened)
         return self._found[type_]
 
 
