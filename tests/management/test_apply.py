@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.fixtures.relations import stored, tuple_, write
+from tests.fixtures.relations import put_store, stored, tuple_, write
 from tests.ledger import proves
 from tests.management.test_manifest import ACME, ENVIRON
 
@@ -21,6 +21,7 @@ from remit_server.management.manifest.read import read
 from remit_server.oversight import agents
 from remit_server.records import Client, ConnectedAccount, Provider, User
 from remit_server.runtime.clock import SystemClock
+from remit_server.runtime.ids import id_after
 from remit_server.runtime.passwords import Passwords
 from remit_server.runtime.secrets import Peppers
 from remit_server.storage.barrier import Master
@@ -183,6 +184,59 @@ async def test_many_tuples_are_written_some_at_a_time(applier: Applier, store: S
     (acme.parent / "documents.yaml").write_text("[]")
     await applier.apply(read(acme, ENVIRON))
     assert await stored(store, found.id) == []
+
+
+async def test_what_is_to_go_goes_though_applying_is_stopped_in_the_middle(
+    applier: Applier, store: Store, acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await applier.apply(read(acme, ENVIRON))
+    found = await store.relations.store_named("documents")
+    assert found is not None
+
+    async def busy(*_: object) -> None:
+        raise TemporarilyUnavailable
+
+    (acme.parent / "documents.yaml").write_text("[]")
+    with monkeypatch.context() as patch:
+        patch.setattr(store.relations, "write", busy)
+        with pytest.raises(TemporarilyUnavailable):
+            await applier.apply(read(acme, ENVIRON))
+    assert await stored(store, found.id)
+    assert await applier.apply(read(acme, ENVIRON))
+    assert await stored(store, found.id) == []
+    assert not await applier.apply(read(acme, ENVIRON))
+
+
+async def test_another_store_of_the_name_keeps_its_tuples(applier: Applier, store: Store, acme: Path) -> None:
+    await applier.apply(read(acme, ENVIRON))
+    first = await store.relations.store_named("documents")
+    assert first is not None
+    (same, *_) = await stored(store, first.id)
+    model = {"schema_version": "1.1", "type_definitions": [{"type": "user"}]}
+    other = id_after(first.id)
+    await put_store(store, other, model, " ".join(same.key), name="documents")
+    (acme.parent / "less.yaml").write_text("version: 1\norganisation: {name: Acme}\n")
+    await applier.apply(read(acme.parent / "less.yaml", ENVIRON))
+    assert await store.relations.store(first.id) is None
+    assert await stored(store, other) == [same]
+
+
+async def test_where_somebody_else_put_a_model_meanwhile_nothing_is_done(
+    applier: Applier, store: Store, acme: Path
+) -> None:
+    await applier.apply(read(acme, ENVIRON))
+    found = await store.relations.store_named("documents")
+    assert found is not None
+    (acme.parent / "documents.fga").write_text(CONDITIONAL)
+    plan = await applier.plan(read(edited(acme, ("name: Trading assistant", "name: Trader")), ENVIRON))
+    model = {"schema_version": "1.1", "type_definitions": [{"type": "user"}]}
+    await put_store(store, found.id, model)
+    async with applier._turn() as holder:
+        with pytest.raises(TemporarilyUnavailable, match="once more"):
+            await applier._carry_out(plan, holder)
+    assistant = await store.clients.get("trading-assistant")
+    assert assistant is not None
+    assert assistant.name == "Trading assistant"
 
 
 async def test_a_tuple_with_two_conditions_is_refused(acme: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.management.manifest.declared import Manifest
 from remit_server.management.manifest.plan import Change, Plan, Tuples, plan
-from remit_server.management.manifest.wanted import State, present, wanted
+from remit_server.management.manifest.wanted import STORES, State, present, wanted
 from remit_server.management.set_up import FIRST, can_sign_in
 from remit_server.records import Actor, Event
 from remit_server.rules.relations.model import compiled
@@ -85,11 +85,12 @@ class Applier:
     async def _carry_out(self, found: Plan, holder: str) -> None:
         steps: list[Step] = [self.store.leases.keep("apply", holder, self.clock.now(), LEASE_SECONDS)]
         events: list[Event] = []
-        # Removals first: an address or a name may go from one record to another.
-        for change in sorted(found.changes, key=lambda change: change.act != "remove"):
+        # Stores first: somebody may have put a model meanwhile, and then nothing is done yet. Then removals: an address or a
+        # name may go from one record to another.
+        for change in sorted(found.changes, key=lambda change: (change.kind != STORES, change.act != "remove")):
             steps += await self._steps(change)
             events += self._events(change)
-        steps.append(self.store.organisation.put(found.organisation))
+        steps.append(self.store.organisation.put(found.until_written))
         lines = [f"{change.act} {change.kind} {change.key}" for change in found.changes]
         if found.changes or found.tuples:
             events.append(
@@ -100,9 +101,13 @@ class Applier:
         except Lost as lost:
             if lost.step == 0:
                 raise TemporarilyUnavailable("Another process took over while this one was held up.") from lost
-            raise
+            raise TemporarilyUnavailable("Others changed the same in the meantime. Apply once more.") from lost
         for tuples in found.tuples:
             await self._write(tuples)
+        if found.until_written != found.organisation:
+            keep = self.store.leases.keep("apply", holder, self.clock.now(), LEASE_SECONDS)
+            with suppress(Lost):  # another process applies by now, and remembers what it finds
+                await self.store.commit(keep, self.store.organisation.put(found.organisation))
 
     async def _steps(self, change: Change) -> Sequence[Step]:  # noqa: PLR0911 - a line a kind
         store, now = self.store, self.clock.now()
@@ -179,7 +184,7 @@ class Applier:
     async def _write(self, tuples: Tuples) -> None:
         one = await self.store.relations.store_named(tuples.store)
         if one is None:
-            return  # removed with its store
+            raise TemporarilyUnavailable("Others changed the same relations in the meantime.")
         gone, new = ({each.key: each for each in some} for some in (tuples.removed, tuples.added))
         keys, revision = list(gone | new), one.revision
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from remit_server.management.manifest.wanted import KINDS, State, spelled_tuple
+from remit_server.management.manifest.wanted import KINDS, STORES, State, spelled_tuple
 from remit_server.records import Organisation
 from remit_server.rules.connection import home_of
 from remit_server.rules.relations.tuples import RelationTuple
@@ -50,6 +50,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     """As it will be, with what the manifest brings remembered."""
     remembers: bool
     """Whether the memory of what the manifest brought changes, which is no line of its own."""
+
+    @property
+    def until_written(self) -> Organisation:
+        """The organisation while tuples are being written. Those that go are remembered until they are gone: should we be
+        stopped in between, the next manifest removes them still."""
+        ours = set(self.organisation.applied.get("tuple", ()))
+        ours |= {spelled_tuple(change.store, one) for change in self.tuples for one in change.removed}
+        applied = {**self.organisation.applied, **({"tuple": tuple(sorted(ours))} if ours else {})}
+        return msgspec.structs.replace(self.organisation, applied=applied)
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.tuples or self.remembers)
@@ -99,7 +108,9 @@ def _brought(kind: str, there: State, wanted: State) -> set[str]:
 def _tuples(there: State, wanted: State) -> tuple[tuple[Tuples, ...], tuple[str, ...]]:
     """The changes store by store, and the tuples that are ours from now on. Those that applications write stay theirs."""
     before, ours, changes = set(there.organisation.applied.get("tuple", ())), set(), []
-    for name in there.tuples.keys() | wanted.tuples.keys():
+    # With a store that is removed go its tuples; another one of its name may come to light, whose tuples are not ours.
+    removed_stores = set(there.organisation.applied.get(STORES, ())) - wanted.records[STORES].keys()
+    for name in (there.tuples.keys() | wanted.tuples.keys()) - removed_stores:
         old, new = there.tuples.get(name, frozenset()), wanted.tuples.get(name, frozenset())
         added = tuple(sorted(new - old))
         named = {one.key for one in new}  # what the manifest names is there as it says
