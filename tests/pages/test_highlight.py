@@ -25,7 +25,7 @@ def test_what_is_drawn_as_what() -> None:
     assert drawn["viewer"] == "name"
     assert drawn["user"] == drawn["group"] == "type"
     assert drawn["# all of them"] == "note"
-    (line,) = spans("now < end + \"a\\\"b\" + 'c'")
+    (line,) = spans('now < end + "a\\"b" + \'c\'')
     assert [span.text for span in line if span.kind == "text"] == ['"a\\"b"', "'c'"]
 
 

@@ -122,9 +122,7 @@ class TestModel:
         assert viewer == "user with until, group#member user, user:*"
         assert f'href="{HOME}/tuples?object=document%3A&amp;relation=owner"' in document
 
-    async def test_of_many_types_it_is_not_worked_out(
-        self, console: Browser, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_of_many_types_it_is_not_worked_out(self, console: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("remit_server.ui.pages.relation.MOST_KINDS", 1)
         page = (await console.get(HOME)).text
         assert "group#member" in page
