@@ -66,6 +66,8 @@ NOT_THERE: list[Answer] = [
     reply(400, {"code": "latest_authorization_model_not_found"}),
     reply(200, raw=b"<html>"),
     reply(200, [YES]),
+    reply(200, raw=b'{"a":' * 100_000),
+    reply(500, {"code": "x" * 100_000}),
 ]
 
 
@@ -83,6 +85,7 @@ async def test_a_server_that_does_not_answer_is_no_yes_and_no_no(answer: Answer)
             await ask(relations)
         assert raised.value.status == 503
         assert "fga.example" not in raised.value.text
+        assert len(raised.value.detail or "") < 1000
 
 
 @proves("access.remote-down")
@@ -105,6 +108,17 @@ async def test_nothing_but_true_is_a_yes(said: Any) -> None:
     relations, _, _ = over(reply(200, said))
     [verdict] = await relations.can([ASKED])
     assert not verdict.allowed
+
+
+@pytest.mark.parametrize(
+    "model", [1, "m", [], {}, {"type_definitions": None}, {"type_definitions": [{}]}, {"type_definitions": [{"type": 1}]},
+              {"type_definitions": [{"type": "document", "relations": ["viewer"]}]}],
+)  # fmt: skip
+async def test_a_model_that_is_none_defines_nothing(model: Any) -> None:
+    for said in ({"authorization_models": [model]}, {"authorization_model": model}):
+        relations, _, _ = over(reply(200, said), model=None if "authorization_models" in said else STORE)
+        with pytest.raises(RelationsUnavailable):
+            await relations.relations_of("document")
 
 
 async def test_trouble_of_its_own_is_no_no() -> None:
@@ -198,6 +212,15 @@ async def test_an_error_in_the_middle_of_a_list_is_no_list() -> None:
     relations, _, _ = over(reply(200, raw=lines))
     found = await relations.objects("user:ada", "viewer", "document", {})
     assert (found.ids, found.fault) == ((), "cut")
+
+
+@proves("access.remote-down")
+@pytest.mark.parametrize("error", [{"code": 13, "message": "?"}, {"code": 4000}, {"code": "3"}, {}, None, "broken"])
+async def test_a_list_that_the_server_could_not_end_is_no_answer(error: Any) -> None:
+    lines = b'{"result":{"object":"document:1"}}\n' + msgspec.json.encode({"error": error})
+    relations, _, _ = over(reply(200, raw=lines))
+    with pytest.raises(RelationsUnavailable):
+        await relations.objects("user:ada", "viewer", "document", {})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from remit_server.config import RelationsServer
 from remit_server.rules.relations import tuples
@@ -39,6 +40,8 @@ MODEL_SECONDS: Final = 10
 """How long the newest model counts as the newest, for what only names its relations."""
 CONSISTENT: Final = {"consistency": "HIGHER_CONSISTENCY"}
 
+_INVALID_ARGUMENT: Final = 3
+"""gRPC's code. OpenFGA's own codes for faults of a request begin at 2000."""
 _OURS: Final = frozenset({
     "authorization_model_not_found", "latest_authorization_model_not_found", "store_id_not_found",
     "authorization_model_id_not_found", "store_id_invalid_length", "invalid_authorization_model",
@@ -76,10 +79,10 @@ class OpenFga:
         reply = await self._sent("POST", path, body)
         try:
             found = [msgspec.json.decode(line, type=dict[str, Any]) for line in reply.body.splitlines() if line]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise _unavailable("the answer is not lines of JSON") from error
         if errors := [line["error"] for line in found if "error" in line]:
-            raise Refused(str(errors[0].get("message", "")) if isinstance(errors[0], dict) else "")
+            raise _interrupted(errors[0])
         return [line["result"] for line in found if isinstance(line.get("result"), dict)]
 
     async def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
@@ -220,12 +223,27 @@ class RemoteRelations:
                 found = models[0] if isinstance(models, list) and models else None
         except Refused as refused:
             raise _unavailable(str(refused)) from refused
-        if not isinstance(found, dict):
+        if found is None:
             raise _unavailable("the store has no authorization model")
-        return {one["type"]: tuple(one.get("relations") or ()) for one in found.get("type_definitions", ())}
+        try:
+            types = msgspec.convert(found, _Model).type_definitions
+        except msgspec.ValidationError as error:
+            raise _unavailable(f"its authorization model: {error}") from error
+        return {one.type: tuple(one.relations or ()) for one in types}
 
     def _asking(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return {**body, **CONSISTENT, **({"authorization_model_id": self._model} if self._model else {})}
+
+
+class _Type(Struct):
+    type: str
+    relations: dict[str, Any] | None = None
+
+
+class _Model(Struct):
+    """What is read of a model."""
+
+    type_definitions: list[_Type]
 
 
 def tuple_json(tuple_: RelationTuple) -> dict[str, Any]:
@@ -285,6 +303,14 @@ def _said(reply: Reply) -> tuple[str, str]:
     return str(said.get("code", "")), str(said.get("message") or "The relations server refuses this.")[:300]
 
 
+def _interrupted(error: Any) -> Exception:
+    """What ended a stream: the fault of the question, or the server's own trouble, which may be over soon."""
+    code, words = (error.get("code"), str(error.get("message"))[:300]) if isinstance(error, dict) else (None, "")
+    asked = type(code) is int and (code == _INVALID_ARGUMENT or 2000 <= code < 3000)
+    return Refused(words) if asked else _unavailable(f"a stream ended with {code}: {words}")
+
+
 def _unavailable(detail: str | None) -> RelationsUnavailable:
+    detail = detail and detail[:500]  # the server may have said what it likes
     log.warning("relations server", fault=detail)
     return RelationsUnavailable(detail=f"the relations server: {detail}")
