@@ -94,8 +94,11 @@ async def test_llamaindex(server: Live, packages: str) -> None:
     assert (said["ada"], said["bob"]) == ([40, 41, 42, 43], [0, 2, 4, 6])
     assert said["odd"] == [40, 40]
     assert said["references"] == [52], "what a visible node refers to is judged like any other"
+    assert said["around"] == [52], "and who comes after has nothing to follow"
+    assert ['"obj":null' in each for each in said["told"]] == [True]
+    assert said["kept"] == [None]
     assert said["post"] == [41, 40]
-    assert said["worker"] == [[40, 41, 42, 43], [52], [38, 40]]
+    assert said["worker"] == [[40, 41, 42, 43], [52], [52], [None], [38, 40]]
     assert said["refusals"] == ["NotAllowed", "SignInRequired"]
     assert found["sync"] == [40, 41, 42, 43]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.retrievers import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle
 
 from remit.retrieval import MOST, Sieve
 from remit.user import User, current_user
@@ -75,7 +75,7 @@ class AuthorizedRetriever(BaseRetriever):
             return await self._widen(self._base, n).aretrieve(query_bundle)
 
         found = await self._user().first(self._k, best, relation=self._relation, obj=self._obj, most=self._most)
-        return found.docs
+        return [_alone(node) for node in found.docs]
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         user = self._user()
@@ -86,17 +86,7 @@ class AuthorizedRetriever(BaseRetriever):
         def permitted(names: list[str]) -> list[str]:
             return user.sync(user.filter(names, relation=self._relation, obj=str))
 
-        return Sieve(self._k, self._obj, self._most).sift(best, permitted).docs
-
-    # The base has followed its references. What a node that passed refers to has not been asked about, so it stays a reference.
-
-    def _handle_recursive_retrieval(self, query_bundle: QueryBundle, nodes: list[NodeWithScore]) -> list[NodeWithScore]:
-        return nodes
-
-    async def _ahandle_recursive_retrieval(
-        self, query_bundle: QueryBundle, nodes: list[NodeWithScore]
-    ) -> list[NodeWithScore]:
-        return nodes
+        return [_alone(node) for node in Sieve(self._k, self._obj, self._most).sift(best, permitted).docs]
 
 
 class AuthorizedPostprocessor(BaseNodePostprocessor):
@@ -115,9 +105,17 @@ class AuthorizedPostprocessor(BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         user = self.user()
-        return user.sync(user.filter(nodes, relation=self.relation, obj=self.obj))
+        return [_alone(node) for node in user.sync(user.filter(nodes, relation=self.relation, obj=self.obj))]
 
     async def _apostprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
-        return await self.user().filter(nodes, relation=self.relation, obj=self.obj)
+        return [_alone(node) for node in await self.user().filter(nodes, relation=self.relation, obj=self.obj)]
+
+
+def _alone(hit: NodeWithScore) -> NodeWithScore:
+    """Without what it refers to: nobody has asked about that. LlamaIndex would follow it, in our retriever and in one around it, and
+    JSON would show it. What the base itself followed has been judged."""
+    if not isinstance(hit.node, IndexNode) or hit.node.obj is None:
+        return hit
+    return NodeWithScore(node=hit.node.model_copy(update={"obj": None}), score=hit.score)

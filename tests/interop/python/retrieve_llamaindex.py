@@ -38,6 +38,20 @@ class Rows(BaseRetriever):
         return [NodeWithScore(node=row, score=1.0) for row in self.rows]
 
 
+class Around(BaseRetriever):
+    """Over another one, and follows what it gives, as LlamaIndex' own do."""
+
+    def __init__(self, below):
+        self.below = below
+        super().__init__()
+
+    def _retrieve(self, query_bundle):
+        return self.below.retrieve(query_bundle)
+
+    async def _aretrieve(self, query_bundle):
+        return await self.below.aretrieve(query_bundle)
+
+
 def node(n, **more):
     return TextNode(text=str(n), metadata={"id": n}, **more)
 
@@ -77,15 +91,27 @@ async def main():
         once = reference(50, node(7))
         twice = reference(51, NodeWithScore(node=reference(52, node(8)), score=1.0))
         found["references"] = await asked(ada, AuthorizedRetriever(Rows([once, twice]), obj=named))
+        around = Around(AuthorizedRetriever(Rows([once, twice]), obj=named))
+        found["around"] = await asked(ada, around)
+        with ada:
+            found["told"] = [each.model_dump_json() for each in await around.aretrieve("0")]
 
+        refers = [NodeWithScore(node=twice, score=1.0)]
         hits = [NodeWithScore(node=node(n), score=1.0) for n in (38, 41, 39, 40)]
         with ada:
+            kept = await page["last"].apostprocess_nodes(refers, query_str="0")
+            found["kept"] = [each.node.obj for each in kept]
             found["post"] = ids(await page["last"].apostprocess_nodes(hits, query_str="0"))
 
         def in_a_worker():
             return (
                 ids(AuthorizedRetriever(index().as_retriever(), obj=named, user=lambda: ada).retrieve("0")),
                 ids(AuthorizedRetriever(Rows([once, twice]), obj=named, user=lambda: ada).retrieve("0")),
+                ids(Around(AuthorizedRetriever(Rows([once, twice]), obj=named, user=lambda: ada)).retrieve("0")),
+                [
+                    each.node.obj
+                    for each in AuthorizedPostprocessor(obj=named, user=lambda: ada).postprocess_nodes(refers)
+                ],
                 ids(AuthorizedPostprocessor(obj=named, user=lambda: bob).postprocess_nodes(hits)),
             )
 
