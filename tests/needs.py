@@ -44,7 +44,8 @@ def _openfga() -> str | None:
         return found
     go = shutil.which("go")
     path = subprocess.run([go, "env", "GOPATH"], capture_output=True, text=True, check=True).stdout if go else ""
-    return shutil.which("openfga", path=str(Path(path.strip()) / "bin")) if path.strip() else None
+    first = path.strip().partition(os.pathsep)[0]
+    return shutil.which("openfga", path=str(Path(first) / "bin")) if first else None
 
 
 NEEDS = {
