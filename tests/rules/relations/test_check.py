@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.rules.relations.memory import answered, tuples
 
-from remit_server.rules.relations.check import DEEPEST, Asker, TooComplex, check
+from remit_server.rules.relations.check import DEEPEST, Asker, check
 from remit_server.rules.relations.model import Model, compiled, parse
+from remit_server.rules.relations.solving import TooComplex
 from remit_server.rules.relations.tuples import RelationTuple
 
 DRIVE = """

@@ -10,11 +10,12 @@ from tests.rules.relations.worlds import NAMES, OBJECTS, worlds
 
 from remit_server.errors import InvalidRequest
 from remit_server.rules.relations import list_users as listing
-from remit_server.rules.relations.check import Asker, TooComplex, check
+from remit_server.rules.relations.check import Asker, check
 from remit_server.rules.relations.conditions import Unevaluable
 from remit_server.rules.relations.facts import Contextual
 from remit_server.rules.relations.list_users import Sought, list_users
 from remit_server.rules.relations.model import compiled, parse
+from remit_server.rules.relations.solving import TooComplex
 
 MODEL = compiled(
     parse("""

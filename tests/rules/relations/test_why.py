@@ -10,9 +10,10 @@ from tests.rules.relations.memory import answered, tuples
 from tests.rules.relations.worlds import NAMES, OBJECTS, SUBJECTS, worlds
 
 from remit_server.rules.relations import why as telling
-from remit_server.rules.relations.check import Question, TooComplex, check
+from remit_server.rules.relations.check import Question, check
 from remit_server.rules.relations.conditions import Unevaluable
 from remit_server.rules.relations.model import compiled, parse
+from remit_server.rules.relations.solving import TooComplex
 from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.rules.relations.why import Reason, Why, why
 

@@ -15,7 +15,7 @@ from remit_server.rules.relations.ends import Key
 from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
 from remit_server.rules.relations.model import Model
 from remit_server.rules.relations.programs import Kinds, Ways, programs
-from remit_server.rules.relations.solving import Gate, Kind, Solved, under
+from remit_server.rules.relations.solving import Gate, Kind, Solved, TooComplex, under
 from remit_server.rules.relations.standing import Standing
 from remit_server.rules.relations.tuples import kind_of
 
@@ -30,11 +30,6 @@ Node = tuple[str, str]
 """(object, relation)."""
 Verdict = bool | InvalidRequest
 """Yes, no, or why it cannot be told."""
-
-
-class TooComplex(InvalidRequest):
-    code = "authorization_model_resolution_too_complex"
-    text = "This cannot be resolved within the limits of depth and breadth."
 
 
 class Asker(NamedTuple):

@@ -7,17 +7,23 @@ read, from below and from above in turn, as in check (the well-founded semantics
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any, Final, Literal, NamedTuple
 
-from remit_server.rules.relations.check import DEEPEST, Node, TooComplex
+from remit_server.rules.relations.check import DEEPEST, Node
 from remit_server.rules.relations.facts import Contextual, Fact, Found, Holders, Need, Steps
 from remit_server.rules.relations.list_objects import Listed
 from remit_server.rules.relations.model import Model
 from remit_server.rules.relations.programs import Along, Either, Every, Kinds, Plan, Same, Tuples, Without, programs
+from remit_server.rules.relations.solving import TooComplex
 
 BROADEST: Final = 100_000
 """Nodes and users of the graph."""
+MOST_STEPS: Final = 4_000_000
+"""To work out who is in which set: the sizes of the sets that are made; about two seconds, and 200 MB."""
+_DEAR: Final = 16
+"""Steps that a set costs however small it is."""
 
 
 class Sought(NamedTuple):
@@ -60,6 +66,10 @@ class _Members(NamedTuple):
     excepted: frozenset[str] = frozenset()
     """Who is no member though everybody is."""
 
+    @property
+    def size(self) -> int:
+        return len(self.named) + len(self.excepted)
+
     def has(self, subjects: frozenset[str]) -> frozenset[str]:
         """Those of the subjects who are members."""
         return subjects - self.excepted if self.everybody else subjects & self.named
@@ -69,7 +79,15 @@ _NOBODY: Final = _Members()
 _ALL: Final = _Members(everybody=True)
 
 
+def _distinct(parts: Iterable[_Members]) -> list[_Members]:
+    """A set that many share stands once among them."""
+    return [*{id(part): part for part in parts}.values()]
+
+
 def _either(parts: Sequence[_Members]) -> _Members:
+    parts = [part for part in _distinct(parts) if part != _NOBODY]
+    if len(parts) < 2:
+        return parts[0] if parts else _NOBODY
     named = frozenset().union(*(part.named for part in parts))
     open_ = [part.excepted for part in parts if part.everybody]
     return _Members(bool(open_), named, frozenset.intersection(*open_) - named if open_ else frozenset())
@@ -96,13 +114,16 @@ def _without(base: _Members, taken: _Members) -> _Members:
 class _Set:
     """A place in the graph where members gather: of a node, or of a part of its expression."""
 
-    __slots__ = ("everybody", "kind", "named", "parts", "unread")
+    __slots__ = ("kind", "named", "outs", "own", "parts", "unread")
 
     def __init__(self, kind: Literal["any", "all", "less"] = "any", parts: Sequence[_Set] = ()) -> None:
         self.kind = kind
         self.parts = list(parts)
+        self.outs: list[int] = []
+        """The places of those that this is a part of."""
         self.named: set[str] = set()
-        self.everybody = False
+        self.own = _NOBODY
+        """Whom tuples name here."""
         self.unread = False
         """Whether there may be more here than was read."""
 
@@ -112,7 +133,7 @@ class _Set:
             return _every(parts)
         if self.kind == "less":
             return _without(parts[0], against[self.parts[1]])
-        return _either([_Members(self.everybody, frozenset(self.named)), *parts])
+        return _either([self.own, *parts])
 
 
 class _Read(NamedTuple):
@@ -132,6 +153,7 @@ class _Graph:
         self._sets: list[_Set] = []
         self._unopened: list[Node] = []
         self._simple = True
+        self._steps = 0
         self.size = 0
         self.reads: list[_Read] = []
 
@@ -212,12 +234,13 @@ class _Graph:
     def members(self, root: _Set) -> _Members:
         """Who is in a set for certain. What was not read counts for nobody where it adds and for everybody where it takes."""
         everybody = f"{self._kind}:*"
-        for one in self._sets:
-            one.everybody = everybody in one.named
-            one.named.discard(everybody)
+        for place, one in enumerate(self._sets):
+            one.own = _Members(everybody in one.named, frozenset(one.named - {everybody}))
+            for part in one.parts:
+                part.outs.append(place)
         if self._simple:
             return _Members(
-                any(one.everybody for one in self._sets), frozenset().union(*(one.named for one in self._sets))
+                any(one.own.everybody for one in self._sets), frozenset().union(*(one.own.named for one in self._sets))
             )  # fmt: skip
         for read in self.reads:
             read.into.unread = True
@@ -232,11 +255,22 @@ class _Graph:
     def _closed(self, *, against: Mapping[_Set, _Members], unread: bool) -> Mapping[_Set, _Members]:
         """The least members that all sets agree on, with what is taken away judged by the other bound."""
         found = dict.fromkeys(self._sets, _NOBODY)
-        grown = True
-        while grown:
-            grown = False
-            for one in reversed(self._sets):  # what was found last is what the others wait for
-                members = _ALL if unread and one.unread else one.members(found, against)
-                if members != found[one]:
-                    found[one], grown = members, True
+        due = [-place for place in reversed(range(len(self._sets)))]  # what was found last is what the others wait for
+        waiting = set(due)
+        while due:
+            waiting.remove(place := heappop(due))
+            one = self._sets[-place]
+            members = _ALL if unread and one.unread else one.members(found, against)
+            made = (
+                0 if any(members is found[part] for part in one.parts) else len(members.named) + len(members.excepted)
+            )
+            self._steps += 1 + len(one.parts) + made
+            if self._steps > MOST_STEPS:
+                raise TooComplex
+            if members != found[one]:
+                found[one] = members
+                for out in one.outs:
+                    if -out not in waiting:
+                        waiting.add(-out)
+                        heappush(due, -out)
         return found

@@ -8,7 +8,7 @@ semantics): what is subtracted is final before it counts, a cycle grants nothing
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from remit_server.errors import InvalidRequest
 
@@ -61,6 +61,15 @@ def _every(gate: Gate) -> bool:
     return all(one.held for one in gate.inputs)
 
 
+class TooComplex(InvalidRequest):
+    code = "authorization_model_resolution_too_complex"
+    text = "This cannot be resolved within the limits of depth and breadth."
+
+
+MOST_STEPS: Final = 2_000_000
+"""From gate to gate, to solve a graph; about a second. Subtractions of subtractions take a round each."""
+
+
 class Solved:
     """The final word on gates of which everything has been read."""
 
@@ -68,18 +77,35 @@ class Solved:
         self._all = under(roots)
         self._least: set[Gate] = set()
         self._most: set[Gate] = set()
-        while True:
+        self._open: InvalidRequest | None = TooComplex()
+        """What leaves open whatever is between the bounds, if the rounds did not suffice."""
+        size = sum(1 + len(gate.inputs) for gate in self._all)
+        for _ in range(1 + MOST_STEPS // size):
             self._most = self._closed(against=self._least, errors=True)
             more = self._closed(against=self._most, errors=False)
             if more == self._least:
-                return
+                self._open = None
+                break
             self._least = more
+        self._blamed = self._to_blame()
 
     def verdict(self, gate: Gate) -> bool | InvalidRequest:
         """Whether it holds, or the error that leaves it open."""
         if gate in self._least or gate not in self._most:
             return gate in self._least
-        return next((one.error for one in under([gate]) if one.error), False)
+        return self._open or self._blamed.get(gate) or False
+
+    def _to_blame(self) -> dict[Gate, InvalidRequest]:
+        """For each gate that an error leaves open, that error or one of them."""
+        blamed = {gate: gate.error for gate in self._all if gate.error}
+        waiting = list(blamed)
+        while waiting:
+            gate = waiting.pop()
+            for out in gate.outs:
+                if out in self._most and out not in self._least and out not in blamed:
+                    blamed[out] = blamed[gate]
+                    waiting.append(out)
+        return blamed
 
     def _closed(self, *, against: Collection[Gate], errors: bool) -> set[Gate]:
         """The least set that the gates close over, with what is subtracted judged by the other bound."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from remit_server.errors import InvalidRequest
-from remit_server.rules.relations.check import Node, Question, TooComplex
+from remit_server.rules.relations.check import Node, Question
 from remit_server.rules.relations.conditions import Unevaluable
 from remit_server.rules.relations.facts import Fact, Holders, Need
 from remit_server.rules.relations.model import Model
 from remit_server.rules.relations.programs import Along, Either, Every, Kinds, Plan, Same, Tuples, Without, programs
-from remit_server.rules.relations.solving import Gate
+from remit_server.rules.relations.solving import Gate, TooComplex
 from remit_server.rules.relations.tuples import kind_of
 
 Outcome = Literal["yes", "no", "unknown"]
