@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx2
+import pytest
 from tests.cli.conftest import Run
 from tests.fixtures.openfga_server import KEY
 from tests.ledger import proves
+
+from remit_server.errors import ConfigurationError
+from remit_server.management import relation_tests
 
 SAMPLES = Path(__file__).parent.parent / "conformance" / "sample-stores"
 WRONG = """model
@@ -50,6 +55,55 @@ def test_tests_of_stores(run: Run, tmp_path: Path) -> None:
         spoiled.write_text(broken)
         said = run("relations", "test", spoiled)
         assert (said.returncode, "Traceback" in said.stderr) == (2, False), broken
+
+
+SMALL = """model: |
+  model
+    schema 1.1
+  type user
+  type document
+    relations
+      define viewer: [user]
+"""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "tests: 1", "tests: [1]", "tests: [{check: 1}]", "tests: [{check: [1]}]", "tests: [{check: [{assertions: [viewer]}]}]",
+        "tests: [{check: [{object: 'document:1', assertions: {viewer: true}}]}]", "tuples: 1", "tuples: [1]", "tuple_files: 1",
+        "tests: [{check: [{user: 'user:a', object: 'document:1', assertions: {viewer: 'yes'}}]}]",
+        "tests: [{list_users: [{object: 'document:1', user_filter: [], assertions: {}}]}]", "tuple_file: rows.csv",
+        "tuple_file: rows.yaml",
+        "tuples: [{user: 'user:a', relation: veiwer, object: 'document:1'}]",
+        "tests: [{tuples: [{user: 'user:a', relation: viewer, object: 'document:1', condition: {name: early}}]}]",
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_test_says_so(tmp_path: Path, rest: str) -> None:
+    """A tuple that the model does not take would be silently nothing, and whatever it should forbid would hold."""
+    (tmp_path / "rows.csv").write_text("user_type,user_id\nuser,a\n")
+    (tmp_path / "rows.yaml").write_text("user: user:a\n")
+    file = tmp_path / "store.fga.yaml"
+    file.write_text(SMALL + rest)
+    with pytest.raises(ConfigurationError):
+        asyncio.run(relation_tests.tested(file))
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "list_objects: [{user: 'user:a', type: documents, assertions: {viewer: []}}]",
+        "list_objects: [{user: 'user:a', type: document, assertions: {veiwer: []}}]",
+        "list_objects: [{user: 'usre:a', type: document, assertions: {viewer: []}}]",
+        "list_users: [{object: 'document', user_filter: [{type: user}], assertions: {viewer: {users: []}}}]",
+        "list_users: [{object: 'document:1', user_filter: [{type: usre}], assertions: {viewer: {users: []}}}]",
+    ],
+)
+def test_nothing_is_not_found_by_a_name_that_is_not_there(tmp_path: Path, test: str) -> None:
+    file = tmp_path / "store.fga.yaml"
+    file.write_text(f"{SMALL}tests: [{{name: typo, {test}}}]")
+    found = asyncio.run(relation_tests.tested(file))
+    assert (found.passed, len(found.failed)) == (0, 1)
 
 
 @proves("access.copy")

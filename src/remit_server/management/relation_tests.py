@@ -6,10 +6,11 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import yaml
+from msgspec import Meta, Struct
 
 from remit_server.errors import ConfigurationError, InvalidRequest
 from remit_server.rules.relations import model as models
@@ -65,22 +66,76 @@ def _placed(file: Path, read: Callable[[], T]) -> T:
         raise ConfigurationError("\n".join(lines)) from error
 
 
+class _Test(Struct):
+    """What should follow, with tuples of its own."""
+
+    name: str = "a test"
+    tuples: list[dict[str, Any]] | None = None
+    tuple_file: str | None = None
+    tuple_files: list[str] | None = None
+    check: list[_Check] | None = None
+    list_objects: list[_ListObjects] | None = None
+    list_users: list[_ListUsers] | None = None
+
+
+class _Check(Struct):
+    assertions: dict[str, bool]
+    user: str | None = None
+    users: list[str] | None = None
+    object: str | None = None
+    objects: list[str] | None = None
+    context: dict[str, Any] | None = None
+
+
+class _ListObjects(Struct):
+    user: str
+    type: str
+    assertions: dict[str, list[str] | None]
+    context: dict[str, Any] | None = None
+
+
+class _ListUsers(Struct):
+    object: str
+    user_filter: Annotated[list[_Filter], Meta(min_length=1, max_length=1)]
+    assertions: dict[str, _Users | None]
+    context: dict[str, Any] | None = None
+
+
+class _Filter(Struct):
+    type: str
+    relation: str | None = None
+
+
+class _Users(Struct):
+    users: list[str] | None = None
+
+
+class _Store(_Test):
+    """The whole file: what all of its tests begin with."""
+
+    name: str = ""
+    model: str | None = None
+    model_file: str | None = None
+    tests: list[_Test] | None = None
+
+
 async def tested(file: Path) -> Tested:
-    """Runs all tests in a file, in memory. Raises `ConfigurationError` for a file that is none of its kind."""
-    whole = _mapping(_yaml(file), str(file))
-    written = _model_of(whole, file)
-    if written is None:
-        raise ConfigurationError(f"{file} has neither `model` nor `model_file`")
-    stored = _tuples_of(whole, file)
+    """Runs all tests in a file, in memory. Raises `ConfigurationError` for a file that is none of its kind, and for tuples that
+    its model does not take."""
+    try:
+        whole = msgspec.convert(_yaml(file), _Store)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    model = _model_of(whole, file)
+    stored = _tuples_of(whole, file, model)
     passed, failed = 0, []
-    for test in whole.get("tests") or ():
-        name = str(test.get("name", "a test"))
-        world = _World(written, (*stored, *_tuples_of(test, file)))
+    for test in whole.tests or ():
+        world = _World(model, (*stored, *_tuples_of(test, file, model)))
         for line in world.run(test):
             if line is None:
                 passed += 1
             else:
-                failed.append(f"{name}: {line}")
+                failed.append(f"{test.name}: {line}")
     return Tested(passed, tuple(failed))
 
 
@@ -90,48 +145,54 @@ class _World:
     def __init__(self, model: Model, stored: Iterable[RelationTuple]) -> None:
         self._model, self._stored = model, Contextual(stored)
 
-    def run(self, test: Mapping[str, Any]) -> Iterator[str | None]:
+    def run(self, test: _Test) -> Iterator[str | None]:
         """For each assertion None where it holds, else what is otherwise."""
-        yield from self._checks(test.get("check") or ())
-        yield from self._objects(test.get("list_objects") or ())
-        yield from self._users(test.get("list_users") or ())
+        yield from self._checks(test.check or ())
+        yield from self._objects(test.list_objects or ())
+        yield from self._users(test.list_users or ())
 
-    def _checks(self, asked: Iterable[Mapping[str, Any]]) -> Iterator[str | None]:
+    def _checks(self, asked: Iterable[_Check]) -> Iterator[str | None]:
         for one in asked:
-            subjects, objects = _each(one, "user"), _each(one, "object")
-            for subject, object_ in product(subjects, objects):
-                for relation, expected in _assertions(one):
-                    said = self._said(subject, relation, object_, one)
+            for subject, object_ in product(
+                _each("user", one.user, one.users), _each("object", one.object, one.objects)
+            ):
+                for relation, expected in one.assertions.items():
+                    said = self._said(RelationTuple(object_, relation, subject), one.context or {})
                     yield None if said == expected else f"{subject} {relation} {object_} is {_shown(said)}"
 
-    def _said(self, subject: str, relation: str, object_: str, one: Mapping[str, Any]) -> bool | str:
+    def _said(self, asked: RelationTuple, context: Mapping[str, Any]) -> bool | str:
+        asker = Asker(asked.subject, self._stored, context)
         try:
-            tuples.question(self._model, RelationTuple(object_, relation, subject))
-            asker = Asker(subject, self._stored, _context(one))
-            [verdict] = answered(check(self._model, asker, [(object_, relation)]))
+            tuples.question(self._model, asked)
+            [verdict] = answered(check(self._model, asker, [(asked.object, asked.relation)]))
         except InvalidRequest as error:
             return error.text
         return verdict if isinstance(verdict, bool) else verdict.text
 
-    def _objects(self, asked: Iterable[Mapping[str, Any]]) -> Iterator[str | None]:
+    def _objects(self, asked: Iterable[_ListObjects]) -> Iterator[str | None]:
         for one in asked:
-            for relation, expected in _assertions(one):
-                asker, subject = Asker(str(one.get("user")), self._stored, _context(one)), one.get("user")
-                found = self._listed(list_objects(self._model, asker, str(one.get("type")), relation))
-                yield _same(found, expected or (), f"{subject} {relation} {one.get('type')}")
+            asker = Asker(one.user, self._stored, one.context or {})
+            for relation, expected in one.assertions.items():
+                found = self._listed(
+                    RelationTuple(f"{one.type}:1", relation, one.user),
+                    list_objects(self._model, asker, one.type, relation),
+                )
+                yield _same(found, expected or (), f"{one.user} {relation} {one.type}")
 
-    def _users(self, asked: Iterable[Mapping[str, Any]]) -> Iterator[str | None]:
+    def _users(self, asked: Iterable[_ListUsers]) -> Iterator[str | None]:
         for one in asked:
-            [wanted] = one.get("user_filter") or [{}]
-            kind = "#".join(str(wanted[name]) for name in ("type", "relation") if wanted.get(name))
-            for relation, expected in _assertions(one):
-                sought = Sought(str(one.get("object")), relation, kind, self._stored, _context(one))
-                found = self._listed(list_users(self._model, sought))
-                yield _same(found, (expected or {}).get("users") or (), f"{kind} {relation} {one.get('object')}")
+            [wanted] = one.user_filter
+            kind = f"{wanted.type}#{wanted.relation}" if wanted.relation else wanted.type
+            somebody = f"{wanted.type}:1#{wanted.relation}" if wanted.relation else f"{wanted.type}:1"
+            for relation, expected in one.assertions.items():
+                sought = Sought(one.object, relation, kind, self._stored, one.context or {})
+                found = self._listed(RelationTuple(one.object, relation, somebody), list_users(self._model, sought))
+                yield _same(found, (expected and expected.users) or (), f"{kind} {relation} {one.object}")
 
-    @staticmethod
-    def _listed(steps: Steps[Any]) -> list[str] | str:
+    def _listed(self, asked: RelationTuple, steps: Steps[Any]) -> list[str] | str:
+        """What is found, or why nothing can be: a name that the model does not know is no empty list."""
         try:
+            tuples.question(self._model, asked)
             return list(answered(steps).found)
         except InvalidRequest as error:
             return error.text
@@ -158,40 +219,44 @@ def _shown(said: bool | str) -> str:
     return {True: "true", False: "false"}[said] if isinstance(said, bool) else f"neither: {said}"
 
 
-def _each(one: Mapping[str, Any], name: str) -> list[str]:
-    many = one.get(f"{name}s")
-    return [str(each) for each in many] if isinstance(many, list) else [str(one.get(name))]
+def _each(name: str, one: str | None, many: list[str] | None) -> list[str]:
+    if not many and one is None:
+        raise ConfigurationError(f"a check has no {name}")
+    return many or [str(one)]
 
 
-def _assertions(one: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    return _mapping(one.get("assertions") or {}, "assertions").items()
+def _model_of(whole: _Store, file: Path) -> Model:
+    if whole.model_file:
+        return models.compiled(model_in(file.parent / whole.model_file, harmless=True))
+    text = whole.model
+    if not text:
+        raise ConfigurationError(f"{file} has neither `model` nor `model_file`")
+    return models.compiled(_placed(file, lambda: syntax.read(text).model))
 
 
-def _context(one: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _mapping(one.get("context") or {}, "context")
-
-
-def _model_of(whole: Mapping[str, Any], file: Path) -> Model | None:
-    if named := whole.get("model_file"):
-        return models.compiled(model_in(file.parent / str(named), harmless=True))
-    text = whole.get("model")
-    return models.compiled(_placed(file, lambda: syntax.read(str(text))).model) if text else None
-
-
-def _tuples_of(holder: Mapping[str, Any], file: Path) -> tuple[RelationTuple, ...]:
+def _tuples_of(holder: _Test, file: Path, model: Model) -> tuple[RelationTuple, ...]:
     """Those written in it, and those of the files that it names."""
-    named = [holder["tuple_file"]] if holder.get("tuple_file") else holder.get("tuple_files") or []
-    rows = list(holder.get("tuples") or ())
+    named = [holder.tuple_file] if holder.tuple_file else holder.tuple_files or []
+    rows: list[Any] = list(holder.tuples or ())
     for name in named:
-        rows += _rows(file.parent / str(name))
-    return tuple(tuples.parse_tuple(row) for row in rows)
+        rows += _rows(file.parent / name)
+    found = tuple(tuples.parse_tuple(row) for row in rows)
+    for one in found:
+        if fault := tuples.judge(model, one):
+            raise ConfigurationError(f"{file}: the model does not take {' '.join(one.key)}: {fault}")
+    return found
 
 
 def _rows(file: Path) -> list[Any]:
     if file.suffix != ".csv":
         found = _yaml(file)
-        return list(found) if isinstance(found, list) else []
-    return [_row(row) for row in csv.DictReader(_text(file).splitlines())]
+        if not isinstance(found, list):
+            raise ConfigurationError(f"{file} is not a list of tuples")
+        return found
+    try:
+        return [_row(row) for row in csv.DictReader(_text(file).splitlines())]
+    except (KeyError, csv.Error, msgspec.DecodeError) as error:
+        raise ConfigurationError(f"{file} is not a table of tuples: {error}") from error
 
 
 def _row(row: Mapping[str, str]) -> dict[str, Any]:
@@ -217,9 +282,3 @@ def _yaml(file: Path) -> Any:
         return yaml.load(_text(file), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is not YAML: {error}") from error
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} is not a mapping")
-    return value
