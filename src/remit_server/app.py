@@ -46,7 +46,7 @@ from remit_server.runtime.worker import Job, Worker
 from remit_server.storage.contract import Unit
 from remit_server.storage.groups.deliveries import FILED
 from remit_server.storage.store import Store
-from remit_server.storage.sweep import sweep
+from remit_server.storage.sweep import empty_stores, sweep
 from remit_server.ui.html import Pages
 from remit_server.vault.disconnect import carry_on
 from remit_server.vault.give_back import give_back
@@ -111,6 +111,7 @@ def _jobs(machines: Machines, refresher: Refresher) -> tuple[Job, ...]:
 
     return (
         Job("sweep", 60, lambda: sweep(m.store, m.clock.now(), expired)),
+        Job("empty removed relation stores", 60, lambda: empty_stores(m.store)),
         Job("renew ahead of need", 15, refresher.ahead),
         Job("give back what nobody completed", 60, lambda: give_back(m)),
         Job("carry on with disconnects", 60, lambda: carry_on(m)),

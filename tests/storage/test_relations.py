@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from tests.fixtures import relations as fixture
 from tests.storage.conftest import NOW, Open
 from tests.storage.samples import event
-from tests.storage.test_sweep import expired
 
 from remit_server.rules.relations.facts import FEW, Few, Held, Holders
 from remit_server.storage.contract import Busy, Lost, Unit, Unstorable
@@ -21,7 +21,7 @@ from remit_server.storage.groups.relations import RelationStore, RelationTuple
 from remit_server.storage.sql import tables as t
 from remit_server.storage.sql.statements import Select
 from remit_server.storage.store import Store
-from remit_server.storage.sweep import sweep
+from remit_server.storage.sweep import empty_stores
 
 S, OTHER = "01JSTORE0000000000000000S1", "01JSTORE0000000000000000S2"
 
@@ -138,9 +138,27 @@ async def test_what_is_ignored_is_no_change(shop: Store) -> None:
     assert await revision(shop) == 1
     await write(shop, ['doc:3 viewer user:ada office {"a":1,"b":2}'])
     assert not await write(shop, ['doc:3 viewer user:ada office {"b":2,"a":1}'], **ignoring)
+    for written, other in (('{"a":1}', '{"a":true}'), ('{"a":[0]}', '{"a":[false]}')):
+        key = f"doc:{written} viewer user:ada"
+        await write(shop, [f"{key} office {written}"])
+        assert not await write(shop, [f"{key} office {written.replace('1', '1.0').replace('0]', '0.0]')}"], **ignoring)
+        with pytest.raises(Clash):  # to Python these are equal
+            await write(shop, [f"{key} office {other}"], **ignoring)
     done = await write(shop, ["doc:1 viewer user:ada", "doc:2 viewer user:ada"], **ignoring)
-    assert (done.revision, done.written) == (3, tuples("doc:2 viewer user:ada"))
-    assert len(await shop.relations.changes(S)) == 3
+    assert (done.revision, done.written) == (5, tuples("doc:2 viewer user:ada"))
+    assert len(await shop.relations.changes(S)) == 5
+
+
+async def test_what_is_deleted_and_written_again_is_new(shop: Store) -> None:
+    one = ["doc:1 viewer user:ada"]
+    await write(shop, one)
+    asked = [
+        Write(NOW + 60, lambda _: event("access.written", subject=S), deletes=tuples(*one)),
+        Write(NOW + 60, lambda _: event("access.written", subject=S), tuples(*one)),
+    ]
+    outcomes = await asyncio.gather(*(shop.relations.write(S, 1, each) for each in asked))
+    assert [done.revision for done in outcomes] == [2, 3]
+    assert [at for _, at in await shop.relations.read(S, RelationTuple("", "", ""), None, 9)] == [NOW + 60]
 
 
 async def test_a_tuple_gets_another_condition(shop: Store) -> None:
@@ -220,7 +238,7 @@ async def test_what_a_removed_store_held_is_swept(shop: Store) -> None:
     await write(shop, [f"doc:{n} viewer user:ada" for n in range(700)])
     await shop.commit(shop.relations.remove_store(S, NOW), shop.relation_models.undefine(S))
     assert await shop.relations.removed() == [S]
-    assert (await sweep(shop, NOW, expired))["relation_stores"] == 1
+    assert await empty_stores(shop) == 1
     assert await shop.relations.removed() == []
     for table in (t.RELATION_STORES, t.RELATION_MODELS, t.RELATION_TYPES, t.RELATION_TUPLES, t.RELATION_CHANGES):
         assert len(await shop.engine.many(Select(table), {})) == 1, table.name
@@ -323,6 +341,30 @@ async def test_stores_and_their_models(store: Store) -> None:
     for steps in ([relations.remove_store(S, NOW)], models.put_assertions(S, "M1", []), models.put(S, "M2", old, [])):
         with pytest.raises(Lost):
             await store.commit(*steps)
+
+
+async def test_of_many_stores_that_define_a_type_two_are_told(store: Store) -> None:
+    model = RelationModel(id="M1", model={}, created_at=NOW)
+    for n in range(4):
+        await store.commit(store.relations.add_store(RelationStore(id=f"S{n}", name="shop")))
+        await store.commit(*store.relation_models.put(f"S{n}", "", model, ["doc", f"only{n}"]))
+    assert [one.id for one in await store.relations.defining("doc")] == ["S0", "S1"]
+    assert [one.id for one in await store.relations.defining("only3")] == ["S3"]
+
+
+async def test_of_two_stores_with_one_number_the_first_has_it(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while it is removed and not swept yet: what it held is nobody else's."""
+    await write(shop, ["doc:1 viewer user:ada"])
+    number, other = relation_writes.number_of(S), RelationStore(id=OTHER, name="other")
+    monkeypatch.setattr("remit_server.storage.groups.relations.number_of", lambda _: number)
+    for _ in range(2):
+        with pytest.raises(Lost):
+            await shop.commit(shop.relations.add_store(other))
+        with suppress(Lost):
+            await shop.commit(shop.relations.remove_store(S, NOW))
+    await empty_stores(shop)
+    await shop.commit(shop.relations.add_store(other))
+    assert await keys(shop, store_id=OTHER) == []
 
 
 async def test_processes_that_write_at_once(open_: Open) -> None:

@@ -69,11 +69,14 @@ class Stores:
         return await self._opened(found[0]) if found else None
 
     async def create(self, machines: Machines, client: Client, name: str) -> RelationStore:
-        """A store without a model. Others may have the same name."""
+        """A store without a model. Others may have the same name. Raises `Busy` where its number is another's, by chance."""
         now = machines.clock.now()
         record = RelationStore(id=new_id(), name=name, created_at=now, updated_at=now)
         event = machines.event("access.store_created", client=client.id, subject=record.id, store=name)
-        await self._store.commit(self._store.relations.add_store(record), events=(event,))
+        try:
+            await self._store.commit(self._store.relations.add_store(record), events=(event,))
+        except Lost as lost:
+            raise Busy("the number of the new relation store is taken") from lost
         return record
 
     async def remove(self, machines: Machines, client: Client, store_id: str) -> None:

@@ -50,7 +50,6 @@ async def sweep(store: Store, now: int, expired: Callable[[Approval], Event]) ->
     counts = {t.APPROVALS.name: await _close_approvals(store, now, expired)}
     for keep in KEEP:
         counts[keep.table.name] = counts.get(keep.table.name, 0) + await _remove(store.engine, keep, now)
-    counts[t.RELATION_STORES.name] = await _empty_stores(store)
     return counts
 
 
@@ -71,8 +70,9 @@ async def _remove(engine: Engine, keep: Keep, now: int) -> int:
     return count
 
 
-async def _empty_stores(store: Store) -> int:
-    """What stores held that were removed, and then their names: a big one would hold up everybody who writes meanwhile."""
+async def empty_stores(store: Store) -> int:
+    """Remove what stores held that were removed, a little at a time, and then their names; how many stores. Of a big one this
+    takes long, so it is no part of the `sweep`, for which people wait."""
     removed = await store.relations.removed()
     for store_id in removed:
         for part in store.relations.parts(store_id):

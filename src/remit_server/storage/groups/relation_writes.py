@@ -215,8 +215,9 @@ class Writes:
         raise Busy("other processes write to the same relation store")
 
     def _unit(self, store_id: str, revision: int, there: dict[Key, RelationTuple], plan: _Plan) -> Unit:
-        gone = [tuple_ for key, tuple_ in there.items() if plan.there.get(key) != tuple_]
-        new = [tuple_ for key, tuple_ in plan.there.items() if there.get(key) != tuple_]
+        # What was deleted and written again is new, even where it is the same.
+        gone = [tuple_ for key, tuple_ in there.items() if key in plan.written_at or key not in plan.there]
+        new = [tuple_ for key, tuple_ in plan.there.items() if key in plan.written_at]
         store = number_of(store_id)
         steps = [Step(self._NEXT, {"id": store_id, "revision": revision, "next": plan.revision})]
         if gone:
@@ -289,7 +290,20 @@ def _same(one: RelationTuple, other: RelationTuple) -> bool:
     """Whether two tuples say the same, however the JSON of their contexts is spelled."""
     if one[:4] != other[:4] or not (one.context and other.context):
         return one == other
-    return bool(msgspec.json.decode(one.context) == msgspec.json.decode(other.context))
+    return _plain(one.context) == _plain(other.context)
+
+
+def _plain(context: str) -> bytes:
+    """One spelling of what is the same: members in order, and 1.0 as 1. As text, since to Python 1 is true as well."""
+    return _sorted(_read(context))
+
+
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+_read: Final = msgspec.json.Decoder(float_hook=lambda text: _whole(float(text))).decode
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if number.is_integer() else number
 
 
 def _named(key: Key) -> dict[str, Any]:

@@ -72,11 +72,14 @@ class Relations:
         tail="ORDER BY id LIMIT :size",
         types={"after": "text"},
     )
+    # Up to the second, which says that there are several: of many that define a type, the rest is not read. LEFT, which SQLite
+    # does not reorder.
     _DEFINING = Select(
         t.RELATION_TYPES,
         columns="relation_stores.*",
-        join="JOIN relation_stores ON relation_stores.id = relation_types.store_id AND relation_stores.removed_at IS NULL",
-        where="relation_types.type = :type",
+        join="LEFT JOIN relation_stores ON relation_stores.id = relation_types.store_id AND relation_stores.removed_at IS NULL",
+        where="relation_types.type = :type AND relation_types.store_id <= coalesce((SELECT second.store_id "
+        "FROM relation_types AS second WHERE second.type = :type ORDER BY second.store_id LIMIT 1 OFFSET 1), '~')",
     )
     _ADD_STORE = Insert(t.RELATION_STORES)
     _REMOVE_STORE = Update(t.RELATION_STORES, set="removed_at = :now", where="id = :id AND removed_at IS NULL")
@@ -178,8 +181,9 @@ class Relations:
         return [_store(row) for row in await self._engine.many(self._STORES, params)]
 
     async def defining(self, type_: str) -> list[RelationStore]:
-        """The stores whose newest model defines a type of object."""
-        return [_store(row) for row in await self._engine.few(self._DEFINING, {"type": type_})]
+        """The stores whose newest model defines a type of object, two at most."""
+        rows = await self._engine.few(self._DEFINING, {"type": type_})
+        return [_store(row) for row in rows if row["id"] is not None]
 
     def add_store(self, store: RelationStore) -> Step:
         """Without a model: that is put after it. Loses when its id is taken."""
