@@ -12,6 +12,7 @@ from tests.ledger import proves
 
 from remit_server.access.embedded import EmbeddedRelations
 from remit_server.access.engine import TRIES, Engine
+from remit_server.access.refusals import StoreNotFound
 from remit_server.access.stores import Opened, Stores
 from remit_server.errors import TemporarilyUnavailable
 from remit_server.rules.relations.check import Asker, Question, Verdict
@@ -253,6 +254,37 @@ async def test_questions_of_one_batch_are_asked_of_one_model(store: Store, monke
         ports.Question(subject="user:ada", relation="viewer", object="document:1"),
         ports.Question(subject="user:ada", relation="reader", object="folder:1"),
     ]) == [ports.Verdict(True), ports.Verdict(False, "The model defines no 'reader' for 'folder'.")]  # fmt: skip
+
+
+@proves("access.one-revision")
+async def test_a_store_that_is_removed_meanwhile_gives_no_answer(store: Store) -> None:
+    """Its tuples are swept a part at a time, and what blocks may be gone before what allows."""
+    await write(
+        store, S, ["document:1 viewer group:a#member", "group:a member user:ada", "document:1 blocked user:ada"]
+    )
+    relations = store.relations = Meddling(store.engine)
+    asking = Asking(store)
+    opened = await asking.stores.open(S)
+
+    async def remove() -> None:
+        relations.meddle = None
+        await store.commit(relations.remove_store(S, 1))
+
+    relations.meddle = remove
+    with pytest.raises(StoreNotFound):
+        await asking.engine.check(opened, [Question("user:ada", "viewer", "document:1")])
+    [remembered] = asking.engine._remembered.values()
+    assert not remembered.facts
+
+
+async def test_what_is_kept_of_one_answer_is_bounded(store: Store) -> None:
+    await write(store, S, [f"document:{n} viewer user:ada" for n in range(300)])
+    asking = Asking(store)
+    asking.engine = Engine(store, room=100)
+    assert all(await asking.many(*(f"document:{n} viewer user:bob" for n in range(300)))) is False
+    assert len(await asking.objects("user:ada")) == 300
+    [remembered] = asking.engine._remembered.values()
+    assert 0 < len(remembered.facts) <= 110
 
 
 async def test_what_is_kept_is_bounded(store: Store) -> None:

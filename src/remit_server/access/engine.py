@@ -54,7 +54,8 @@ class Engine:
         Whoever tells what is found before the answer is whole has `stands` called when all that the reasoning has come to so
         far was true at one moment; where `begin` is called again, what did not stand was none.
 
-        Raises `TemporarilyUnavailable` where the tuples that it looks at change faster than they are read.
+        Raises `TemporarilyUnavailable` where the tuples that it looks at change faster than they are read, and `StoreNotFound`
+        where the store is removed meanwhile.
         """
         remembered = self._of(opened.id)
         for _ in range(TRIES):

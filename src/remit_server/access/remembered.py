@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from remit_server.access.refusals import StoreNotFound
 from remit_server.rules.relations.facts import Fact, Few, Found, Held, Holders, Need
 from remit_server.rules.relations.tuples import RelationTuple, kind_of
 from remit_server.storage.groups.relations import Relations
@@ -69,9 +70,9 @@ class Remembered:
 
     def keep(self, fresh: Found) -> None:
         """Keep what is true at this revision."""
-        if self._used > self._room:
-            self.facts, self._used = {}, 0
         for need, facts in fresh.items():
+            if self._used > self._room:
+                self.facts, self._used = {}, 0
             if need not in self.facts and _size(facts) <= LONGEST:
                 # As plain tuples, see facts.py.
                 self.facts[tuple(need)] = facts if facts is None else tuple(facts)
@@ -101,12 +102,16 @@ class Reading:
         return found
 
     async def sound(self) -> bool:
-        """Whether all of it was true at one moment, the end of the reading. Then what was read is kept."""
+        """Whether all of it was true at one moment, the end of the reading. Then what was read is kept.
+
+        Raises `StoreNotFound`.
+        """
         remembered = self._remembered
         if self._fresh:
             record = await self._relations.store(self._store_id)
-            if record is not None:
-                await remembered.catch_up(record.revision)
+            if record is None:  # it was removed meanwhile, and its tuples are swept away in no order
+                raise StoreNotFound
+            await remembered.catch_up(record.revision)
         if not remembered.unchanged(self._known, self._revision):
             return False
         remembered.keep(self._fresh)
