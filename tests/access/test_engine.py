@@ -278,11 +278,9 @@ async def test_a_store_that_is_removed_meanwhile_gives_no_answer(store: Store) -
 
 
 async def test_what_is_kept_of_one_answer_is_bounded(store: Store) -> None:
-    await write(store, S, [f"document:{n} viewer user:ada" for n in range(300)])
     asking = Asking(store)
     asking.engine = Engine(store, room=100)
-    assert all(await asking.many(*(f"document:{n} viewer user:bob" for n in range(300)))) is False
-    assert len(await asking.objects("user:ada")) == 300
+    assert not any(await asking.many(*(f"document:{n} viewer user:{n}" for n in range(300))))
     [remembered] = asking.engine._remembered.values()
     assert 0 < len(remembered.facts) <= 110
 
