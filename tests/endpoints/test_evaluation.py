@@ -13,6 +13,7 @@ from tests.rules.relations.test_check import DRIVE
 from remit_server.records import Api, Client, Grant
 from remit_server.rules.relations.model import parse
 from remit_server.runtime.ids import new_id
+from remit_server.runtime.ports import Act, Permit
 
 STORE = "01JACCESS00000000000000001"
 MODEL = "01JACCESS00000000000000002"
@@ -109,6 +110,46 @@ async def test_a_token_for_another_api_is_refused(at: House) -> None:
 @pytest.mark.parametrize("client", ["public", "walk-in"])
 async def test_whoever_just_says_a_name_or_walked_in_is_refused(at: House, client: str) -> None:
     assert (await ask(at, {**question("1"), **at.proof(client)}, {}))[0] == 403
+
+
+async def minted(house: House, client: str, *, user: str | None = None, audience: str = ACCESS) -> dict[str, Any]:
+    """With a token such as no grant gives to this client today."""
+    holder = await house.store.clients.get(client)
+    person = await house.store.users.get(user) if user else None
+    assert holder
+    act = Act(kind="token", client=holder, user=person, audiences=(audience,), scopes=("relations:write",))
+    issued = await house.machines.mint.access_token(Permit(act=act))
+    await house.store.commit(house.store.tokens.add(issued.token))
+    return {"headers": {"authorization": f"Bearer {issued.value}"}}
+
+
+async def test_who_asks_about_anybody_does_so_for_itself_and_with_a_token_for_that(at: House) -> None:
+    bob = question("2", "auth0|bob")
+    assert await ask(at, bob, await minted(at, "search")) == (200, {"decision": True})
+    assert (await ask(at, bob, await minted(at, "search", audience=at.issuer + "me/")))[0] == 403
+    for_ada = await minted(at, "search", user="auth0|ada")
+    assert (await ask(at, bob, for_ada))[0] == 403
+    assert (await ask(at, bob, basic("agent-too")))[0] == 403, "an agent, whatever it is registered for"
+    key_ = {"tuple_key": key("document:1 viewer user:auth0|ada")}
+    assert (await fga(at, "check", key_, await minted(at, "search")))[0] == 200
+    assert (await fga(at, "check", key_, for_ada))[0] == 403
+
+
+async def test_an_agreement_is_no_proof(at: House) -> None:
+    await at.store.commit(
+        at.store.grants.add(Grant(id="g2", client_id="public", user_id="auth0|ada", created_at=START)),
+        at.store.grants.add(Grant(id="g3", client_id="walk-in", user_id="auth0|ada", created_at=START)),
+    )
+    assert (await ask(at, {**question("1"), **at.proof("public")}, {}))[0] == 403
+    assert (await ask(at, {**question("1"), **at.proof("walk-in")}, {}))[0] == 403
+    assert (await ask(at, question("1"), await minted(at, "walk-in")))[0] == 403
+
+
+async def test_a_persons_id_is_theirs_as_a_person_only(at: House) -> None:
+    mine = {"headers": {"authorization": "Bearer " + (await at.tokens_for("web", "ada"))["access_token"]}}
+    for as_ in (mine, basic("agent")):
+        other = {**question("1"), "subject": {"type": "group", "id": "auth0|ada"}}
+        assert (await ask(at, other, as_))[0] == 403
 
 
 async def test_no_proof_no_answer(at: House) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from remit_server.access import members as m
 from remit_server.access.members import Members
 from remit_server.access.refusals import MissingTupleKey
-from remit_server.errors import InvalidRequest
 from remit_server.rules.relations.tuples import RelationTuple
 
-LARGEST_CONTEXT: Final = 32 * 1024
-"""Bytes of what a tuple tells its condition."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,8 +26,6 @@ def written_key(key: Members, *, conditional: bool = True) -> RelationTuple:
         return RelationTuple(object_, relation, user)
     context = condition.plain("context")
     text = _encode(context).decode() if context else ""
-    if len(text) > LARGEST_CONTEXT:
-        raise InvalidRequest(f"{condition.called('context')} has {len(text)} bytes; the most is {LARGEST_CONTEXT}.")
     return RelationTuple(object_, relation, user, condition.text("name", m.CONDITION), text)
 
 
