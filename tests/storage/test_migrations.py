@@ -82,6 +82,22 @@ async def test_nodes_that_start_together_wait_for_each_other(database_url: str) 
         await store.close()
 
 
+@pytest.mark.parametrize("changed", [True, False])
+async def test_a_database_that_another_text_of_a_migration_made_is_refused(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, changed: bool
+) -> None:
+    """Until the first release the first migration is changed in place. Its comments make no difference."""
+    await (await open_engine(database_url)).close()
+    ((number, name, text), *more) = migrate.migrations()
+    other = f"{text}CREATE TABLE more (id {{text}});\n" if changed else f"-- More is said.\n{text}"
+    monkeypatch.setattr(migrate, "migrations", lambda: [(number, name, other), *more])
+    if changed:
+        with pytest.raises(ConfigurationError, match="begin with an empty one"):
+            await open_engine(database_url)
+    else:
+        await (await open_engine(database_url)).close()
+
+
 async def test_a_newer_database_is_refused(database_url: str) -> None:
     await (await open_engine(database_url)).close()
     newer = "INSERT INTO schema_version VALUES (9999, 'from the future')"

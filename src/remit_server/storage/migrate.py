@@ -1,12 +1,14 @@
 """Bring a database to the shape that this version needs. Runs on start and by `remit migrate`; forward only.
 
-Each file of `migrations/` runs once, in the order of its number, in one transaction with the row that remembers it. Two
-nodes that start together wait for each other.
+Each file of `migrations/` runs once, in the order of its number, in one transaction with the row that remembers it, and a
+digest of what it said. Two nodes that start together wait for each other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
@@ -26,14 +28,27 @@ def migrations() -> list[tuple[int, str, str]]:
 
 def statements(text: str, dialect: str) -> list[str]:
     """The statements of a migration, rendered."""
-    lines = [line for line in text.splitlines() if not line.startswith("--")]
-    return [s.strip() for s in render_migration("\n".join(lines), dialect).split(";\n") if s.strip(" ;\n")]
+    rendered = render_migration(_without_comments(text), dialect)
+    return [s.strip() for s in rendered.split(";\n") if s.strip(" ;\n")]
 
 
-def _pending(done: set[int]) -> list[tuple[int, str, str]]:
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+def _remembered(name: str, text: str) -> str:
+    """A migration as the database remembers it: one that was changed afterwards is another."""
+    return f"{name} {hashlib.sha256(_without_comments(text).encode()).hexdigest()[:16]}"
+
+
+def _pending(done: Mapping[int, str]) -> list[tuple[int, str, str]]:
     known = migrations()
-    if done - {number for number, _, _ in known}:
+    if done.keys() - {number for number, _, _ in known}:
         raise ConfigurationError("the database was made by a newer version of Remit; run that one")
+    if any(done.get(number) not in {None, _remembered(name, text)} for number, name, text in known):
+        raise ConfigurationError(
+            "the database was made by a development version of Remit, from which no way leads here; begin with an empty one"
+        )
     return [step for step in known if step[0] not in done]
 
 
@@ -42,11 +57,11 @@ def migrate_sqlite(connection: sqlite3.Connection) -> list[str]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(REMEMBER)
-        steps = _pending({row[0] for row in connection.execute("SELECT number FROM schema_version")})
+        steps = _pending(dict(connection.execute("SELECT number, name FROM schema_version").fetchall()))
         for number, name, text in steps:
             for statement in statements(text, "sqlite"):
                 connection.execute(statement)
-            connection.execute("INSERT INTO schema_version VALUES (?, ?)", (number, name))
+            connection.execute("INSERT INTO schema_version VALUES (?, ?)", (number, _remembered(name, text)))
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -59,9 +74,9 @@ async def migrate_postgresql(connection: Any) -> list[str]:
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
         await connection.execute(REMEMBER)
-        steps = _pending({row[0] for row in await connection.fetch("SELECT number FROM schema_version")})
+        steps = _pending({row[0]: row[1] for row in await connection.fetch("SELECT number, name FROM schema_version")})
         for number, name, text in steps:
             for statement in statements(text, "postgresql"):
                 await connection.execute(statement)
-            await connection.execute("INSERT INTO schema_version VALUES ($1, $2)", number, name)
+            await connection.execute("INSERT INTO schema_version VALUES ($1, $2)", number, _remembered(name, text))
     return [name for _, name, _ in steps]
