@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 from tests.fixtures.house import BROKER, SECRET, START, House
 from tests.fixtures.openfga import SCOPES
@@ -86,6 +87,12 @@ async def test_a_client_asks_about_those_who_agreed_to_it(each: House) -> None:
     assert (await ask(each, question("1"), basic("web")))[0] == 403
     await each.store.commit(each.store.grants.revoke("g1", START, "test"))
     assert (await ask(each, question("1"), basic("agent")))[0] == 403
+
+
+async def test_an_id_that_no_database_keeps_is_nobodys(each: House) -> None:
+    assert (await ask(each, question("1", "auth0|ada\0"), basic("agent")))[0] == 400
+    asked = {**question("1\0", action="viewer\0"), "resource": {"type": "document\0", "id": "1"}}
+    assert (await ask(each, asked, basic("agent"))) == (200, {"decision": False})
 
 
 async def test_a_service_that_is_not_registered_for_it_asks_about_nobody(at: House) -> None:
@@ -189,6 +196,10 @@ async def test_unknown_members_are_ignored_and_the_request_id_comes_back(at: Hou
     assert (refused.status_code, refused.headers["x-request-id"]) == (401, "r-2")
     odd = await at.http.post("/access/v1/evaluation", json=body, headers={"x-request-id": "a b"}, **basic())
     assert "x-request-id" not in odd.headers
+    twice = httpx2.Headers([("x-request-id", "r-3"), ("x-request-id", "r-4")])
+    assert (
+        "x-request-id" not in (await at.http.post("/access/v1/evaluation", json=body, headers=twice, **basic())).headers
+    )
 
 
 async def test_many_at_once(at: House) -> None:

@@ -109,6 +109,14 @@ async def test_pages(at: House) -> None:
     assert said["page"]["next_token"]
 
 
+async def test_a_page_is_no_longer_than_pages_are(at: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remit_server.access.search.LARGEST_PAGE", 3)
+    await put_store(at.store, new_id(), parse(OPEN), *(f"picture:{n} viewer user:auth0|ada" for n in range(5)))
+    for page in ({"limit": 100}, {}):
+        said = (await search(at, "resource", await token(at, "search"), resource={"type": "picture"}, page=page))[1]
+        assert (len(said["results"]), bool(said["page"]["next_token"])) == (3, True)
+
+
 async def test_the_request_id_comes_back(at: House) -> None:
     for as_, status in ((await token(at, "search"), 200), ({}, 401)):
         headers = {**as_.get("headers", {}), "x-request-id": "r-1"}

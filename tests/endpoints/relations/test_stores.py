@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -292,6 +294,24 @@ async def test_a_model_may_be_so_large(limited: Fga) -> None:
     assert (await limited.call("POST", "authorization-models", model(30)))[0] == 201
     status, said = await limited.call("POST", "authorization-models", model(60))
     assert (status, said["code"]) == (400, "exceeded_entity_limit")
+
+
+async def test_a_model_may_be_so_deep(fga: Fga) -> None:
+    rewrite: dict[str, Any] = {"this": {}}
+    for _ in range(100):
+        rewrite = {"union": {"child": [rewrite, {"computedUserset": {"relation": "owner"}}]}}
+    relations = {"owner": {"this": {}}, "viewer": rewrite}
+    model = {"schema_version": "1.1", "type_definitions": [{"type": "user"}, {"type": "doc", "relations": relations}]}
+    status, said = await fga.call("POST", "authorization-models", model)
+    assert (status, said["code"]) == (400, "invalid_authorization_model")
+    assert "deep" in said["message"]
+
+
+async def test_a_token_with_what_no_database_keeps_is_none_of_ours(fga: Fga) -> None:
+    for listing, path, key_ in (("stores", "/stores", "a\0"), ("models", "authorization-models", "\0")):
+        token = urlsafe_b64encode(json.dumps([listing, key_]).encode()).decode()
+        status, said = await fga.call("GET", path, continuation_token=token)
+        assert (status, said["code"]) == (400, "invalid_continuation_token")
 
 
 async def test_a_body_may_be_larger_than_elsewhere_but_not_by_much(fga: Fga) -> None:
