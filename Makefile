@@ -32,6 +32,7 @@ bench: install ## Measure Remit beside npm oidc-provider and write docs/benchmar
 	$(BIN)/python -m bench vault
 	$(BIN)/python -m bench proxy
 	$(BIN)/python -m bench asking
+	$(BIN)/python -m bench relations
 
 format: install ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
