@@ -285,6 +285,22 @@ async def test_what_is_kept_of_one_answer_is_bounded(store: Store) -> None:
     assert 0 < len(remembered.facts) <= 110
 
 
+async def test_what_is_kept_of_all_stores_is_bounded(store: Store) -> None:
+    """The one used longest ago is forgotten first."""
+    asking = Asking(store)
+    asking.engine = Engine(store, room=100)
+    stores = [f"01JSTORE0000000000000000T{n}" for n in range(6)]
+    for id_ in stores:
+        await put_store(store, id_, MODEL)
+        opened = await asking.stores.open(id_)
+        questions = [Question(f"user:{n}", "viewer", "document:1") for n in range(20)]
+        assert not any(await asking.engine.check(opened, questions))
+        assert sum(one.size for one in asking.engine._remembered.values()) <= 300
+    assert len(asking.engine._remembered) > 1
+    assert stores[-1] in asking.engine._remembered
+    assert stores[0] not in asking.engine._remembered
+
+
 async def test_what_is_kept_is_bounded(store: Store) -> None:
     await write(store, S, [f"document:{n} viewer user:ada" for n in range(300)])
     asking = Asking(store)

@@ -23,7 +23,7 @@ MOST_STORES: Final = 100
 
 
 class Engine:
-    """`room` is how many facts of a store are remembered."""
+    """`room` is how many facts of a store are remembered; of all stores together, twice as many."""
 
     def __init__(self, store: Store, room: int = 200_000) -> None:
         self._relations, self._room = store.relations, room
@@ -70,7 +70,9 @@ class Engine:
     def _of(self, store_id: str) -> Remembered:
         found = self._remembered.pop(store_id, None) or Remembered(self._relations, store_id, self._room)
         self._remembered[store_id] = found  # the one used last stands last
-        while len(self._remembered) > MOST_STORES:
+        while len(self._remembered) > 1 and (
+            len(self._remembered) > MOST_STORES or sum(one.size for one in self._remembered.values()) > 2 * self._room
+        ):
             del self._remembered[next(iter(self._remembered))]
         return found
 

@@ -33,6 +33,11 @@ class Remembered:
         self._since = 0
         self.revision = -1
 
+    @property
+    def size(self) -> int:
+        """Facts, needs and changes."""
+        return self._used + len(self._changed)
+
     async def begin(self, revision: int) -> Reading:
         """A reading as of this revision or a later one."""
         await self.catch_up(revision)

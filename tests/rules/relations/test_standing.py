@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 from tests.rules.relations.memory import answered, tuples
 
 from remit_server.rules.relations.check import SINGLE, Asker, check
+from remit_server.rules.relations.facts import FEW, Few, Need, Steps
 from remit_server.rules.relations.model import compiled, parse
+
+T = TypeVar("T")
 
 MODEL = compiled(
     parse("""
@@ -50,3 +55,24 @@ def test_where_few_turn_out_to_be_many_nothing_that_was_put_aside_is_forgotten(f
     stored = ["group:a member group:b#member", "group:c member group:b#member", "group:b member user:ada",
               "document:1 group group:a", "document:1 group group:b"]  # fmt: skip
     assert all_of("user:ada", ["group:a member", "document:1 viewer"], stored, few) == [True, True]
+
+
+def test_who_stands_in_very_many_is_looked_for_from_the_other_side() -> None:
+    """Each step is few, and what they come to is not: it would be read for every question, and be too much for any answer."""
+    stored = [f"group:{n} member user:ada" for n in range(900)]
+    stored += [f"group:{n}/{m} member group:{n}#member" for n in range(900) for m in range(25)]
+    nodes = [*((f"group:{n}/0", "member") for n in range(SINGLE + 1)), ("group:none", "member")]
+    asked: list[Need] = []
+    verdicts, _ = answered(_noted(check(MODEL, Asker("user:ada"), nodes), asked), tuples(*stored))
+    assert verdicts == [True] * (SINGLE + 1) + [False]
+    assert sum(isinstance(need, Few) for need in asked) < 2 * FEW
+
+
+def _noted(steps: Steps[T], asked: list[Need]) -> Steps[T]:
+    try:
+        wanted = next(steps)
+        while True:
+            asked += wanted
+            wanted = steps.send((yield wanted))
+    except StopIteration as end:
+        return end.value

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from remit_server.rules.relations.ends import Key
-from remit_server.rules.relations.facts import Contextual, Few, Found, Need
+from remit_server.rules.relations.facts import FEW, Contextual, Few, Found, Need
 from remit_server.rules.relations.programs import Ground
 
 Node = tuple[str, str]
@@ -63,7 +63,7 @@ class Standing:
             if kind:
                 self._objects[kind, relation, type_] = objects
             reached += [(object_, (type_, relation)) for object_ in objects]
-        while reached:
+        while reached and len(self._seen) <= FEW:
             object_, key = reached.pop()
             node = (object_, key[1])
             if key in self.closed and node not in self._seen:
@@ -72,3 +72,5 @@ class Standing:
                 reached += [(object_, after) for after in self._ground.same.get(key, ())]
                 for type_, relation in self._ground.onward.get(f"{key[0]}#{key[1]}", ()):
                     self._asked[Few(f"{object_}#{key[1]}", relation, type_)] = ("", relation, type_)
+        if len(self._seen) > FEW:  # many by many steps
+            self.closed, self._asked = frozenset(), {}
