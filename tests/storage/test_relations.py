@@ -204,6 +204,28 @@ async def test_an_asker_that_goes_away_holds_nobody_up(shop: Store) -> None:
     assert await second
 
 
+async def test_where_the_loop_is_torn_down_nobody_waits_for_ever(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = asyncio.Event()
+
+    async def hang(_: Unit) -> list[Any]:
+        begun.set()
+        return await asyncio.Future()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.engine, "commit", hang)
+        asker = asyncio.create_task(write(shop, ["doc:1 viewer user:ada"]))
+        await begun.wait()
+        second = Write(NOW, lambda _: event("access.written"), tuples("doc:2 viewer user:ada"))
+        behind = asyncio.create_task(shop.relations.write(S, 0, second))
+        await asyncio.sleep(0)
+        for task in shop.relations._writes._tasks:
+            task.cancel()
+        async with asyncio.timeout(5):
+            outcomes = await asyncio.gather(asker, behind, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+    assert await write(shop, ["doc:1 viewer user:ada"])
+
+
 async def test_where_others_are_always_first_it_is_said(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
@@ -338,9 +360,18 @@ async def test_stores_and_their_models(store: Store) -> None:
     assert await relations.store(S) is None
     assert await relations.defining("doc") == []
     assert await relations.store_named("shop") == second
-    for steps in ([relations.remove_store(S, NOW)], models.put_assertions(S, "M1", []), models.put(S, "M2", old, [])):
+    assert await relations.stores() == [second]
+    third = RelationModel(id="M3", model={}, created_at=NOW)
+    for steps in (
+        [relations.remove_store(S, NOW)], models.put_assertions(S, "M1", []), models.put(S, "M2", third, ["doc"]),
+    ):  # fmt: skip
         with pytest.raises(Lost):
             await store.commit(*steps)
+
+
+async def test_a_store_that_is_there_is_not_forgotten(shop: Store) -> None:
+    await shop.commit(shop.relations.forget_store(S))
+    assert await shop.relations.store(S) is not None
 
 
 async def test_of_many_stores_that_define_a_type_two_are_told(store: Store) -> None:
