@@ -48,7 +48,7 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None, e
     try:
         library = Library(MeaningIndex(archive()) if embeddings else None)
     except ModuleNotFoundError as missing:
-        print(f"--embeddings needs {missing.name}: pip install 'remit[rag]'", file=sys.stderr)
+        print(f"--embeddings needs {missing.name}: pip install '.[rag]' in a clone", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the servers end and the files go
     try:

@@ -137,7 +137,7 @@ async def test_nothing_to_show_says_nothing_of_what_there_is(ada: User) -> None:
 
 
 @proves("demo.documents")
-async def test_an_id_opens_what_its_reader_may_read(ada: User, bob: User) -> None:
+async def test_an_id_opens_what_its_reader_may_read(server: Live, ada: User, bob: User) -> None:
     library = Library()
     assert (await library.read(bob, ORLA_OFFER)).id == ORLA_OFFER
     told = set()
@@ -153,8 +153,10 @@ async def test_an_id_opens_what_its_reader_may_read(ada: User, bob: User) -> Non
         "a:b#c",
         "../x",
     ):
+        before = len(server.calls)
         with pytest.raises(NotAllowed) as refusal:
             await library.read(ada, guess)
+        assert server.calls[before:] == ["POST /access/v1/evaluation"], "what is not there takes as long as what is"
         told.add(refusal.value.for_model())
     assert len(told) == 1
 
@@ -210,7 +212,9 @@ async def test_a_document_that_gives_orders_gets_its_reader_nothing(client: Clie
 
 
 def test_what_was_not_shown_is_no_source() -> None:
-    assert only_cited("[a-1] and [b-2], [see above]", {"a-1"}) == "[a-1] and [no source], [see above]"
+    assert (
+        only_cited("[a-1], [b-2] and [B-2], [see above]", {"a-1"}) == "[a-1], [no source] and [no source], [see above]"
+    )
 
 
 async def test_another_person_is_not_asked_for(client: Client) -> None:

@@ -231,6 +231,7 @@ async def test_the_bound_is_told(server: Hostile, ada: User) -> None:
     assert await ada.first(4, range(10_000), relation="viewer", obj=doc, most=50) == Found([7], partial=True)
     assert await ada.first(4, lambda _: list(range(10_000)), relation="viewer", obj=doc, most=50) == Found([7], True)
     assert await ada.first(4, range(30), relation="viewer", obj=doc, most=50) == Found([7], partial=False)
+    assert max(int(n) for each in asked(server) for n in each) < 50, "a source that gives more than it was asked for"
     assert await ada.first(1, range(30), relation="viewer", obj=doc, most=5) == Found([], partial=True)
 
 

@@ -114,8 +114,8 @@ class AuthorizedPostprocessor(BaseNodePostprocessor):
 
 
 def _alone(hit: NodeWithScore) -> NodeWithScore:
-    """Without what it refers to: nobody has asked about that. LlamaIndex would follow it, in our retriever and in one around it, and
-    JSON would show it. What the base itself followed has been judged."""
+    """Without what it refers to: nobody has asked about that. LlamaIndex would follow it, in our retriever and in one around
+    it, and JSON would show it. What the base itself followed has been judged."""
     if not isinstance(hit.node, IndexNode) or hit.node.obj is None:
         return hit
     return NodeWithScore(node=hit.node.model_copy(update={"obj": None}), score=hit.score)

@@ -11,7 +11,8 @@ from remit_demo.documents.archive import Document, archive
 from remit_demo.documents.bm25 import WordIndex
 
 _SHOWN = 4
-_SOURCE = re.compile(r"\[([a-z0-9-]+)\]")
+_SOURCE = re.compile(r"\[([a-z0-9-]+)\]", re.IGNORECASE)
+_NO_PAPER = "document:no-such-paper"
 NOTHING = "No document that you may read says anything about that."
 
 
@@ -45,15 +46,16 @@ class Library:
         return found.docs
 
     async def read(self, user: User, id_: str) -> Document:
-        """One paper, whole.
+        """One paper, whole. An id of no paper is asked about like any other, as a quick no would tell it from a withheld one.
 
         Raises:
             NotAllowed: the person may not read it, or there is no such paper. Nobody hears which.
             Unavailable: as ``User.requires``.
         """
-        if (document := self._by_id.get(id_)) is None:
-            raise NotAllowed(relation="viewer", object=f"document:{id_}")
-        await user.requires("viewer", named(document))
+        document = self._by_id.get(id_)
+        await user.requires("viewer", named(document) if document else _NO_PAPER)
+        if document is None:
+            raise NotAllowed(relation="viewer", object=_NO_PAPER)
         return document
 
 
