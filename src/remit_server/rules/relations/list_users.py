@@ -81,7 +81,7 @@ _ALL: Final = _Members(everybody=True)
 
 def _distinct(parts: Iterable[_Members]) -> list[_Members]:
     """A set that many share stands once among them."""
-    return [*{id(part): part for part in parts}.values()]
+    return [*dict.fromkeys(parts)]
 
 
 def _either(parts: Sequence[_Members]) -> _Members:
