@@ -53,8 +53,10 @@ class TestWhoMayEnter:
         assert (await house.browser().get(f"/console/relations{path}")).request.url.path == "/login"
 
     @pytest.mark.parametrize("path", READ[1:])
-    async def test_a_store_that_is_not_there_is_not_found(self, console: Browser, path: str) -> None:
-        assert (await console.get(f"/console/relations{path.replace(STORE, 'other')}")).status_code == 404
+    async def test_a_store_that_is_not_there_is_not_found(self, house: House, console: Browser, path: str) -> None:
+        other = f"/console/relations{path.replace(STORE, 'other')}"
+        assert (await console.get(other)).status_code == 404
+        assert (await (await house.sign_in("bob")).get(other)).status_code == 403, "others are not told which are there"
 
     @pytest.mark.parametrize("path", ["tuples", "tuples/delete"])
     async def test_nobody_else_writes(self, house: House, console: Browser, path: str) -> None:
@@ -399,6 +401,11 @@ class TestChanges:
         assert page.index(">deleted<") < page.index("user=user%3Abob") < page.index(">added<")
         assert page.count("user=user%3Aeve") == 1
         assert "and 2 more" in page
+        await write(house.store, STORE, ["document:later owner user:bo"])
+        monkeypatch.setattr(changes, "SHOWN", 20)
+        page = (await console.get(f"{HOME}/changes")).text
+        assert page.count("user=user%3Aeve") == 3
+        assert "document:later" not in unescape(re.sub("<[^>]*>", "", page)), "it is of another revision"
 
     async def test_a_new_model_is_told_in_words(self, house: House, console: Browser) -> None:
         event = Event(
@@ -417,4 +424,5 @@ class TestChanges:
         older = page.split('">Older<')[0].rsplit('href="', 1)[1]
         assert urlsplit(older).path == f"{HOME}/changes"
         assert "revision 2" not in (await console.get(older)).text
-        assert (await console.get(f"{HOME}/changes?before=x")).status_code == 400
+        for wrong in ("x", "-1", "9" * 19):
+            assert (await console.get(f"{HOME}/changes?before={wrong}")).status_code == 400
