@@ -79,8 +79,12 @@ class RelationsServer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         for name in ("url", "token_endpoint"):
             parts = urlsplit(value) if (value := getattr(self, name)) else None
-            if parts and (parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.fragment):
-                raise ConfigurationError(f"relations_server: {name} must be an absolute URL without query and fragment")
+            if parts and (
+                parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment
+            ):  # fmt: skip
+                raise ConfigurationError(
+                    f"relations_server: {name} must be an absolute URL without user information, query and fragment"
+                )
         if not _ULID.fullmatch(self.store) or (self.model is not None and not _ULID.fullmatch(self.model)):
             raise ConfigurationError(
                 "relations_server: store and model are ids of 26 characters, as OpenFGA gives them"

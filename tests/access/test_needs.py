@@ -137,6 +137,30 @@ async def test_a_detail_that_does_not_say_is_refused(furnish: Furnish, debtor: A
     assert await refused(at, PAY, details=({"type": "payment", "debtor": {"accounts": "1"}},)) is None
 
 
+async def test_a_long_list_asks_for_the_model_once(furnish: Furnish, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = [str(n) for n in range(50)]
+    at = await furnish(MODEL, *(f"account:{id_} owner {ADA}" for id_ in accounts))
+    relations, asked = at.machines.relations, 0
+    relations_of = relations.relations_of
+
+    async def counted(type_: str, *, beside: str | None = None) -> tuple[str, ...]:
+        nonlocal asked
+        asked += 1
+        return await relations_of(type_, beside=beside)
+
+    monkeypatch.setattr(relations, "relations_of", counted)
+    assert await refused(at, PAY, details=({"type": "payment", "debtor": {"accounts": accounts}},)) is None
+    assert asked == 1
+
+
+async def test_words_of_any_length_stay_out_of_the_trail_and_the_answer(furnish: Furnish) -> None:
+    at = await furnish(MODEL, f"account:1 owner {ADA}")
+    decision = await judged(at, PAY, details=({"type": "payment", "debtor": {"accounts": "x" * 50_000}},))
+    assert isinstance(decision, Deny)
+    (event,) = await at.events("access.needed")
+    assert max(map(len, (decision.reason, str(decision.why), str(event.about)))) < 500
+
+
 async def test_scopes_are_tools(furnish: Furnish) -> None:
     at = await furnish(MODEL, f"tool:trade can_call {ADA}", f"tool:trade can_call {PLANNER}")
     here = {"audiences": (BROKER,)}

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.fixtures.house import Clock, House, built
 from tests.fixtures.openfga_server import OpenFgaServer
+from tests.fixtures.relations import tuple_
 from tests.ledger import proves
 
 from remit_server.access import remote
@@ -142,6 +143,20 @@ async def test_one_question_that_is_refused_does_not_take_the_others_with_it() -
     assert len(wire.sent) < 20
 
 
+async def test_what_is_no_question_is_not_sent() -> None:
+    """It would have the whole request refused, and the others asked again."""
+    relations, wire, _ = over(reply(200, YES))
+    odd = Question(subject="user:ada", relation="viewer", object="no object")
+    brings = Question(subject="user:ada", relation="viewer", object="document:1", contextual=(tuple_("a b c"),))
+    verdicts = await relations.can([odd, ASKED, brings])
+    assert [(verdict.allowed, bool(verdict.fault)) for verdict in verdicts] == [
+        (False, True),
+        (True, False),
+        (False, True),
+    ]
+    assert len(wire.sent) == 1
+
+
 async def test_every_question_is_asked_of_what_is_so_now() -> None:
     model = "01JACCESS00000000000000002"
     relations, wire, _ = over(reply(200, YES), model=model)
@@ -229,6 +244,7 @@ async def test_a_list_that_the_server_could_not_end_is_no_answer(error: Any) -> 
         {"url": "fga.example"},
         {"url": "ftp://fga.example"},
         {"url": "https://fga.example?x"},
+        {"url": "https://us:hush@fga.example"},
         {"store": "documents"},
         {"model": "newest"},
         {"client_id": "us"},

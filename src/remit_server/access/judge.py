@@ -4,11 +4,15 @@ agent that acts for them, everyone asked about by themselves: an agent cannot do
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from remit_server.access.acting import acting
 from remit_server.access.moment import moment
 from remit_server.records import Actor, Event, Organisation
 from remit_server.records.organisation import Need
+from remit_server.rules.relations import tuples
 from remit_server.rules.relations.needs import Unclear, needed
+from remit_server.rules.relations.tuples import RelationTuple
 from remit_server.runtime.clock import Clock
 from remit_server.runtime.ids import new_id
 from remit_server.runtime.kept import Kept
@@ -37,9 +41,9 @@ class RelationJudge:
             return Permit(act=act)
         if act.user is None and act.kind != "token":
             return await self._deny(act, "This is done for a person, and nobody is named.", "nobody")
-        questions = [question for pair in pairs for question in await self._questions(act, *pair)]
-        if any("#" in question.subject or question.subject.endswith(":*") for question in questions):
-            return await self._deny(act, "This id cannot be asked about.", "a userset or a wildcard as an id")
+        questions = await self._questions(act, pairs)
+        if odd := next(filter(None, map(_odd, questions)), None):
+            return await self._deny(act, "Who or what this is about cannot be asked about.", odd)
         for question, verdict in zip(questions, await self._relations.can(questions), strict=True):
             if not verdict.allowed:
                 return await self._deny(act, _reason(question), _said(question), *filter(None, [verdict.fault]))
@@ -54,28 +58,37 @@ class RelationJudge:
         await self._store.commit(events=(event,))
         return Deny(reason=reason, why=("access.relation", *missing))
 
-    async def _questions(self, act: Act, relation: str, object_: str) -> list[Question]:
+    async def _questions(self, act: Act, pairs: Iterable[tuple[str, str]]) -> list[Question]:
         """About the person; and about each agent, told for whom it acts. Conditions are told the time and nothing else: what an act
         says of itself, its client has said."""
-        told = moment(self._clock)
-        about = (
-            [Question(subject=f"user:{act.user.id}", relation=relation, object=object_, context=told)]
-            if act.user
-            else []
-        )
-        for agent in _agents(act):
-            brings = (
-                await acting(self._relations, agent, act.user.id, beside=object_.partition(":")[0]) if act.user else ()
-            )
-            about.append(
-                Question(subject=f"agent:{agent}", relation=relation, object=object_, context=told, contextual=brings)
-            )
+        told, about = moment(self._clock), list[Question]()
+        brought: dict[tuple[str, str], tuple[RelationTuple, ...]] = {}
+        for relation, object_ in pairs:
+            type_ = object_.partition(":")[0]
+            if act.user:
+                about.append(Question(subject=f"user:{act.user.id}", relation=relation, object=object_, context=told))
+            for agent in _agents(act):
+                if act.user and (agent, type_) not in brought:
+                    brought[agent, type_] = await acting(self._relations, agent, act.user.id, beside=type_)
+                brings = brought.get((agent, type_), ())
+                about.append(
+                    Question(
+                        subject=f"agent:{agent}", relation=relation, object=object_, context=told, contextual=brings
+                    )
+                )
         return about
 
 
 def _agents(act: Act) -> tuple[str, ...]:
     """The client, and whoever stands between it and the person."""
     return tuple(dict.fromkeys((act.client.id, *(str(actor.get("sub")) for actor in act.actors))))
+
+
+def _odd(question: Question) -> str | None:
+    """Why this is no question about one somebody and one thing. What a request may say at any length goes no further."""
+    if "#" in question.subject or question.subject.endswith(":*"):
+        return "a userset or a wildcard as an id"
+    return tuples.malformed(RelationTuple(question.object, question.relation, question.subject))
 
 
 def _said(question: Question) -> str:
