@@ -25,6 +25,7 @@ PURE = {
     "fractions",
     "functools",
     "graphlib",
+    "heapq",
     "hashlib",
     "hmac",
     "ipaddress",
