@@ -119,6 +119,15 @@ async def test_objects(relations: Relations) -> None:
     assert early == Listed(("document:3", "document:4"))
 
 
+async def test_objects_with_a_tuple_that_the_search_brings(relations: Relations) -> None:
+    brings = (RelationTuple("user:ada", "acting_agent", "agent:planner"),)
+    asked = ("agent:planner", "viewer", "document", {})
+    assert await relations.objects(*asked, brings) == Listed(("document:1",))
+    assert await relations.objects(*asked) == Listed(())
+    wrong = await relations.objects(*asked, (RelationTuple("document:2", "viewer", "agent:planner"),))
+    assert (wrong.ids, bool(wrong.fault)) == ((), True)
+
+
 async def test_subjects(relations: Relations) -> None:
     assert await relations.subjects("document:1", "viewer", "user", {}) == Listed(("user:ada",))
     assert await relations.subjects("document:2", "viewer", "user", {}) == Listed(("user:bob",))

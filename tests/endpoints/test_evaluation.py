@@ -245,6 +245,9 @@ async def test_an_agent_asks_about_itself(at: House) -> None:
     yes, no = (200, {"decision": True}), (200, {"decision": False})
     assert [await ask(at, about("web", note), mine) for note in ("1", "2")] == [yes, yes]
     assert [await ask(at, about("web", note), basic("web")) for note in ("1", "2")] == [no, yes]
+    for as_, notes in ((mine, ["1", "2"]), (basic("web"), ["2"])):
+        found = (await ask(at, about("web", "ignored"), as_, "search/resource"))[1]["results"]
+        assert [one["id"] for one in found] == notes, "a search finds what a question permits"
     assert (await ask(at, about("agent", "1"), mine))[0] == 403
     assert (await ask(at, about("agent", "1"), basic("web")))[0] == 403
 

@@ -42,11 +42,14 @@ class EmbeddedRelations:
                 verdicts[place] = Verdict(verdict) if isinstance(verdict, bool) else Verdict(False, verdict.text)
         return [verdict or Verdict(False) for verdict in verdicts]
 
-    async def objects(self, subject: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
+    async def objects(
+        self, subject: str, relation: str, type_: str, context: Mapping[str, Any],
+        contextual: tuple[RelationTuple, ...] = (),
+    ) -> Listed:  # fmt: skip
         try:
             opened = await _Opened(self.stores).defining(type_)
             tuples.question(opened.model, RelationTuple(f"{type_}:1", relation, subject))
-            asker = reasoning.Asker(subject, Contextual(), context)
+            asker = reasoning.Asker(subject, _brought(opened, contextual), context)
             (found,) = await self.engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
         except InvalidRequest as error:
             return Listed(fault=error.text)
@@ -96,14 +99,20 @@ class _Circumstances:
     def of(self, opened: Opened, question: Question) -> reasoning.Question:
         """The engine's form of a question. Raises `InvalidRequest` for one that the model cannot answer."""
         tuples.question(opened.model, RelationTuple(question.object, question.relation, question.subject))
-        for brought in question.contextual:
-            if fault := tuples.judge(opened.model, brought):
-                raise InvalidRequest(fault)
+        brought = _brought(opened, question.contextual)
         key = msgspec.json.encode(question.context, order="sorted")
         return reasoning.Question(
             question.subject,
             question.relation,
             question.object,
-            self._contextual.setdefault(question.contextual, Contextual(question.contextual)),
+            self._contextual.setdefault(question.contextual, brought),
             self._contexts.setdefault(key, question.context),
         )
+
+
+def _brought(opened: Opened, contextual: tuple[RelationTuple, ...]) -> Contextual:
+    """Raises `InvalidRequest` for a tuple that the model does not take."""
+    for one in contextual:
+        if fault := tuples.judge(opened.model, one):
+            raise InvalidRequest(fault)
+    return Contextual(contextual)

@@ -175,10 +175,13 @@ class RemoteRelations:
         results = said if isinstance(said, dict) else {}
         return [_verdict(results.get(str(i))) for i in range(len(questions))]
 
-    async def objects(self, subject: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
+    async def objects(
+        self, subject: str, relation: str, type_: str, context: Mapping[str, Any],
+        contextual: tuple[RelationTuple, ...] = (),
+    ) -> Listed:  # fmt: skip
         if fault := tuples.malformed(RelationTuple(f"{type_}:1", relation, subject)):
             return Listed(fault=fault)
-        asked = {"type": type_, "relation": relation, "user": subject, "context": context}
+        asked = {"type": type_, "relation": relation, "user": subject, "context": context, **_brought(contextual)}
         began = asyncio.get_running_loop().time()
         try:
             found = await self._fga.lines("/streamed-list-objects", self._asking(asked))
@@ -255,13 +258,12 @@ def tuple_json(tuple_: RelationTuple) -> dict[str, Any]:
 
 
 def _check(question: Question) -> dict[str, Any]:
-    asked: dict[str, Any] = {
-        "tuple_key": {"user": question.subject, "relation": question.relation, "object": question.object},
-        "context": question.context,
-    }
-    if question.contextual:
-        asked["contextual_tuples"] = {"tuple_keys": [tuple_json(one) for one in question.contextual]}
-    return asked
+    key = {"user": question.subject, "relation": question.relation, "object": question.object}
+    return {"tuple_key": key, "context": question.context, **_brought(question.contextual)}
+
+
+def _brought(contextual: Sequence[RelationTuple]) -> dict[str, Any]:
+    return {"contextual_tuples": {"tuple_keys": [tuple_json(one) for one in contextual]}} if contextual else {}
 
 
 def _fault(question: Question) -> str | None:

@@ -73,7 +73,8 @@ async def _found(machines: Machines, who: Asker, target: Target, asked: Evaluati
         case "subject":
             return await relations.subjects(asked.resource, asked.action, asked.subject_type, told(machines, asked))
         case "resource":
-            return await relations.objects(asked.subject, asked.action, asked.resource_type, told(machines, asked))
+            one = await question(machines, who, asked)
+            return await relations.objects(one.subject, one.relation, asked.resource_type, one.context, one.contextual)
         case "action":
             names = sorted(await relations.relations_of(asked.resource_type))
             one = await question(machines, who, asked)

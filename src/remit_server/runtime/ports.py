@@ -117,8 +117,11 @@ class Relations(Protocol):
         """A verdict for each question, in their order."""
         ...
 
-    async def objects(self, subject: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
-        """The objects of a type to which the subject has the relation."""
+    async def objects(
+        self, subject: str, relation: str, type_: str, context: Mapping[str, Any],
+        contextual: tuple[RelationTuple, ...] = (),
+    ) -> Listed:  # fmt: skip
+        """The objects of a type to which the subject has the relation; `contextual` as in a question."""
         ...
 
     async def subjects(self, object_: str, relation: str, type_: str, context: Mapping[str, Any]) -> Listed:
