@@ -59,7 +59,9 @@ async def _fill_postgresql(url: str, store_id: str, tuples: Iterable[Tuple], now
         while some := list(itertools.islice(rows, 50_000)):
             await link.copy_records_to_table("relation_tuples", records=some, columns=list(NAMES))
         names = ", ".join(HELD)
-        await link.execute(f"INSERT INTO relation_held ({names}) SELECT {names} FROM relation_tuples ORDER BY 1, 2, 3, 4")
+        await link.execute(
+            f"INSERT INTO relation_held ({names}) SELECT {names} FROM relation_tuples ORDER BY 1, 2, 3, 4"
+        )
         await link.execute("ANALYZE")
     finally:
         await link.close()
