@@ -62,7 +62,7 @@ def test_help_is_quick_and_loads_no_server() -> None:
 
 def test_every_command_explains_itself(run: Run) -> None:
     names = re.findall(r"^  ([a-z]+) ", run("--help").stdout, re.MULTILINE)
-    assert len(names) == 12
+    assert len(names) == 13
     for name in names:
         assert run(name, "--help").returncode == 0, name
 
