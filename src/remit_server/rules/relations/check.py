@@ -90,13 +90,19 @@ _Read = tuple[Need, Gate, Kinds, str | None]
 found, empty for a userset's own, None where to be found is enough."""
 
 
+_Entry = tuple[Node, str, Gate]
+"""A node that was not looked into, and the type of its object."""
+
+
 class _Graph:
     def __init__(self, model: Model, asker: Asker) -> None:
         self._model, self._asker = model, asker
         self._programs, self._kind = programs(model), kind_of(asker.subject)
         self._standing: Standing | None = None
         self._nodes: dict[Node, Gate] = {}
-        self._unopened: list[tuple[Node, Gate]] = []
+        self._unopened: list[_Entry] = []
+        self._awaited: list[_Entry] = []
+        """Nodes that are told from the subject's side, as long as that is found out."""
         self._unread: list[_Read] = []
         self._reads: list[_Read] = []
         self._subtractions: list[Gate] = []
@@ -141,7 +147,7 @@ class _Graph:
             if f"{node[0]}#{node[1]}" == self._asker.subject:  # a userset is a part of itself
                 gate.held = True
             else:
-                self._unopened.append((node, gate))
+                self._unopened.append((node, node[0].partition(":")[0], gate))
         return gate
 
     def level(self) -> set[Need]:
@@ -164,71 +170,73 @@ class _Graph:
             if needs or len(aside) == waiting:
                 return needs  # or else: what was just opened may stand on what was put aside
 
-    def _open(self, matters: Collection[Gate] | None) -> list[tuple[Node, Gate]]:
+    def _open(self, matters: Collection[Gate] | None) -> list[_Entry]:
         """Look into the nodes that something undecided stands on; the others are handed back."""
-        aside: list[tuple[Node, Gate]] = []
-        unopened, self._unopened = self._unopened, []
         closed: Collection[Key] = self._standing.closed if self._standing else ()
+        unopened, self._unopened = self._unopened, []
+        if self._awaited and not closed:
+            unopened, self._awaited = unopened + self._awaited, []
+        aside: list[_Entry] = []
         for entry in unopened:
-            (object_, relation), gate = entry
-            told = (object_.partition(":")[0], relation) in closed  # from the subject's side
+            (_, relation), type_, gate = entry
+            if (type_, relation) in closed:
+                self._awaited.append(entry)
+                continue
             idle = (
                 all(out.held for out in gate.outs) and gate not in self.roots
                 if matters is None
                 else gate not in matters
             )
-            (aside if told or idle else self._unopened).append(entry)
+            (aside if idle else self._unopened).append(entry)
         while self._unopened:
-            (object_, relation), gate = self._unopened.pop()
+            (object_, relation), type_, gate = self._unopened.pop()
             if not gate.held:
-                self._build(self._programs.ways(object_.partition(":")[0], relation, self._kind), object_, gate)
+                self._build(self._programs.ways(type_, relation, self._kind), type_, object_, gate)
         return aside
 
-    def _build(self, ways: Ways, object_: str, gate: Gate) -> None:
+    def _build(self, ways: Ways, type_: str, object_: str, gate: Gate) -> None:
+        unread = self._unread
         for relation, kind, conditions in ways.exact:
-            self._exactly(object_, relation, kind, conditions, gate)
+            objects = self._standing.objects(kind, relation, type_) if self._standing else None
+            if objects is None:
+                subject = self._asker.subject if kind == self._kind else kind  # `user:*` is both kind and subject
+                unread.append((Holders(object_, relation, kind, subject), gate, conditions, None))
+            elif object_ in objects:
+                gate.hold()
         for relation in ways.same:
-            told = self._told(object_, relation)
+            told = self._told(type_, object_, relation)
             if told is None:
                 gate.take(self.node((object_, relation)))
             elif told:
                 gate.hold()
-        unread = self._unread
+        if gate.held:  # nothing else of it need be read
+            return
         for relation, kind, conditions in ways.usersets:
             unread.append((Holders(object_, relation, kind), gate, conditions, ""))
         for source, kind, conditions, relation in ways.along:
             unread.append((Holders(object_, source, kind), gate, conditions, relation))
         for parts in ways.every:
-            gate.take(self._gate("all", [self._part(part, object_) for part in parts]))
+            gate.take(self._gate("all", [self._part(part, type_, object_) for part in parts]))
         for base, without in ways.without:
-            self._without(base, without, object_, gate)
+            self._without(base, without, type_, object_, gate)
 
-    def _part(self, ways: Ways, object_: str) -> Gate:
+    def _part(self, ways: Ways, type_: str, object_: str) -> Gate:
         gate = self._gate()
-        self._build(ways, object_, gate)
+        self._build(ways, type_, object_, gate)
         return gate
 
-    def _without(self, base: Ways, without: Ways, object_: str, gate: Gate) -> None:
-        told = self._told(object_, without.alone) if without.alone else None
+    def _without(self, base: Ways, without: Ways, type_: str, object_: str, gate: Gate) -> None:
+        told = self._told(type_, object_, without.alone) if without.alone else None
         if told is None:
             self.open_ended = True
-            less = self._gate("less", [self._part(base, object_), self._part(without, object_)])
+            less = self._gate("less", [self._part(base, type_, object_), self._part(without, type_, object_)])
             self._subtractions.append(less)
             gate.take(less)
         elif not told:
-            self._build(base, object_, gate)
+            self._build(base, type_, object_, gate)
 
-    def _told(self, object_: str, relation: str) -> bool | None:
-        return self._standing.told((object_, relation)) if self._standing else None
-
-    def _exactly(self, object_: str, relation: str, kind: str, conditions: Kinds, gate: Gate) -> None:
-        """The subject itself, or everybody of its type."""
-        objects = self._standing.objects(kind, relation, object_.partition(":")[0]) if self._standing else None
-        if objects is None:
-            subject = self._asker.subject if kind == self._kind else kind  # `user:*` is both kind and subject
-            self._unread.append((Holders(object_, relation, kind, subject), gate, conditions, None))
-        elif object_ in objects:
-            gate.hold()
+    def _told(self, type_: str, object_: str, relation: str) -> bool | None:
+        return self._standing.told(type_, (object_, relation)) if self._standing else None
 
     def take(self, found: Found) -> None:
         """What a level brought."""

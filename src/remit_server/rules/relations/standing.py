@@ -37,9 +37,9 @@ class Standing:
     def needs(self) -> list[Need]:
         return list(self._asked)
 
-    def told(self, node: Node) -> bool | None:
+    def told(self, type_: str, node: Node) -> bool | None:
         """Whether the subject is in this, where its own tuples say it all and have been read."""
-        if self.closed and (node[0].partition(":")[0], node[1]) in self._ground.at_once:
+        if self.closed and (type_, node[1]) in self._ground.at_once:
             return node in self._seen
         return None
 

@@ -54,9 +54,10 @@ class Facts:
     async def facts(self, store_id: str, needs: Collection[Need]) -> Found:
         """What stands in storage for each need: one statement for all `Holders`, one for all `Held`."""
         found: dict[Need, Sequence[Fact] | None] = {}
+        store = number_of(store_id)
         if holders := [need for need in needs if isinstance(need, Holders)]:
             asked: list[Params] = [
-                {"store": number_of(store_id), "object": object_, "relation": relation, "kind": kind,
+                {"store": store, "object": object_, "relation": relation, "kind": kind,
                  "first": subject, "last": subject or LAST}
                 for object_, relation, kind, subject in holders
             ]  # fmt: skip
@@ -65,7 +66,7 @@ class Facts:
         if held := [need for need in needs if isinstance(need, Held)]:
             asked = [
                 {
-                    "store": number_of(store_id),
+                    "store": store,
                     "subject": subject,
                     "relation": relation,
                     "kind": kind_of(subject),
@@ -77,7 +78,7 @@ class Facts:
                 found[need] = [(row["object"], row["condition"], row["context"]) for row in rows]
         if few := [need for need in needs if isinstance(need, Few)]:
             asked = [
-                {"store": number_of(store_id), "subject": subject, "relation": relation, **within(type_)}
+                {"store": store, "subject": subject, "relation": relation, **within(type_)}
                 for subject, relation, type_, _ in few
             ]
             for want, rows in zip(few, await self._engine.each(self._FEW, asked), strict=True):
