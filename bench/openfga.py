@@ -1,5 +1,5 @@
-"""The peer: OpenFGA's own server on PostgreSQL, found on PATH or among Go's programs. It keeps nothing in memory: by default its
-caches are off, and with them its answers could be ten seconds old."""
+"""The peer: OpenFGA's own server on PostgreSQL, found on PATH or among Go's programs. By default it keeps nothing in memory; with
+its caches on, answers may be ten seconds old."""
 
 import contextlib
 import itertools
@@ -25,6 +25,8 @@ from bench.servers import SERVER_CORE, free_port, pin
 from remit_server.runtime.ids import new_id
 
 VERSION = "1.18.1"
+CACHES = ("--check-cache-limit", "1000000", "--check-query-cache-enabled", "--check-iterator-cache-enabled")
+"""Of answers and of what was read, each for ten seconds."""
 
 
 def found() -> str | None:
@@ -56,8 +58,8 @@ class Peer:
 
 
 @contextlib.contextmanager
-def running(program: str, database_url: str, logs: Path) -> Iterator[Peer]:
-    """Migrated, started on the servers' core, and answering; ended afterwards."""
+def running(program: str, database_url: str, logs: Path, *, caches: bool = False) -> Iterator[Peer]:
+    """Migrated, started on the servers' core, and answering; ended afterwards. With caches, each has room for everything."""
     uri = f"{database_url}{'&' if '?' in database_url else '?'}sslmode=disable"
     store = ["--datastore-engine", "postgres", "--datastore-uri", uri]
     subprocess.run([program, "migrate", *store], check=True, capture_output=True, timeout=60)
@@ -67,7 +69,7 @@ def running(program: str, database_url: str, logs: Path) -> Iterator[Peer]:
             [program, "run", *store, "--http-addr", f"127.0.0.1:{port}", "--grpc-addr", f"127.0.0.1:{free_port()}",
              "--playground-enabled=false", "--metrics-enabled=false", "--log-level", "error",
              "--authn-method", "preshared", "--authn-preshared-keys", token,
-             "--datastore-max-open-conns", "20", "--datastore-max-idle-conns", "20"],
+             "--datastore-max-open-conns", "20", "--datastore-max-idle-conns", "20", *(CACHES if caches else ())],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env={**os.environ, "GOMAXPROCS": "1"},
             preexec_fn=lambda: pin(0, SERVER_CORE),  # noqa: PLW1509 - the bench has one thread

@@ -239,7 +239,9 @@ async def over_http(given: argparse.Namespace, server: Postgres, scratch: Path) 
             peer.ask(f"stores/{theirs}/authorization-models", parse(MODEL))
             await openfga.fill(peer_url, theirs, held.tuples())
             faces.append(Face("OpenFGA", peer.port, peer.process, peer.token, theirs))
-            found["servers"] = await side_by_side(given, faces, held, server)
+            with openfga.running(program, peer_url, scratch, caches=True) as keeping:
+                faces.append(Face("OpenFGA, caches on", keeping.port, keeping.process, keeping.token, theirs))
+                found["servers"] = await side_by_side(given, faces, held, server)
         await server.drop("bench_openfga")
     return found
 
@@ -406,10 +408,11 @@ def http_page(http: dict[str, Any]) -> list[str]:
             f"{rates[verb, name]:.0f}", f"{middle['p50_ms']:.1f}", f"{middle['p99_ms']:.1f}",
         ]))  # fmt: skip
     lines.append("")
-    for verb in dict.fromkeys(verb for verb, _ in rates):
-        if (verb, "OpenFGA") in rates:
-            ratio = rates[verb, "remit"] / rates[verb, "OpenFGA"]
-            lines += [f"{verb}: {ratio:.2f} × OpenFGA {openfga.VERSION} per second and core (goal 1).", ""]
+    for (verb, name), rate in rates.items():
+        if name != "remit":
+            ratio = rates[verb, "remit"] / rate
+            reached = "reached" if ratio >= 1 else "not reached"
+            lines += [f"{verb}: {ratio:.2f} × {name} {openfga.VERSION} per second and core (goal 1: {reached}).", ""]
     if "peer" in http:
         lines += [http["peer"], ""]
     return lines
