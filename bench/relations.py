@@ -362,7 +362,7 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Relations", "",
         ("A drive: people, groups nested five deep, folders in a tree, `but not blocked`. In process, one thread; "
-        "[how it is measured](README.md#relations)."), "", "![Growth](relations.svg)", "",
+        "[how it is measured](README.md#relations)."), "", "![Growth](relations.svg)", "", "Solid: first; dotted: again.", "",
         row(heads), row(["---", "--:", "---", "---", *["--:"] * 5, "---"]),
         *(row([*cells(run), verdict(run)]) for run in found["runs"]), "",
     ]  # fmt: skip
