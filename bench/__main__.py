@@ -104,7 +104,7 @@ async def measure(
             for flow in flows:
                 for turn in range(given.rounds):
                     for server in up:
-                        if server.name == IN_MEMORY and flow in WITH_SESSION and connections > 16:
+                        if server.contender.name == IN_MEMORY and flow in WITH_SESSION and connections > 16:
                             continue  # of its 1000 entries the sessions of so many are pushed out
                         run = await one_run(given, server, flow, connections, turn=turn, database=database)
                         runs.append(run)
