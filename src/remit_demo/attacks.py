@@ -10,7 +10,7 @@ from remit_demo.agent.desk import Order
 from remit_demo.agent.planner import ToolCall
 from remit_demo.bob import loot, meddler
 from remit_demo.documents.archive import EMBARGOED, INJECTED, ORLA_OFFER, PAYROLL
-from remit_demo.documents.library import only_cited
+from remit_demo.documents.papers import only_cited
 from remit_demo.stage import Stage, StoryBroken, holds
 from remit_demo.theft import commanded
 from remit_demo.world import ADA_DEPOT, BOB_SUBJECT
@@ -120,7 +120,7 @@ async def _documents_of_others(stage: Stage) -> None:
     assert user is not None, "step 2 signed somebody in"
     as_bob = assistant.client.for_user(BOB_SUBJECT)
     try:
-        found = await assistant.library.search(as_bob, "salaries")
+        found = await assistant.papers.search(as_bob, "salaries")
     except NotAllowed as error:
         note(f"searched the documents as Bob, who never let this assistant in: {error}")
     else:

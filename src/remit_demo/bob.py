@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from remit import Client, ConnectRequired, User
 from remit_demo.browser import PageProblem
 from remit_demo.documents.archive import Document
-from remit_demo.documents.library import Library
+from remit_demo.documents.papers import Papers
 from remit_demo.person import Person
 from remit_demo.world import World
 
@@ -47,13 +47,13 @@ async def loot(world: World) -> Loot:
         return Loot((world.bob_id, world.bob_at_meridian.email, ours), kept[-1], token.reveal(), read)
 
 
-async def search(world: World, library: Library, query: str) -> list[Document]:
-    """Let Bob's bot put a question to the library."""
+async def search(world: World, papers: Papers, query: str) -> list[Document]:
+    """Let Bob's bot search the papers."""
     bob = Person(world, here=world.bob, at_meridian=world.bob_at_meridian, agent="Stand-up bot")
     async with Client(world.issuer, "standup-bot", world.standup_secret) as client, contextlib.aclosing(bob):
         prompt = await client.device_sign_in()
         _, user = await asyncio.gather(bob.confirm_device(prompt.verification_uri_complete, prompt.user_code), prompt)
-        return await library.search(user, query)
+        return await papers.search(user, query)
 
 
 class Meddler(Person):

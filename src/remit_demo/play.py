@@ -22,7 +22,7 @@ from remit_demo.agent.screen import Terminal
 from remit_demo.agent.scripted import ScriptedPlanner
 from remit_demo.documents.archive import archive
 from remit_demo.documents.embeddings import MeaningIndex
-from remit_demo.documents.library import Library
+from remit_demo.documents.papers import Papers
 from remit_demo.stage import Stage, StoryBroken
 from remit_demo.story import STORY
 from remit_demo.world import ADA_DEPOT, AUDIENCE, World, WorldProblem, running_world
@@ -46,7 +46,7 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None, e
     terminal = Terminal()
     planner: Planner = ModelPlanner(model) if model else ScriptedPlanner()
     try:
-        library = Library(MeaningIndex(archive()) if embeddings else None)
+        papers = Papers(MeaningIndex(archive()) if embeddings else None)
     except ModuleNotFoundError as missing:
         print(f"--embeddings needs {missing.name}: pip install '.[rag]' in a clone", file=sys.stderr)
         return 1
@@ -54,7 +54,7 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None, e
     try:
         with running_world(port=0 if check else _PORT, postgres=postgres, tick_seconds=0.05 if check else 1.5) as world:
             playing = _check if check else _play
-            return asyncio.run(playing(world, planner, library, terminal))
+            return asyncio.run(playing(world, planner, papers, terminal))
     except WorldProblem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -62,9 +62,9 @@ def run(check: bool = False, postgres: bool = False, model: str | None = None, e
         return 130
 
 
-async def _check(world: World, planner: Planner, library: Library, terminal: Terminal) -> int:
+async def _check(world: World, planner: Planner, papers: Papers, terminal: Terminal) -> int:
     transcript, ada = _Transcript(), Ada(world)
-    async with _assistant(world, planner, library, transcript) as assistant, contextlib.aclosing(ada):
+    async with _assistant(world, planner, papers, transcript) as assistant, contextlib.aclosing(ada):
         stage = Stage(world, assistant, transcript, ada)
         for step in STORY:
             try:
@@ -77,10 +77,10 @@ async def _check(world: World, planner: Planner, library: Library, terminal: Ter
     return 0
 
 
-async def _play(world: World, planner: Planner, library: Library, terminal: Terminal) -> int:
+async def _play(world: World, planner: Planner, papers: Papers, terminal: Terminal) -> int:
     screen = _Person(terminal)
-    _introduce(world, planner, library, terminal)
-    async with _assistant(world, planner, library, screen) as assistant:
+    _introduce(world, planner, papers, terminal)
+    async with _assistant(world, planner, papers, screen) as assistant:
         screen.hear = assistant.hear
         stage = Stage(world, assistant, screen, None)
         for step in STORY:
@@ -97,14 +97,14 @@ async def _play(world: World, planner: Planner, library: Library, terminal: Term
     return 0
 
 
-def _introduce(world: World, planner: Planner, library: Library, terminal: Terminal) -> None:
+def _introduce(world: World, planner: Planner, papers: Papers, terminal: Terminal) -> None:
     terminal.heading("Remit demo")
     for label, value in (
         ("Remit", world.remit),
         ("Approvals", f"{world.remit}/approvals"),
         ("Meridian", f"{world.meridian}  (another company, with Ada's calendar)"),
         ("Planner", planner.label),
-        ("Search by", library.index.label),
+        ("Search by", papers.index.label),
         ("Ada at Remit", f"{world.ada.email}  {world.ada.password}"),
         ("Ada at Meridian", f"{world.ada_at_meridian.email}  {world.ada_at_meridian.password}"),
     ):
@@ -113,7 +113,7 @@ def _introduce(world: World, planner: Planner, library: Library, terminal: Termi
 
 @contextlib.asynccontextmanager
 async def _assistant(
-    world: World, planner: Planner, library: Library, screen: _Transcript | _Person
+    world: World, planner: Planner, papers: Papers, screen: _Transcript | _Person
 ) -> AsyncIterator[Assistant]:
     async with (
         Client(world.issuer, "trading-assistant", world.assistant_secret) as client,
@@ -122,7 +122,7 @@ async def _assistant(
         desk = Desk(http, AUDIENCE, screen, poll_seconds=screen.poll_seconds)
         places = Places(broker_audience=AUDIENCE, account=ADA_DEPOT)
         yield Assistant(
-            client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http, library=library
+            client=client, planner=planner, desk=desk, places=places, screen=screen, broker=http, papers=papers
         )
 
 

@@ -84,8 +84,8 @@ async def documents(stage: Stage) -> str:
     answer = await stage.say(f"What do our documents say about {topic}?", "documents")
     holds(answer.count("[research-orla-") == 4, f"the research on Orla Shipping was not found: {answer}")
 
-    library = stage.assistant.library
-    bobs = [each.id for each in await bob.search(stage.world, library, topic)]
+    papers = stage.assistant.papers
+    bobs = [each.id for each in await bob.search(stage.world, papers, topic)]
     holds(ORLA_OFFER in bobs, f"Bob does not find what was shared with him: {bobs}")
     stage.screen.note(f"Bob asked the same of the same index, and found {', '.join(bobs)}")
     for query, shown, withheld in (
@@ -94,7 +94,7 @@ async def documents(stage: Stage) -> str:
     ):
         found = await stage.assistant.use(ToolCall("documents", {"query": query}))
         holds(shown is None or f"[{shown}]" in found, f"{shown} was not found: {found}")
-        indexed = [each.id for each in library.index.best(query, 5)]
+        indexed = [each.id for each in papers.index.best(query, 5)]
         holds(withheld in indexed, f"the index does not know {withheld}, so nothing was withheld: {indexed}")
     read = "\n".join(result for _, result in stage.assistant.done)
     for leaked in (ORLA_OFFER, "31.50", "Larkspur", COMPLAINT, EMBARGOED):

@@ -21,7 +21,7 @@ from remit_demo.agent.planner import Final, Message, Tool, ToolCall
 from remit_demo.documents import sharing
 from remit_demo.documents.archive import COMPLAINT, EMBARGOED, INJECTED, ORLA_OFFER, PAYROLL, PUBLISHED, archive
 from remit_demo.documents.bm25 import WordIndex, words
-from remit_demo.documents.library import NOTHING, Library, only_cited, quoted
+from remit_demo.documents.papers import NOTHING, Papers, only_cited, quoted
 from remit_demo.theft import commanded
 from remit_server.records import Grant
 from remit_server.rules.relations.model import parse
@@ -110,7 +110,7 @@ async def test_the_relations_say_what_the_tables_say(client: Client, name: str) 
 @proves("demo.documents")
 @pytest.mark.parametrize("name", ["ada", "bob"])
 async def test_an_answer_quotes_the_best_that_its_reader_may_read(client: Client, name: str) -> None:
-    library, may = Library(), _may_read(name)
+    papers, may = Papers(), _may_read(name)
     index = WordIndex(archive())
     user = client.for_user(f"auth0|{name}")
     queries = [each.title for each in archive()[::12]] + [
@@ -118,13 +118,13 @@ async def test_an_answer_quotes_the_best_that_its_reader_may_read(client: Client
     ]  # fmt: skip
     for query in queries:
         expected = [each for each in index.best(query, 1000) if each.id in may][:4]
-        assert await library.search(user, query) == expected, query
+        assert await papers.search(user, query) == expected, query
 
 
 @proves("demo.documents")
 async def test_two_people_ask_the_same(ada: User, bob: User) -> None:
-    library, query = Library(), "the outlook for Orla Shipping"
-    hers, his = quoted(await library.search(ada, query)), quoted(await library.search(bob, query))
+    papers, query = Papers(), "the outlook for Orla Shipping"
+    hers, his = quoted(await papers.search(ada, query)), quoted(await papers.search(bob, query))
     assert f"[{ORLA_OFFER}]" in his
     assert "31.50 USD" in his
     assert not any(secret in hers for secret in SECRETS)
@@ -132,14 +132,14 @@ async def test_two_people_ask_the_same(ada: User, bob: User) -> None:
 
 
 async def test_nothing_to_show_says_nothing_of_what_there_is(ada: User) -> None:
-    library = Library()
-    assert quoted(await library.search(ada, "Larkspur")) == quoted(await library.search(ada, "xylophone")) == NOTHING
+    papers = Papers()
+    assert quoted(await papers.search(ada, "Larkspur")) == quoted(await papers.search(ada, "xylophone")) == NOTHING
 
 
 @proves("demo.documents")
 async def test_an_id_opens_what_its_reader_may_read(server: Live, ada: User, bob: User) -> None:
-    library = Library()
-    assert (await library.read(bob, ORLA_OFFER)).id == ORLA_OFFER
+    papers = Papers()
+    assert (await papers.read(bob, ORLA_OFFER)).id == ORLA_OFFER
     told = set()
     for guess in (
         ORLA_OFFER,
@@ -155,7 +155,7 @@ async def test_an_id_opens_what_its_reader_may_read(server: Live, ada: User, bob
     ):
         before = len(server.calls)
         with pytest.raises(NotAllowed) as refusal:
-            await library.read(ada, guess)
+            await papers.read(ada, guess)
         assert server.calls[before:] == ["POST /access/v1/evaluation"], "what is not there takes as long as what is"
         told.add(refusal.value.for_model())
     assert len(told) == 1
@@ -198,7 +198,7 @@ async def test_a_document_that_gives_orders_gets_its_reader_nothing(client: Clie
     nowhere: Any = None  # no price is asked and no order placed
     assistant = Assistant(
         client=client, planner=planner, desk=nowhere, places=Places("", ""), screen=Quiet(), broker=nowhere,
-        library=Library(),
+        papers=Papers(),
     )  # fmt: skip
     assistant.user = ada
     answer = await assistant.hear("What is new about the wind?")
@@ -219,7 +219,7 @@ def test_what_was_not_shown_is_no_source() -> None:
 
 async def test_another_person_is_not_asked_for(client: Client) -> None:
     with pytest.raises(NotAllowed):
-        await Library().search(client.for_user("auth0|nobody"), "salaries")
+        await Papers().search(client.for_user("auth0|nobody"), "salaries")
 
 
 def test_no_paper_lies_outside_the_package() -> None:

@@ -16,7 +16,7 @@ from tests.pages.test_passkeys import NOT_OFFERED, Device
 from remit_demo import play
 from remit_demo.agent.screen import Terminal
 from remit_demo.agent.scripted import ScriptedPlanner
-from remit_demo.documents.library import Library
+from remit_demo.documents.papers import Papers
 from remit_demo.world import Login, World, running_world
 
 
@@ -109,7 +109,7 @@ async def test_a_visitor_plays_it_to_the_end(monkeypatch: pytest.MonkeyPatch) ->
             context.set_default_timeout(15_000)
             ada = Visitor(await context.new_page(), world)
             reading = asyncio.create_task(ada.opens(paper.links))
-            playing = asyncio.create_task(play._play(world, ScriptedPlanner(), Library(), Terminal(paper)))
+            playing = asyncio.create_task(play._play(world, ScriptedPlanner(), Papers(), Terminal(paper)))
             async with asyncio.timeout(90):
                 await asyncio.wait({reading, playing}, return_when=asyncio.FIRST_COMPLETED)
                 assert not reading.done(), reading.exception()

@@ -16,7 +16,7 @@ from remit_demo.agent.planner import Final, Message, Planner, Tool, ToolCall
 from remit_demo.agent.screen import Screen
 from remit_demo.agent.tools import CALENDAR, DOCUMENTS, PORTFOLIO, PRICE, READ, TRADE
 from remit_demo.documents.archive import Document
-from remit_demo.documents.library import Library, only_cited, quoted
+from remit_demo.documents.papers import Papers, only_cited, quoted
 
 _MAX_STEPS = 6
 _CONNECT_SECONDS = 600
@@ -40,7 +40,7 @@ class Assistant:
         places: the rest of the world.
         screen: the way to the person.
         broker: an HTTP client whose base URL is the broker's.
-        library: the office's documents.
+        papers: the office's documents.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Assistant:
         places: Places,
         screen: Screen,
         broker: httpx2.AsyncClient,
-        library: Library,
+        papers: Papers,
     ) -> None:
         self.client = client
         self._planner = planner
@@ -61,7 +61,7 @@ class Assistant:
         self._broker = broker
         self._messages: list[Message] = []
         self._shown: set[str] = set()
-        self.library = library
+        self.papers = papers
         self.desk = desk
         self.user: User | None = None
         self.done: list[tuple[ToolCall, str]] = []
@@ -123,10 +123,10 @@ class Assistant:
             return error.for_model()  # what a planner reads holds no link and no secret
 
     async def _documents(self, user: User, query: str) -> str:
-        return self._show(await self.library.search(user, query))
+        return self._show(await self.papers.search(user, query))
 
     async def _read(self, user: User, id_: str) -> str:
-        return self._show([await self.library.read(user, id_)])
+        return self._show([await self.papers.read(user, id_)])
 
     def _show(self, documents: Sequence[Document]) -> str:
         self._shown.update(each.id for each in documents)

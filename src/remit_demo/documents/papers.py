@@ -1,4 +1,4 @@
-"""The library: finds papers for one person, and shows a planner only what that person may read."""
+"""The papers of the office: found for one person, and shown to a planner only as far as that person may read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Index(Protocol):
         ...
 
 
-class Library:
+class Papers:
     """Args:
     index: how it is searched; by words, unless told.
     """
