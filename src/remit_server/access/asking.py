@@ -47,13 +47,13 @@ class Circumstances:
     """What questions are asked under: where it is equal it is one object, so that the engine sees them as one graph."""
 
     def __init__(self, opened: Opened, *, lists: bool = False) -> None:
-        self._opened, self._lists = opened, lists
+        self.opened, self._lists = opened, lists
         self._contexts: dict[bytes, Mapping[str, Any]] = {}
         self._contextual: dict[tuple[RelationTuple, ...], Contextual] = {(): _NOTHING}
 
     def question(self, one: Asked) -> Question:
         """Raises `InvalidRequest` for what the model does not define, `InvalidTuple` for a tuple that it does not take."""
-        tuples.question(self._opened.model, one.key)
+        tuples.question(self.opened.model, one.key)
         contextual, context = self.of(one.contextual, one.context)
         return Question(one.key.subject, one.key.relation, one.key.object, contextual, context)
 
@@ -66,7 +66,7 @@ class Circumstances:
     ) -> tuple[Contextual, Mapping[str, Any]]:
         """Raises `InvalidTuple`."""
         if contextual not in self._contextual:
-            judged(self._opened, contextual, lists=self._lists)
+            judged(self.opened, contextual, lists=self._lists)
             self._contextual[contextual] = Contextual(contextual)
         return self._contextual[contextual], self._contexts.setdefault(_sorted(context), context)
 

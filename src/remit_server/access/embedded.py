@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
+from remit_server.access.asking import Asked, Circumstances
 from remit_server.access.engine import Engine
 from remit_server.access.stores import Opened, Stores
 from remit_server.errors import InvalidRequest
@@ -28,16 +27,18 @@ class EmbeddedRelations:
 
     async def can(self, questions: Sequence[Question]) -> list[Verdict]:
         verdicts: list[Verdict | None] = [None] * len(questions)
-        opened, asked = _Opened(self.stores), _Circumstances()
-        by_store: dict[str, tuple[Opened, list[tuple[int, reasoning.Question]]]] = {}
+        opened = _Opened(self.stores)
+        by_store: dict[str, tuple[Circumstances, list[tuple[int, reasoning.Question]]]] = {}
         for place, question in enumerate(questions):
+            key = RelationTuple(question.object, question.relation, question.subject)
             try:
                 one = await opened.defining(question.object.partition(":")[0])
-                by_store.setdefault(one.id, (one, []))[1].append((place, asked.of(one, question)))
+                asked, placed = by_store.setdefault(one.id, (Circumstances(one), []))
+                placed.append((place, asked.question(Asked(key, question.contextual, question.context))))
             except InvalidRequest as error:
                 verdicts[place] = Verdict(False, error.text)
-        for one, placed in by_store.values():
-            found = await self.engine.check(one, [question for _, question in placed])
+        for asked, placed in by_store.values():
+            found = await self.engine.check(asked.opened, [question for _, question in placed])
             for (place, _), verdict in zip(placed, found, strict=True):
                 verdicts[place] = Verdict(verdict) if isinstance(verdict, bool) else Verdict(False, verdict.text)
         return [verdict or Verdict(False) for verdict in verdicts]
@@ -49,7 +50,7 @@ class EmbeddedRelations:
         try:
             opened = await _Opened(self.stores).defining(type_)
             tuples.question(opened.model, RelationTuple(f"{type_}:1", relation, subject))
-            asker = reasoning.Asker(subject, _brought(opened, contextual), context)
+            asker = Circumstances(opened).asker(subject, contextual, context)
             (found,) = await self.engine.answer(opened, lambda: [list_objects(opened.model, asker, type_, relation)])
         except InvalidRequest as error:
             return Listed(fault=error.text)
@@ -87,32 +88,3 @@ class _Opened:
                 raise InvalidRequest(f"No store defines the type {type_}.")
             self._found[type_] = self._by_id.setdefault(opened.id, opened)
         return self._found[type_]
-
-
-class _Circumstances:
-    """What questions are asked under: where it is equal it is one object, so that the engine sees them as one graph."""
-
-    def __init__(self) -> None:
-        self._contexts: dict[bytes, Mapping[str, Any]] = {}
-        self._contextual: dict[tuple[RelationTuple, ...], Contextual] = {}
-
-    def of(self, opened: Opened, question: Question) -> reasoning.Question:
-        """The engine's form of a question. Raises `InvalidRequest` for one that the model cannot answer."""
-        tuples.question(opened.model, RelationTuple(question.object, question.relation, question.subject))
-        brought = _brought(opened, question.contextual)
-        key = msgspec.json.encode(question.context, order="sorted")
-        return reasoning.Question(
-            question.subject,
-            question.relation,
-            question.object,
-            self._contextual.setdefault(question.contextual, brought),
-            self._contexts.setdefault(key, question.context),
-        )
-
-
-def _brought(opened: Opened, contextual: tuple[RelationTuple, ...]) -> Contextual:
-    """Raises `InvalidRequest` for a tuple that the model does not take."""
-    for one in contextual:
-        if fault := tuples.judge(opened.model, one):
-            raise InvalidRequest(fault)
-    return Contextual(contextual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TypeVar
 
 import pytest
@@ -10,6 +11,7 @@ from tests.rules.relations.memory import answered, tuples
 from remit_server.rules.relations.check import SINGLE, Asker, check
 from remit_server.rules.relations.facts import FEW, Few, Need, Steps
 from remit_server.rules.relations.model import compiled, parse
+from remit_server.rules.relations.solving import Gate
 
 T = TypeVar("T")
 
@@ -76,3 +78,27 @@ def _noted(steps: Steps[T], asked: list[Need]) -> Steps[T]:
             wanted = steps.send((yield wanted))
     except StopIteration as end:
         return end.value
+
+
+def test_what_the_subjects_side_tells_is_not_read_again() -> None:
+    """The person's own tuples are enough for these documents: nobody looks at the groups that stand in them."""
+    documents = [f"document:{number}" for number in range(SINGLE + 1)]
+    stored = [f"{each} viewer user:ada" for each in documents] + [f"{each} group group:a" for each in documents]
+    verdicts, reads = answered(
+        check(MODEL, Asker("user:ada"), [(each, "viewer") for each in documents]), tuples(*stored)
+    )
+    assert (verdicts, reads) == ([True] * len(documents), 1)
+
+
+def test_a_graph_that_is_told_needs_no_garbage_collector() -> None:
+    nodes = [(f"document:{number}", relation) for number in range(20) for relation in ("viewer", "open")]
+    stored = [f"document:{number} open group:a#member" for number in range(20)] + ["group:a member user:ada"]
+    gc.collect()
+    gc.disable()
+    try:
+        verdicts, _ = answered(check(MODEL, Asker("user:ada"), nodes), tuples(*stored))
+        left = [each for each in gc.get_objects() if isinstance(each, Gate)]
+    finally:
+        gc.enable()
+    assert verdicts == [False, True] * 20
+    assert left == []
